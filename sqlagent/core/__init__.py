@@ -1,0 +1,1 @@
+"""Pure: nouns, analysis, rules, policy.  No I/O, no clock, no network."""

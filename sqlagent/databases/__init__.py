@@ -1,0 +1,1 @@
+"""One adapter an engine, behind one port (`base.py`)."""

@@ -1,0 +1,1 @@
+"""The LangGraph pipeline; the only layer that knows LangGraph."""
