@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from typing import Any
 
 
 class Risk(IntEnum):
@@ -319,6 +320,10 @@ class Proposal:
     previous: str = ""
     """The SQL that a person edited into this one; empty otherwise."""
     edited_by: str = ""
+    stale: str = ""
+    """Why an approval of the proposal before this one is void: what changed between approval and run."""
+    read_only: bool = False
+    """Every statement is a proven read: it runs where nothing can be written."""
 
 
 class Choice(StrEnum):
@@ -363,6 +368,45 @@ TERMINAL = frozenset({Status.EXECUTED, Status.REJECTED, Status.DENIED, Status.EX
 """A thread in one of these has nothing left to do but be asked again (UNKNOWN: be settled first)."""
 
 
+class Source(StrEnum):
+    """Where a turn's SQL comes from."""
+
+    MODEL = "ask"
+    PERSON = "run"
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """One session as the journal lists it: what `pending` and `sessions` print a line of."""
+
+    id: str
+    status: Status
+    database: str
+    """As the person calls it."""
+    url: str
+    """How to open it again: an absolute path, or a URL without a password."""
+    target: str
+    """Its identity when it was asked; another one now is another database."""
+    source: Source
+    question: str
+    requested_by: str
+    created_at: str
+    updated_at: str
+    turn: int = 1
+    sql: str = ""
+    """For SQL that a person wrote, the text; else empty."""
+    model: str = ""
+    proposal: str = ""
+    """Id of the newest proposal of this turn; empty before there is one."""
+    digest: str = ""
+    risk: str = ""
+    stage: int = 1
+    stages: int = 1
+    message: str = ""
+    hint: str = ""
+    expires_at: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """What one statement did when it ran."""
@@ -387,6 +431,14 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Rowset:
+    """Rows that a library caller asked to keep; the command line streams them instead."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Where a thread stands after a call: the one answer of `ask`, `decide`, `resume`, `run`, `show`."""
 
@@ -401,3 +453,7 @@ class Report:
     hint: str = ""
     decided_by: str = ""
     reason: str = ""
+    asked_at: str = ""
+    attempts: tuple[Attempt, ...] = ()
+    """Drafts that did not stand, when no proposal came of them."""
+    rowsets: tuple[Rowset, ...] = ()
