@@ -1,0 +1,322 @@
+"""The journal: which threads there are, what was proposed, who decided, what ran.  It is the truth, not a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import apsw
+import msgspec
+
+from sqlagent.core.errors import UnknownThread
+from sqlagent.core.model import Attempt, Choice, Decision, Outcome, Proposal, Source, Status, Thread, Turn
+from sqlagent.store.connection import guarded, open_file, transaction
+
+
+class RunState(StrEnum):
+    STARTED = "started"
+    """Claimed; its end was not seen yet."""
+    DONE = "done"
+    FAILED = "failed"
+    """Rolled back: nothing was changed."""
+    SETTLED_APPLIED = "settled-applied"
+    SETTLED_NOT_APPLIED = "settled-not-applied"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One execution of one proposal; its id is the proposal's, so there can be only one."""
+
+    id: str
+    state: RunState
+    marked: bool
+    """Its end is written in the same transaction as its changes: `started` then means that it did not run."""
+    run_by: str
+    started_at: str
+    ended_at: str = ""
+    outcome: Outcome | None = None
+    error: str = ""
+
+
+class Refusal(StrEnum):
+    """Why a claim was not given, when nobody else has run it either."""
+
+    NOT_APPROVED = "not approved"
+    SUPERSEDED = "a later proposal of the thread has taken its place"
+
+
+_THREAD = """
+SELECT t.id, t.status, t.database, t.url, t.target, u.source, u.question, t.requested_by, t.created_at, t.updated_at,
+       t.turn, u.sql, t.model, t.proposal, coalesce(p.digest, ''), coalesce(p.risk, ''), coalesce(p.stage, 1),
+       coalesce(p.stages, 1), t.message, t.hint, t.expires_at
+  FROM threads t
+  JOIN turns u ON u.thread = t.id AND u.turn = t.turn
+  LEFT JOIN proposals p ON p.id = t.proposal
+"""
+
+
+class Journal:
+    """The journal in one SQLite file; every method is one transaction, and safe beside other processes.
+
+    Errors: `StoreError` for a file that is damaged, locked for too long or cannot be written.
+    """
+
+    def __init__(self, path: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self.path = path
+        self._now = now
+
+    @cached_property
+    def _connection(self) -> apsw.Connection:
+        return open_file(self.path)
+
+    def close(self) -> None:
+        if "_connection" in self.__dict__:
+            self._connection.close()
+            del self.__dict__["_connection"]
+
+    def time(self) -> str:
+        """Now, in UTC, as the journal writes it."""
+        return self._now().astimezone(UTC).isoformat(timespec="milliseconds")
+
+    # ---- threads -------------------------------------------------------------------------------------------------
+
+    def admit(self, thread: Thread) -> bool:
+        """Record a thread before its first step; False where the id is taken already."""
+        with guarded(self.path), transaction(self._connection) as db:
+            if db.execute("SELECT 1 FROM threads WHERE id = ?", (thread.id,)).fetchone():
+                return False
+            db.execute(
+                "INSERT INTO threads (id, status, database, url, target, requested_by, model, turn, created_at,"
+                " updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?, ?)",
+                (thread.id, Status.NEW, thread.database, thread.url, thread.target, thread.requested_by, thread.model,
+                 thread.created_at, thread.created_at),
+            )  # fmt: skip
+            self._add_turn(db, thread.id, 1, thread.source, thread.question, thread.sql, thread.requested_by)
+        return True
+
+    def ask_again(self, thread: str, *, expected_turn: int, source: Source, question: str, sql: str, by: str) -> bool:
+        """Begin another turn of a thread whose turn `expected_turn` has ended; False where somebody else did."""
+        with guarded(self.path), transaction(self._connection) as db:
+            turn = db.execute(
+                "UPDATE threads SET turn = turn + 1, status = 'new', proposal = '', message = '', hint = '',"
+                " updated_at = ? WHERE id = ? AND turn = ? AND status NOT IN ('new', 'pending', 'unknown')"
+                " RETURNING turn",
+                (self.time(), thread, expected_turn),
+            ).get
+            if turn is None:
+                return False
+            self._add_turn(db, thread, turn, source, question, sql, by)
+        return True
+
+    def _add_turn(
+        self, db: apsw.Connection, thread: str, turn: int, source: Source, question: str, sql: str, by: str
+    ) -> None:
+        db.execute(
+            "INSERT INTO turns (thread, turn, source, question, sql, asked_by, asked_at, status)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, 'new')",
+            (thread, turn, source, question, sql, by, self.time()),
+        )
+
+    def thread(self, thread: str) -> Thread:
+        """Raises UnknownThread, with the nearest id as the hint."""
+        with guarded(self.path):
+            row = self._connection.execute(_THREAD + "WHERE t.id = ?", (thread,)).fetchone()
+        if row is None:
+            raise UnknownThread(f"no thread named {thread}", hint="sqlagent sessions lists them")
+        return _thread(row)
+
+    def threads(self, *, statuses: Sequence[Status] = (), limit: int = 50) -> tuple[Thread, ...]:
+        """The newest first; all of them where no status is named; `limit` -1 for every one."""
+        where = "WHERE t.status IN (SELECT value FROM json_each(?1))" if statuses else "WHERE ?1 = '[]'"
+        with guarded(self.path):
+            rows = self._connection.execute(
+                f"{_THREAD} {where} ORDER BY t.updated_at DESC LIMIT ?2",
+                (msgspec.json.encode(statuses).decode(), limit),
+            ).fetchall()
+        return tuple(map(_thread, rows))
+
+    def count(self, status: Status) -> int:
+        with guarded(self.path):
+            return int(self._connection.execute("SELECT count(*) FROM threads WHERE status = ?", (status,)).get)
+
+    def history(self, thread: str) -> tuple[Turn, ...]:
+        """Earlier turns of the conversation that ran, oldest first."""
+        with guarded(self.path):
+            rows = self._connection.execute(
+                "SELECT question, ran_sql FROM turns WHERE thread = ? AND status = 'executed' AND ran_sql <> ''"
+                " ORDER BY turn",
+                (thread,),
+            ).fetchall()
+        return tuple(Turn(str(question), str(sql)) for question, sql in rows)
+
+    def attempts(self, thread: str, turn: int) -> tuple[Attempt, ...]:
+        with guarded(self.path):
+            found = self._connection.execute(
+                "SELECT attempts FROM turns WHERE thread = ? AND turn = ?", (thread, turn)
+            ).get
+        return msgspec.json.decode(found, type=tuple[Attempt, ...]) if found else ()
+
+    def finish(
+        self, thread: str, turn: int, status: Status, *, message: str = "", hint: str = "", ran_sql: str = "",
+        attempts: Sequence[Attempt] = (),
+    ) -> None:  # fmt: skip
+        """Say how a turn ended; saying it twice changes nothing."""
+        with guarded(self.path), transaction(self._connection) as db:
+            db.execute(
+                "UPDATE threads SET status = ?, message = ?, hint = ?, updated_at = ? WHERE id = ? AND turn = ?",
+                (status, message, hint, self.time(), thread, turn),
+            )
+            db.execute(
+                "UPDATE turns SET status = ?, ran_sql = ?, attempts = ? WHERE thread = ? AND turn = ?",
+                (status, ran_sql, msgspec.json.encode(attempts).decode(), thread, turn),
+            )
+
+    # ---- proposals and decisions ---------------------------------------------------------------------------------
+
+    def propose(self, proposal: Proposal, *, number: int, turn: int) -> Proposal:
+        """Record a proposal and put its thread to waiting; answers the one that counts.
+
+        Where the same number is there already (a process died between this and its checkpoint), a fresh analysis takes
+        its place, unless somebody has decided on the old one: then that one stands.
+        """
+        with guarded(self.path), transaction(self._connection) as db:
+            if db.execute("SELECT 1 FROM decisions WHERE proposal = ?", (proposal.id,)).get:
+                found = db.execute("SELECT document FROM proposals WHERE id = ?", (proposal.id,)).get
+                return msgspec.json.decode(found, type=Proposal)
+            db.execute(
+                "INSERT INTO proposals (id, thread, number, turn, digest, risk, stage, stages, sql, document,"
+                " created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
+                " digest = excluded.digest, risk = excluded.risk, sql = excluded.sql,"
+                " document = excluded.document, created_at = excluded.created_at",
+                (proposal.id, proposal.thread, number, turn, proposal.digest, proposal.analysis.risk.name,
+                 proposal.stage, proposal.stages, proposal.sql, msgspec.json.encode(proposal).decode(),
+                 proposal.created_at),
+            )  # fmt: skip
+            db.execute(
+                "UPDATE threads SET status = 'pending', proposal = ?, message = '', hint = '', updated_at = ?"
+                " WHERE id = ? AND turn = ?",
+                (proposal.id, self.time(), proposal.thread, turn),
+            )
+        return proposal
+
+    def proposal(self, proposal_id: str) -> Proposal:
+        with guarded(self.path):
+            found = self._connection.execute("SELECT document FROM proposals WHERE id = ?", (proposal_id,)).get
+        if found is None:
+            raise UnknownThread(f"no proposal named {proposal_id}", hint="sqlagent pending lists what waits")
+        return msgspec.json.decode(found, type=Proposal)
+
+    def decide(self, proposal: Proposal, decision: Decision) -> Decision:
+        """Record a decision, unless there is one; answers the one that counts.  The first writer wins."""
+        with guarded(self.path), transaction(self._connection) as db:
+            db.execute(
+                "INSERT INTO decisions (proposal, stage, choice, digest, decided_by, how, sql, reason, retry,"
+                " decided_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (proposal.id, proposal.stage, decision.choice, decision.digest, decision.by, decision.how, decision.sql,
+                 decision.reason, decision.retry, self.time()),
+            )  # fmt: skip
+            return _decision(_decision_row(db, proposal.id, proposal.stage))
+
+    def decision(self, proposal_id: str, stage: int = 1) -> Decision | None:
+        with guarded(self.path):
+            row = _decision_row(self._connection, proposal_id, stage)
+        return _decision(row) if row else None
+
+    # ---- runs ----------------------------------------------------------------------------------------------------
+
+    def claim(self, proposal: Proposal, *, by: str, marked: bool) -> Run | Refusal | None:
+        """Ask for the one right to run a proposal: None is yes; a Run says that it began before, and how it stands.
+
+        Given only where the newest proposal of the thread is this one and every stage of it was approved with exactly
+        its digest; so nothing that LangGraph, a client or a second process does can run what nobody approved.
+        """
+        with guarded(self.path), transaction(self._connection) as db:
+            if run := _run_row(db, proposal.id):
+                return run
+            if db.execute("SELECT proposal FROM threads WHERE id = ?", (proposal.thread,)).get != proposal.id:
+                return Refusal.SUPERSEDED
+            approved = db.execute(
+                "SELECT count(*) FROM decisions d JOIN proposals p ON p.id = d.proposal"
+                " WHERE p.id = ? AND p.digest = ? AND p.sql = ? AND d.digest = p.digest AND d.choice = 'approve'",
+                (proposal.id, proposal.digest, proposal.sql),
+            ).get
+            if approved < proposal.stages:
+                return Refusal.NOT_APPROVED
+            db.execute(
+                "INSERT INTO runs (id, state, marked, run_by, started_at) VALUES (?, 'started', ?, ?, ?)",
+                (proposal.id, marked, by, self.time()),
+            )
+        return None
+
+    def run(self, run_id: str) -> Run | None:
+        with guarded(self.path):
+            return _run_row(self._connection, run_id)
+
+    def release(self, run_id: str) -> None:
+        """Give a claim back: it is known that nothing was begun, so the approval may be used again."""
+        with guarded(self.path), transaction(self._connection) as db:
+            db.execute("DELETE FROM runs WHERE id = ? AND state = 'started'", (run_id,))
+
+    def mark(self, run_id: str) -> tuple[str, tuple[str, ...]]:
+        """The statement that marks a run done inside the target's transaction; the adapter fills in `{journal}`."""
+        return (
+            "UPDATE {journal}.runs SET state = 'done', ended_at = ? WHERE id = ? AND state = 'started'",
+            (self.time(), run_id),
+        )
+
+    def done(self, run_id: str, outcome: Outcome) -> None:
+        """Record what a run came to; where its own transaction marked it already, the figures are added."""
+        self._end(run_id, RunState.DONE, outcome=msgspec.json.encode(outcome).decode(), only_from=("started", "done"))
+
+    def failed(self, run_id: str, error: str) -> None:
+        """Record that a run was rolled back."""
+        self._end(run_id, RunState.FAILED, error=error, only_from=("started",))
+
+    def settle(self, run_id: str, state: RunState, *, by: str) -> bool:
+        """Record a person's word on a run whose end was not seen; False where its end is known already."""
+        return self._end(run_id, state, error=f"settled by {by}", only_from=("started",))
+
+    def _end(
+        self, run_id: str, state: RunState, *, outcome: str = "", error: str = "", only_from: tuple[str, ...]
+    ) -> bool:
+        with guarded(self.path), transaction(self._connection) as db:
+            db.execute(
+                "UPDATE runs SET state = ?, ended_at = ?, outcome = ?, error = ?"
+                " WHERE id = ? AND state IN (SELECT value FROM json_each(?))",
+                (state, self.time(), outcome, error, run_id, msgspec.json.encode(only_from).decode()),
+            )
+            return db.changes() == 1
+
+
+def _thread(row: Sequence[Any]) -> Thread:
+    values = list(row)
+    values[1], values[5] = Status(values[1]), Source(values[5])
+    return Thread(*values)
+
+
+def _decision_row(db: apsw.Connection, proposal: str, stage: int) -> Any:
+    return db.execute(
+        "SELECT choice, digest, decided_by, how, sql, reason, retry FROM decisions WHERE proposal = ? AND stage = ?",
+        (proposal, stage),
+    ).fetchone()
+
+
+def _decision(row: Sequence[Any]) -> Decision:
+    choice, digest, by, how, sql, reason, retry = row
+    return Decision(Choice(choice), digest, by, how, sql, reason, bool(retry))
+
+
+def _run_row(db: apsw.Connection, run_id: str) -> Run | None:
+    row = db.execute(
+        "SELECT id, state, marked, run_by, started_at, ended_at, outcome, error FROM runs WHERE id = ?", (run_id,)
+    ).fetchone()
+    if row is None:
+        return None
+    run, state, marked, by, started, ended, outcome, error = row
+    known = msgspec.json.decode(outcome, type=Outcome) if outcome else None
+    return Run(run, RunState(state), bool(marked), by, started, ended, known, error)

@@ -1,0 +1,81 @@
+"""The journal's tables, plain enough to read with `sqlite3 journal.db`."""
+
+from __future__ import annotations
+
+VERSION = 1
+"""`PRAGMA user_version` of the file; a higher one was written by a later sqlagent and is refused."""
+
+SCHEMA = """
+CREATE TABLE threads (
+  id TEXT PRIMARY KEY,
+  status TEXT NOT NULL,
+  database TEXT NOT NULL,
+  url TEXT NOT NULL,
+  target TEXT NOT NULL,
+  requested_by TEXT NOT NULL,
+  model TEXT NOT NULL DEFAULT '',
+  turn INTEGER NOT NULL,
+  proposal TEXT NOT NULL DEFAULT '',
+  message TEXT NOT NULL DEFAULT '',
+  hint TEXT NOT NULL DEFAULT '',
+  expires_at TEXT NOT NULL DEFAULT '',
+  created_at TEXT NOT NULL,
+  updated_at TEXT NOT NULL
+) STRICT;
+CREATE INDEX threads_by_status ON threads (status, updated_at);
+CREATE INDEX threads_by_time ON threads (updated_at);
+
+CREATE TABLE turns (
+  thread TEXT NOT NULL REFERENCES threads (id),
+  turn INTEGER NOT NULL,
+  source TEXT NOT NULL CHECK (source IN ('ask', 'run')),
+  question TEXT NOT NULL,
+  sql TEXT NOT NULL DEFAULT '',
+  asked_by TEXT NOT NULL,
+  asked_at TEXT NOT NULL,
+  status TEXT NOT NULL,
+  ran_sql TEXT NOT NULL DEFAULT '',
+  attempts TEXT NOT NULL DEFAULT '[]',
+  PRIMARY KEY (thread, turn)
+) STRICT;
+
+CREATE TABLE proposals (
+  id TEXT PRIMARY KEY,
+  thread TEXT NOT NULL REFERENCES threads (id),
+  number INTEGER NOT NULL,
+  turn INTEGER NOT NULL,
+  digest TEXT NOT NULL,
+  risk TEXT NOT NULL,
+  stage INTEGER NOT NULL,
+  stages INTEGER NOT NULL,
+  sql TEXT NOT NULL,
+  document TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  UNIQUE (thread, number)
+) STRICT;
+
+CREATE TABLE decisions (
+  proposal TEXT NOT NULL REFERENCES proposals (id),
+  stage INTEGER NOT NULL,
+  choice TEXT NOT NULL CHECK (choice IN ('approve', 'edit', 'reject')),
+  digest TEXT NOT NULL,
+  decided_by TEXT NOT NULL,
+  how TEXT NOT NULL,
+  sql TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  retry INTEGER NOT NULL,
+  decided_at TEXT NOT NULL,
+  PRIMARY KEY (proposal, stage)
+) STRICT;
+
+CREATE TABLE runs (
+  id TEXT PRIMARY KEY REFERENCES proposals (id),
+  state TEXT NOT NULL CHECK (state IN ('started', 'done', 'failed', 'settled-applied', 'settled-not-applied')),
+  marked INTEGER NOT NULL,
+  run_by TEXT NOT NULL,
+  started_at TEXT NOT NULL,
+  ended_at TEXT NOT NULL DEFAULT '',
+  outcome TEXT NOT NULL DEFAULT '',
+  error TEXT NOT NULL DEFAULT ''
+) STRICT;
+"""
