@@ -1,0 +1,159 @@
+"""Config files: where they are, what they hold, and which line said so."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from sqlagent.core.errors import ConfigError
+
+PROJECT_FILE = "sqlagent.toml"
+_LARGEST = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with the configuration; `config check` prints them all, loading stops at the first."""
+
+    file: str
+    """The file, or the flag or variable that said it."""
+    line: int
+    """From 1; 0 where there is no line."""
+    key: str
+    message: str
+    hint: str = ""
+
+    @property
+    def where(self) -> str:
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+    @property
+    def sentence(self) -> str:
+        """`./sqlagent.toml:3: no setting named limt`, `SQLAGENT_LIMIT is out of range: 0`."""
+        return f"{self.where}: {self.message}" if self.line else f"{self.file} {self.message}".strip()
+
+    def error(self) -> ConfigError:
+        return ConfigError(self.sentence, hint=self.hint)
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """One parsed file."""
+
+    path: Path
+    label: str
+    """As a person would write its path."""
+    text: str
+    data: dict[str, Any]
+    project: bool
+    """It belongs to the folder, not to the user, and may only tighten."""
+
+    def line(self, *key: str) -> int:
+        """Where a key, or the first key below it, was set; 0 if it was not."""
+        lines = lines_of(self.text)
+        return min((line for path, line in lines.items() if path[: len(key)] == key), default=0)
+
+    def where(self, *key: str) -> str:
+        return f"{self.label}:{self.line(*key)}"
+
+
+@cache
+def lines_of(text: str) -> dict[tuple[str, ...], int]:
+    """The line of every table header and value in a valid TOML file.
+
+    tomllib keeps no positions, so the file is cut into the smallest runs of lines that are TOML by themselves, each
+    read below the header it stands under.
+    """
+    import tomllib
+
+    found: dict[tuple[str, ...], int] = {}
+    header, pending, start = "", "", 0
+    for number, line in enumerate(text.splitlines(), 1):
+        pending, start = (pending + "\n" + line, start) if pending else (line, number)
+        is_header = start == number and line.lstrip().startswith("[")
+        try:
+            data = tomllib.loads(pending if is_header else f"{header}\n{pending}")
+        except tomllib.TOMLDecodeError:
+            continue  # a string or an array that goes on
+        if is_header:
+            header = line
+        for path in _paths(data):
+            found.setdefault(path, start)
+        pending = ""
+    return found
+
+
+def _paths(data: dict[str, Any], above: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    found: list[tuple[str, ...]] = []
+    for key, value in data.items():
+        found.append((*above, key))
+        if isinstance(value, dict):
+            found += _paths(value, (*above, key))
+    return found
+
+
+def discover(chosen: Path | None, env: Mapping[str, str], cwd: Path) -> list[tuple[Path, bool]]:
+    """Files to read, nearest first, each with whether it is a project's; one that the user names counts as theirs."""
+    if chosen is not None:
+        return [(chosen, False)]
+    user = user_folder("config", env) / "config.toml"
+    return [(path, project) for path, project in ((cwd / PROJECT_FILE, True), (user, False)) if path.exists()]
+
+
+def user_folder(what: str, env: Mapping[str, str]) -> Path:
+    """The user's `config`, `state` or `cache` folder for sqlagent; XDG's variables count on every system."""
+    stated = env.get(f"XDG_{what.upper()}_HOME", "")
+    if Path(stated).is_absolute():
+        return Path(stated) / "sqlagent"
+    import platformdirs  # 5 ms that a set variable saves
+
+    folders = {
+        "config": platformdirs.user_config_path,
+        "state": platformdirs.user_state_path,
+        "cache": platformdirs.user_cache_path,
+    }
+    return folders[what]("sqlagent", appauthor=False)
+
+
+def read(path: Path, *, project: bool, cwd: Path) -> ConfigFile | Problem:
+    """The file, or what is wrong with all of it."""
+    import tomllib  # 3 ms that a user with no config file need not spend
+
+    label = shown(path, cwd)
+    try:
+        if path.stat().st_size > _LARGEST:
+            return Problem(label, 0, "", "is too large for a config file", "name another: --config FILE")
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        return Problem(label, 0, "", "does not exist", "leave --config and SQLAGENT_CONFIG out, or create it")
+    except UnicodeDecodeError as e:
+        line = path.read_bytes()[: e.start].count(b"\n") + 1
+        return Problem(label, line, "", "is not UTF-8 text", "save the file as UTF-8")
+    except OSError as e:
+        return Problem(label, 0, "", f"cannot be read: {(e.strerror or str(e)).lower()}", "name another: --config FILE")
+    try:
+        return ConfigFile(path, label, text, tomllib.loads(text), project)
+    except (tomllib.TOMLDecodeError, RecursionError) as e:
+        return _broken(label, text, str(e))
+
+
+def _broken(label: str, text: str, message: str) -> Problem:
+    at = re.search(r"^(.*) \(at (?:line (\d+), column (\d+)|end of document)\)$", message, re.S)
+    if not at:
+        return Problem(label, 0, "", f"is not TOML: {message}", "https://toml.io/en/v1.0.0")
+    line = int(at[2]) if at[2] else max(1, len(text.splitlines()))
+    column = f"column {at[3]}: " if at[3] else "end of file: "
+    what = at[1][:1].lower() + at[1][1:]
+    return Problem(label, line, "", f"{column}{what}", 'one `key = "value"` a line, tables as `[databases.name]`')
+
+
+def shown(path: Path, cwd: Path) -> str:
+    """`./sqlagent.toml` and `~/.config/...` rather than the whole path."""
+    if path.is_relative_to(cwd):
+        return f"./{path.relative_to(cwd)}"
+    home = Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)

@@ -1,0 +1,182 @@
+"""What a setting's value may be: each kind reads text (a flag, a variable) and takes TOML values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+YES = frozenset({"1", "true", "yes", "on"})
+NO = frozenset({"0", "false", "no", "off", ""})
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d|w))+", re.ASCII)
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)", re.ASCII)
+_LONGEST = 10 * 365 * 86400.0
+
+
+class Wrong(ValueError):
+    """A value that a setting cannot have; the caller knows which setting, and where it stands."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A family of values."""
+
+    name: str
+    """For people: `a duration`, `yes or no`."""
+    read: Callable[[str], object]
+    """From a flag's or a variable's text."""
+    take: Callable[[object], object]
+    """From a TOML value, whose type must be right."""
+    show: Callable[[object], object] = lambda value: value
+    """For `config show`: a string, a number or a boolean."""
+
+
+def nearest(word: str, words: list[str]) -> str:
+    """The word that was probably meant, or an empty string."""
+    from difflib import get_close_matches  # only needed once something is wrong
+
+    found = get_close_matches(word.lower().replace("-", "_"), words, n=1, cutoff=0.55)
+    return found[0] if found else ""
+
+
+def _read_text(text: str) -> str:
+    if not text.strip():
+        raise Wrong("is empty", "give it a value, or leave it out")
+    if any(ord(c) < 32 or ord(c) == 127 for c in text):
+        raise Wrong("holds a control character", "type it again on one line")
+    return text
+
+
+def _take_text(value: object) -> str:
+    if not isinstance(value, str):
+        raise Wrong(f"must be text, not {_toml_type(value)}", 'put it in quotes: "..."')
+    return _read_text(value)
+
+
+def _read_yes_no(text: str) -> bool:
+    word = text.strip().lower()
+    if word in YES:
+        return True
+    if word in NO:
+        return False
+    raise Wrong(f"is neither yes nor no: {text}", "1, true, yes or 0, false, no")
+
+
+def _take_yes_no(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise Wrong(f"must be true or false, not {_toml_type(value)}", "write true or false, without quotes")
+    return value
+
+
+def _read_limit(text: str) -> int:
+    if not re.fullmatch(r"-?\d{1,18}", text.strip(), re.ASCII):
+        raise Wrong(f"is not a number of rows: {text}", "a number from 1, or -1 for all")
+    return _take_limit(int(text))
+
+
+def _take_limit(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise Wrong(f"must be a whole number, not {_toml_type(value)}", "a number from 1, or -1 for all")
+    if value != -1 and not 1 <= value < 2**63:
+        raise Wrong(f"is out of range: {value}", "a number from 1, or -1 for all")
+    return value
+
+
+def _read_examples(text: str) -> int:
+    if not re.fullmatch(r"\d{1,3}", text.strip(), re.ASCII):
+        raise Wrong(f"is not a number of examples: {text}", "a number from 0 (none) to 10")
+    return _take_examples(int(text))
+
+
+def _take_examples(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 10:
+        raise Wrong(f"must be a number from 0 to 10, not {value!r}", "0 shows the model none")
+    return value
+
+
+def _read_duration(text: str) -> float:
+    """Seconds; 0 stands for no limit."""
+    word = text.strip().lower()
+    if word in {"0", "none"}:
+        return 0.0
+    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", word, re.ASCII):
+        return _take_duration(float(word))
+    if not _DURATION.fullmatch(word):
+        raise Wrong(f"is not a duration: {text}", "such as 30s, 5m, 1h30m, 7d; 0 for no limit")
+    return _take_duration(sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(word)))
+
+
+def _take_duration(value: object) -> float:
+    if isinstance(value, str):
+        return _read_duration(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Wrong(f"must be a duration, not {_toml_type(value)}", 'such as "30s", "5m", "1h30m"')
+    if not 0 <= value <= _LONGEST:
+        raise Wrong(f"is out of range: {value}", "from 0 (no limit) to 10 years")
+    return float(value)
+
+
+def show_duration(value: object) -> str:
+    """`1m30s` for 90 seconds, `none` for no limit."""
+    left = float(value) if isinstance(value, int | float) else 0.0
+    if left == 0:
+        return "none"
+    shown = ""
+    for unit in ("d", "h", "m"):
+        whole = int(left // _UNITS[unit])
+        left -= whole * _UNITS[unit]
+        shown += f"{whole}{unit}" if whole else ""
+    return shown + (f"{left:g}s" if left else "")
+
+
+def _read_base_url(text: str) -> str:
+    url = _read_text(text).strip()
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise Wrong("is not an http URL", "such as http://127.0.0.1:11434/v1")
+    if parts.password is not None:
+        raise Wrong("carries a password", "keep the key in a file of mode 0600: api_key_file, SQLAGENT_API_KEY_FILE")
+    return url.rstrip("/")
+
+
+def one_of(*words: str) -> Kind:
+    """A word of a short list."""
+
+    def read(text: str) -> str:
+        word = text.strip().lower()
+        if word in words:
+            return word
+        guess = nearest(word, list(words))
+        raise Wrong(f"cannot be {text}", (f"did you mean {guess}? " if guess else "") + f"one of: {', '.join(words)}")
+
+    def take(value: object) -> str:
+        if not isinstance(value, str):
+            raise Wrong(f"must be text, not {_toml_type(value)}", f"one of: {', '.join(words)}")
+        return read(value)
+
+    return Kind(" | ".join(words), read, take)
+
+
+def _toml_type(value: object) -> str:
+    names = {bool: "a boolean", int: "a number", float: "a number", str: "text", list: "a list", dict: "a table"}
+    return names.get(type(value), "a date")
+
+
+TEXT = Kind("text", _read_text, _take_text)
+PATH = Kind("a path", _read_text, _take_text, show=str)
+YES_NO = Kind("true | false", _read_yes_no, _take_yes_no)
+LIMIT = Kind("a number, or -1", _read_limit, _take_limit)
+EXAMPLES = Kind("0 to 10", _read_examples, _take_examples)
+DURATION = Kind("a duration", _read_duration, _take_duration, show_duration)
+BASE_URL = Kind("an http URL", _read_base_url, lambda value: _read_base_url(_take_text(value)))

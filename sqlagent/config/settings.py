@@ -1,0 +1,275 @@
+"""Settings: read once, typed, frozen, passed down; each remembers where it came from."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from sqlagent.config import files, targets
+from sqlagent.config.files import Problem
+from sqlagent.config.kinds import Wrong
+from sqlagent.config.sources import Gathered, Said, gather, pick
+from sqlagent.config.table import BY_KEY, DATABASE_TABLE, TABLE
+from sqlagent.config.targets import DatabaseSettings
+from sqlagent.core.errors import AuthError, ConfigError, SqlagentError
+from sqlagent.core.secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One line of `config show`."""
+
+    key: str
+    value: object
+    """A string, a number or a boolean; a secret only says whether there is one."""
+    origin: str
+    """`default`, `--db`, `SQLAGENT_DB`, `./sqlagent.toml:3`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What flags, variables and files came to.  Durations are in seconds, None where there is no limit."""
+
+    model: str
+    """`auto`, `local`, `local:0.5b` or a server's name for it."""
+    base_url: str
+    """Empty for OpenAI's own."""
+    model_timeout: float | None
+    keep_alive: float
+    """Idle seconds that the embedded model stays loaded; 0: it ends with the command."""
+    send_examples: bool
+    """Examples of values may go to remote models too."""
+    examples: int
+    reads: str
+    """`ask` or `allow`."""
+    timeout: float | None
+    expires: float | None
+    limit: int
+    """-1 for all rows."""
+    format: str
+    auto_reject: bool
+    no_input: bool
+    color: str
+    """`auto`, `always` or `never`."""
+    pager: str
+    """A command line; empty for none."""
+    editor: str
+    """A command line."""
+    state_dir: Path
+    cache_dir: Path
+    debug: bool
+    api_key_source: str
+    """The variable or file that the key is from; empty where there is none."""
+    databases: Mapping[str, DatabaseSettings]
+    """Those configured, by name."""
+    config_files: tuple[Path, ...]
+    cwd: Path
+    _database: DatabaseSettings | SqlagentError = field(repr=False)
+    _api_key: Secret | SqlagentError = field(repr=False)
+    _gathered: Gathered = field(repr=False)
+
+    @property
+    def database(self) -> DatabaseSettings:
+        """The one to use.  Raises here, not while loading: `pending` and `config show` need none."""
+        if isinstance(self._database, SqlagentError):
+            raise self._database
+        return self._database
+
+    @property
+    def api_key(self) -> Secret:
+        """Empty where there is none.  A key file that others can read is refused when the key is wanted."""
+        if isinstance(self._api_key, SqlagentError):
+            raise self._api_key
+        return self._api_key
+
+    def find_database(self, text: str) -> DatabaseSettings:
+        """What a name, path or URL means here, with the restrictions configured for it."""
+        return targets.resolve(text, self.databases, self.cwd, named_in=_named_in(self._gathered))
+
+
+def load(flags: Mapping[str, object], env: Mapping[str, str], cwd: Path) -> Settings:
+    """Flag > environment > project > user > default, but the strictest word of a restriction.
+
+    `flags` are by the key of their setting (`database`, `no_input`, `config`, ...); None is one that was not given, and
+    `pager=""` is --no-pager.  Raises `ConfigError` with the first problem, where it stands and what to write instead.
+    """
+    gathered = gather(flags, env, cwd)
+    if gathered.problems:
+        raise gathered.problems[0].error()
+    databases, problems = _configured(gathered)
+    if problems:
+        raise problems[0].error()
+    key, key_source = _api_key(gathered, env, cwd)
+    return Settings(
+        **_plain_values(gathered, env),
+        api_key_source=key_source,
+        databases=databases,
+        config_files=tuple(file.path for file in gathered.read),
+        cwd=cwd,
+        _database=_chosen(gathered, databases, cwd),
+        _api_key=key,
+        _gathered=gathered,
+    )
+
+
+_NO_LIMIT_IS_NONE = frozenset({"timeout", "model_timeout", "expires"})
+_RESOLVED = frozenset({"database", "api_key_file", "config"})
+_FOLDERS = {"state_dir": "state", "cache_dir": "cache"}
+
+
+def _plain_values(gathered: Gathered, env: Mapping[str, str]) -> dict[str, Any]:
+    """Every setting that stands for itself."""
+    values: dict[str, Any] = {}
+    for definition in TABLE:
+        key = definition.key
+        if key in _RESOLVED:
+            continue
+        said = gathered.pick(key)
+        if key in _FOLDERS:
+            values[key] = _folder(said) if said.value else files.user_folder(_FOLDERS[key], env)
+        elif key in _NO_LIMIT_IS_NONE:
+            values[key] = said.value or None
+        else:
+            values[key] = said.value
+    return values
+
+
+def _folder(said: Said) -> Path:
+    return Path(os.path.abspath(said.base / Path(str(said.value)).expanduser()))  # noqa: PTH100 - symlinks stay as typed
+
+
+def _configured(gathered: Gathered) -> tuple[dict[str, DatabaseSettings], list[Problem]]:
+    """The databases of the files; one that is read-only under any name is so under all."""
+    found: dict[str, DatabaseSettings] = {}
+    problems: list[Problem] = []
+    examples = gathered.pick("examples").value
+    for name, entry in gathered.databases.items():
+        picked = {d.key: pick(d, entry[d.key]) for d in DATABASE_TABLE if d.key in entry}
+        url, rest = picked.pop("url"), picked
+        try:
+            settings = DatabaseSettings(name, targets.normal_url(str(url.value), url.base), examples=_count(examples))
+        except Wrong as wrong:
+            problems.append(_problem_at(url, f"databases.{name}.url", wrong))
+            continue
+        changes: dict[str, Any] = {key: said.value for key, said in rest.items()}
+        found[name] = replace(settings, **changes)
+    closed = {settings.url for settings in found.values() if settings.read_only}
+    return {n: replace(s, read_only=s.url in closed) for n, s in found.items()}, problems
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _problem_at(said: Said, key: str, wrong: Wrong) -> Problem:
+    file, line = _place(said)
+    return Problem(file, line, key, f"{key} {wrong.message}", wrong.hint)
+
+
+def _place(said: Said) -> tuple[str, int]:
+    """The file and line of a word, or the flag or variable and 0."""
+    file, _, line = said.origin().rpartition(":")
+    return (file, int(line)) if file and line.isdigit() else (said.origin(), 0)
+
+
+def _named_in(gathered: Gathered) -> str:
+    return " or ".join(file.label for file in gathered.read)
+
+
+def _chosen(
+    gathered: Gathered, databases: Mapping[str, DatabaseSettings], cwd: Path
+) -> DatabaseSettings | SqlagentError:
+    said = gathered.pick("database")
+    try:
+        if said.value:
+            base = said.base if str(said.value) not in databases else cwd
+            return targets.resolve(str(said.value), databases, base, named_in=_named_in(gathered))
+        found = targets.default(databases, cwd)
+    except ConfigError as e:
+        return e
+    return replace(found, examples=_count(gathered.pick("examples").value)) if found.is_sample else found
+
+
+def _api_key(gathered: Gathered, env: Mapping[str, str], cwd: Path) -> tuple[Secret | SqlagentError, str]:
+    """From the key file, else from OPENAI_API_KEY: a file is not inherited by every program that is started."""
+    said = gathered.pick("api_key_file")
+    if said.value:
+        path = said.base / Path(str(said.value)).expanduser()
+        label = files.shown(path, cwd)
+        try:
+            return Secret(_read_key(path, label)), label
+        except AuthError as e:
+            return e, label
+    text = env.get("OPENAI_API_KEY", "").strip()
+    return Secret(text), "OPENAI_API_KEY" if text else ""
+
+
+def _read_key(path: Path, label: str) -> str:
+    try:
+        with path.open(encoding="utf-8") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
+                raise AuthError(
+                    f"others can read the key in {label} (mode {mode & 0o777:04o})", hint=f"chmod 600 {label}"
+                )
+            text = file.read(65_536).strip()
+    except (OSError, UnicodeDecodeError) as e:
+        why = (getattr(e, "strerror", "") or "it is not text").lower()
+        raise AuthError(f"cannot read the key file {label}: {why}", hint="SQLAGENT_API_KEY_FILE=FILE") from e
+    if not text or len(text.split()) != 1 or not text.isprintable():
+        raise AuthError(f"{label} does not hold one key on one line", hint="put the key there, and nothing else")
+    return text
+
+
+def explain(settings: Settings) -> tuple[Setting, ...]:
+    """Every value and where it came from, for `config show`; a key only says that it is there."""
+    gathered = settings._gathered
+    rows: list[Setting] = []
+    for definition in TABLE:
+        said = gathered.pick(definition.key)
+        rows.append(Setting(definition.key, _explained(settings, definition.key, said), said.origin()))
+        if definition.key == "api_key_file":
+            rows.append(Setting("api_key", _key_state(settings), settings.api_key_source or "default"))
+    for name, entry in gathered.databases.items():
+        for each in DATABASE_TABLE:
+            if each.key in entry:
+                value = getattr(settings.databases[name], each.key)
+                rows.append(Setting(f"databases.{name}.{each.key}", value, pick(each, entry[each.key]).origin()))
+    return tuple(rows)
+
+
+def _explained(settings: Settings, key: str, said: Said) -> object:
+    if key == "database":
+        found = settings._database
+        return "none" if isinstance(found, SqlagentError) else f"{found.name} ({found.url})"
+    if key in _FOLDERS:
+        return str(getattr(settings, key))
+    return BY_KEY[key].kind.show(said.value) if said.value != "" else "none"
+
+
+def _key_state(settings: Settings) -> str:
+    if isinstance(settings._api_key, SqlagentError):
+        return "refused"
+    return "set, not shown" if settings._api_key else "none"
+
+
+def check(flags: Mapping[str, object], env: Mapping[str, str], cwd: Path) -> tuple[Problem, ...]:
+    """Everything wrong with the configuration at once, where loading stops at the first."""
+    gathered = gather(flags, env, cwd)
+    complete = {name: entry for name, entry in gathered.databases.items() if "url" in entry}
+    usable = replace(gathered, databases=complete)
+    databases, problems = _configured(usable)
+    problems = [*gathered.problems, *problems]
+    if not problems and usable.pick("database").value:
+        found = _chosen(usable, databases, cwd)
+        if isinstance(found, SqlagentError):
+            file, line = _place(usable.pick("database"))
+            problems.append(Problem(file, line, "database", found.message, found.hint))
+    key, source = _api_key(usable, env, cwd)
+    if isinstance(key, SqlagentError):
+        problems.append(Problem(source, 0, "api_key_file", key.message, key.hint))
+    return tuple(problems)

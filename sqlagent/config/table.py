@@ -1,0 +1,171 @@
+"""Every setting in one table: loading, `config show`, `help environment` and the README are made from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from sqlagent.config.kinds import BASE_URL, DURATION, EXAMPLES, LIMIT, PATH, TEXT, YES_NO, Kind, one_of
+
+
+class Project(Enum):
+    """What a project file, which may have come with somebody's clone, may do with a setting."""
+
+    MAY_SET = "may set"
+    MAY_TIGHTEN = "may tighten"
+    """It may not set the setting's loose value, and its strict one wins."""
+    MAY_NOT_SET = "may not set"
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One setting: its names, what it may be, and what it is when nobody says."""
+
+    key: str
+    kind: Kind
+    default: object
+    doc: str
+    flag: str = ""
+    """As help shows it: `-d, --db`."""
+    env: tuple[str, ...] = ()
+    """Variables, first one set wins."""
+    in_file: bool = True
+    project: Project = Project.MAY_SET
+    loose: object = None
+    """The value that lifts a restriction; any source that says otherwise wins over it."""
+    default_text: str = ""
+    """How the default reads in documentation, where it is not the value itself."""
+
+    @property
+    def long_flag(self) -> str:
+        """`--db` of `-d, --db`."""
+        return self.flag.split(", ")[-1].split(" ")[0]
+
+
+_NEVER = Project.MAY_NOT_SET
+_TIGHTEN = Project.MAY_TIGHTEN
+
+TABLE: tuple[Definition, ...] = (
+    Definition(
+        "database", TEXT, "", "a path, a name from config, or a URL without a password",
+        flag="-d, --db", env=("SQLAGENT_DB",), default_text="the only one configured, else `./sample.db`",
+    ),
+    Definition(
+        "model", TEXT, "auto", "a key or base URL decides; else `local`, the embedded model (`local:0.5b` is light)",
+        flag="-m, --model", env=("SQLAGENT_MODEL",),
+    ),
+    Definition(
+        "base_url", BASE_URL, "", "any OpenAI-compatible server: Ollama, vLLM, LM Studio, llama.cpp",
+        flag="--base-url", env=("SQLAGENT_BASE_URL", "OPENAI_BASE_URL"), project=_NEVER, default_text="OpenAI's",
+    ),
+    Definition(
+        "api_key_file", PATH, "", "mode 0600 or it is refused; `OPENAI_API_KEY` is read last",
+        env=("SQLAGENT_API_KEY_FILE",), project=_NEVER, default_text="none",
+    ),
+    Definition(
+        "model_timeout", DURATION, 120.0, "how long the model may be silent; `0`: no limit",
+        flag="--model-timeout", env=("SQLAGENT_MODEL_TIMEOUT",),
+    ),
+    Definition(
+        "keep_alive", DURATION, 600.0, "idle time the embedded model stays loaded; `0`: it ends with the command",
+        env=("SQLAGENT_KEEP_ALIVE",),
+    ),
+    Definition(
+        "send_examples", YES_NO, False, "show examples of your data to remote models too",
+        env=("SQLAGENT_SEND_EXAMPLES",), project=_TIGHTEN, loose=True, default_text="`false`",
+    ),
+    Definition(
+        "examples", EXAMPLES, 3, "example values a column that a model is shown",
+        env=("SQLAGENT_EXAMPLES",), project=_NEVER,
+    ),
+    Definition(
+        "reads", one_of("ask", "allow"), "ask", "`allow`: proven reads run unasked",
+        env=("SQLAGENT_READS",), project=_TIGHTEN, loose="allow",
+    ),
+    Definition(
+        "timeout", DURATION, 30.0, "for the statement; `0`: none, and the screen says so",
+        flag="--timeout", env=("SQLAGENT_TIMEOUT",),
+    ),
+    Definition(
+        "expires", DURATION, 0.0, "a proposal's life", flag="--expires", env=("SQLAGENT_EXPIRES",), default_text="none"
+    ),
+    Definition(
+        "limit", LIMIT, 200, "rows shown; `-1`: all", flag="-n, --limit", env=("SQLAGENT_LIMIT",)
+    ),
+    Definition(
+        "format", one_of("table", "csv", "json", "jsonl", "markdown", "vertical", "none"), "table",
+        "of results, the same in a pipe and a terminal", flag="--format", env=("SQLAGENT_FORMAT",),
+    ),
+    Definition(
+        "auto_reject", YES_NO, False, "reject what would ask; exit 5",
+        flag="--auto-reject", env=("SQLAGENT_AUTO_REJECT",), in_file=False, default_text="off",
+    ),
+    Definition(
+        "no_input", YES_NO, False, "never ask; exit 8",
+        flag="--no-input", env=("SQLAGENT_NO_INPUT", "CI"), in_file=False, default_text="off",
+    ),
+    Definition(
+        "color", one_of("auto", "always", "never"), "auto", "`NO_COLOR` beats `FORCE_COLOR` beats `TERM=dumb`",
+        flag="--color", env=("NO_COLOR", "FORCE_COLOR", "TERM"),
+    ),
+    Definition(
+        "pager", TEXT, "less", "for long SQL on a terminal, with `LESS=FRX` unless set; `--no-pager`: none",
+        flag="--no-pager", env=("SQLAGENT_PAGER", "PAGER"), project=_NEVER,
+    ),
+    Definition(
+        "editor", TEXT, "vi", "opened by `[e]`; split as a shell would",
+        env=("SQLAGENT_EDITOR", "VISUAL", "EDITOR"), project=_NEVER,
+    ),
+    Definition(
+        "state_dir", PATH, "", "journal and checkpoints; mode 0700",
+        flag="--state-dir", env=("SQLAGENT_STATE_DIR",), project=_NEVER, default_text="XDG state dir",
+    ),
+    Definition(
+        "cache_dir", PATH, "", "model weights",
+        env=("SQLAGENT_CACHE_DIR",), project=_NEVER, default_text="XDG cache dir",
+    ),
+    Definition(
+        "config", PATH, "", "one file instead of `./sqlagent.toml` and the user's",
+        flag="--config", env=("SQLAGENT_CONFIG",), in_file=False, default_text="XDG config dir",
+    ),
+    Definition(
+        "debug", YES_NO, False, "tracebacks and timings, on stderr, redacted",
+        flag="--debug", env=("SQLAGENT_DEBUG",), in_file=False, default_text="off",
+    ),
+)  # fmt: skip
+
+DATABASE_TABLE: tuple[Definition, ...] = (
+    Definition("url", TEXT, "", "a path, or a URL without a password"),
+    Definition("foreign_keys", YES_NO, True, "enforce foreign keys (and run their cascades)"),
+    Definition("marker_table", YES_NO, False, "keep the run's mark in the target itself", project=_TIGHTEN, loose=True),
+    Definition("read_only", YES_NO, False, "never write to it", project=_TIGHTEN, loose=False),
+    Definition("examples", EXAMPLES, 3, "example values a column that a model is shown", project=_NEVER),
+)
+"""The keys of a `[databases.NAME]` table."""
+
+BY_KEY = {definition.key: definition for definition in TABLE}
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentRow:
+    """One line of the documentation's table; a field is empty where there is no such name."""
+
+    environment: str
+    flag: str
+    key: str
+    default: str
+    note: str
+
+
+def environment_rows() -> tuple[EnvironmentRow, ...]:
+    """What `help environment` prints and the README's table holds; markdown backticks included."""
+    return tuple(
+        EnvironmentRow(
+            environment=", ".join(f"`{name}`" for name in definition.env),
+            flag=f"`{definition.flag}`" if definition.flag else "",
+            key=f"`{definition.key}`" if definition.in_file else "",
+            default=definition.default_text or f"`{definition.kind.show(definition.default)}`",
+            note=definition.doc,
+        )
+        for definition in TABLE
+    )

@@ -1,0 +1,151 @@
+"""Which database is meant: a configured name, a path or a URL, resolved to one `DatabaseSettings`."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+from sqlagent.config.kinds import Wrong, nearest
+from sqlagent.core.errors import ConfigError
+
+SAMPLE = "sample.db"
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(//)?", re.ASCII)
+_FILE_SCHEMES = frozenset({"sqlite", "file"})
+_PGPASS = "keep the password in ~/.pgpass, or in the file that PGPASSFILE names"
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSettings:
+    """One database and how to treat it."""
+
+    name: str
+    """As the person calls it: `prod`, `sample.db`."""
+    url: str
+    """`sqlite:/absolute/path`, or the URL of a server; never with a password."""
+    foreign_keys: bool = True
+    marker_table: bool = False
+    read_only: bool = False
+    examples: int = 3
+    """Example values a column that a model is shown; 0 for none."""
+    is_sample: bool = False
+    """Nobody chose it: it is the sample next to the person, and stderr says so."""
+
+    @property
+    def engine(self) -> str:
+        """`sqlite`, `postgresql`: the URL's scheme."""
+        return self.url.partition(":")[0]
+
+    @property
+    def path(self) -> Path:
+        """The file, for an engine that has one."""
+        return Path(self.url.partition(":")[2])
+
+
+def normal_url(text: str, base: Path) -> str:
+    """`sqlite:/absolute/path` for a path or a file's URL, else the URL as it is; a password in it is refused.
+
+    `sqlite:///shop.db` is relative and `sqlite:////srv/shop.db` absolute, as SQLAlchemy has it.
+    """
+    scheme = _URL.match(text)
+    if scheme is None or (os.name == "nt" and len(scheme[1]) == 1):
+        return _file_url(text, base)
+    name = scheme[1].lower()
+    if name not in _FILE_SCHEMES:
+        if not scheme[2]:
+            return _file_url(text, base)  # a colon in a file's name
+        _refuse_passwords(text, name)
+        return text
+    rest = text[scheme.end() :]
+    if not scheme[2]:
+        return _file_url(rest, base)
+    if not rest.startswith("/"):
+        raise Wrong(f"names a host, and {name} has none: {name}://...", f"{name}:PATH, or the path alone")
+    return _file_url(rest[1:] if name == "sqlite" else rest, base)
+
+
+def _file_url(path: str, base: Path) -> str:
+    if not path:
+        raise Wrong("names no file", "such as sqlite:shop.db, or the path alone")
+    return f"sqlite:{Path(os.path.abspath(base / Path(path).expanduser()))}"  # noqa: PTH100 - symlinks stay as typed
+
+
+def _refuse_passwords(url: str, scheme: str) -> None:
+    try:
+        parts = urlsplit(url)
+        carries = parts.password is not None or "password" in {key.lower() for key in parse_qs(parts.query)}
+    except ValueError:
+        raise Wrong(f"is not a URL: {scheme}://...", f"{scheme}://host/database") from None
+    if carries:
+        raise Wrong(f"carries a password: {scheme}://...", _PGPASS)
+
+
+def has_host(url: str) -> bool:
+    """Whether a URL reaches a machine by name; what cannot be read counts as reaching."""
+    if url.startswith("sqlite:"):
+        return False
+    try:
+        parts = urlsplit(url)
+        return bool(parts.netloc) or bool({"host", "hostaddr", "service"} & {k.lower() for k in parse_qs(parts.query)})
+    except ValueError:
+        return True
+
+
+def resolve(text: str, known: Mapping[str, DatabaseSettings], cwd: Path, *, named_in: str) -> DatabaseSettings:
+    """The database that `--db`, a variable or a file means by `text`: a name first, then a URL or a path."""
+    if text in known:
+        return known[text]
+    if not _looks_like_a_place(text, cwd):
+        raise _unknown(text, known, named_in)
+    try:
+        url = normal_url(text, cwd)
+    except Wrong as wrong:
+        raise ConfigError(f"the database {wrong.message}", hint=wrong.hint) from None
+    same = [settings for settings in known.values() if settings.url == url]
+    found = same[0] if same else DatabaseSettings(_short_name(url), url)
+    return replace(found, read_only=any(settings.read_only for settings in same))
+
+
+def _looks_like_a_place(text: str, cwd: Path) -> bool:
+    scheme = _URL.match(text)
+    if scheme and (scheme[2] or scheme[1].lower() in _FILE_SCHEMES):
+        return True
+    return bool(text) and (any(c in text for c in "./\\") or (cwd / text).exists())
+
+
+def _short_name(url: str) -> str:
+    if url.startswith("sqlite:"):
+        return Path(url).name
+    parts = urlsplit(url)
+    return parts.path.strip("/") or parts.netloc.rpartition("@")[2] or url
+
+
+def _unknown(text: str, known: Mapping[str, DatabaseSettings], named_in: str) -> ConfigError:
+    guess = nearest(text, list(known))
+    if guess:
+        hint = f"did you mean {guess}?"
+    elif known:
+        hint = f"there is {', '.join(sorted(known))}; a path has a dot or a slash: ./{text}"
+    else:
+        hint = f"a path has a dot or a slash: ./{text}"
+    return ConfigError(
+        f"no database named {text} in {named_in}" if named_in else f"no database named {text}", hint=hint
+    )
+
+
+def default(known: Mapping[str, DatabaseSettings], cwd: Path) -> DatabaseSettings:
+    """What is meant when nobody names one: the only one configured, else the sample next to the person."""
+    if len(known) == 1:
+        return next(iter(known.values()))
+    if known:
+        names = sorted(known)
+        raise ConfigError(
+            f"{len(known)} databases are configured, and none was chosen",
+            hint=f"--db {names[0]}, or: {', '.join(names)}",
+        )
+    if (cwd / SAMPLE).is_file():
+        return replace(resolve(f"./{SAMPLE}", known, cwd, named_in=""), is_sample=True)
+    raise ConfigError("no database was chosen", hint="--db PATH, or SQLAGENT_DB, or `database` in sqlagent.toml")
