@@ -451,6 +451,8 @@ class Report:
     message: str = ""
     """What to tell a person beyond the status: an error, the model's refusal, who decided first."""
     hint: str = ""
+    failure: str = ""
+    """The error class of `core.errors` behind a FAILED, such as `QueryError` or `TimedOut`."""
     decided_by: str = ""
     reason: str = ""
     asked_at: str = ""

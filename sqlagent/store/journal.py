@@ -1,4 +1,4 @@
-"""The journal: which threads there are, what was proposed, who decided, what ran.  It is the truth, not a checkpoint."""
+"""The journal: what was asked, proposed, decided and run.  It is the truth; a checkpoint is its projection."""
 
 from __future__ import annotations
 

@@ -1,0 +1,78 @@
+"""What a person decided once: which statements run alone, which are asked, which nobody may approve."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlagent.core.model import Analysis, Risk
+
+
+@dataclass(frozen=True, slots=True)
+class Allow:
+    """It may run unasked."""
+
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A person decides."""
+
+    rule: str = ""
+    stages: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Deny:
+    """Nobody may approve it."""
+
+    rule: str
+    why: str
+
+
+Verdict = Allow | Ask | Deny
+
+
+class Reads(StrEnum):
+    """What happens to a proven read."""
+
+    ASK = "ask"
+    ALLOW = "allow"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Defaults are the strictest: everything is asked, and what reaches outside the database is denied."""
+
+    reads: Reads = Reads.ASK
+
+
+_WHY = {
+    "outside-database": "it reaches outside the database: a file, a program, an extension or another database",
+    "transaction-control": "it begins, ends or names a transaction, and sqlagent runs each proposal in one of its own",
+    "unsafe-pragma": "it changes a setting of the connection or of the file, not data",
+    "hidden-characters": "its text has characters that a screen does not show as they are",
+    "executable-comment": "it has a comment that some engines run as SQL",
+}
+
+
+def decide(analysis: Analysis, policy: Policy) -> Verdict:
+    """The policy's word on a whole script: its strictest on any statement of it."""
+    if analysis.denied:
+        rule = analysis.denied[0]
+        return Deny(rule, _WHY.get(rule, "a rule of the analysis forbids it"))
+    if analysis.risk is Risk.READ and policy.reads is Reads.ALLOW:
+        return Allow("reads")
+    return Ask()
+
+
+def words(verdict: Verdict) -> str:
+    """As the screen and the record say it: `ask`, `allow [reads]`, `deny [outside-database]`."""
+    match verdict:
+        case Allow(rule):
+            return f"allow [{rule}]"
+        case Deny(rule):
+            return f"deny [{rule}]"
+        case Ask(rule):
+            return f"ask [{rule}]" if rule else "ask"

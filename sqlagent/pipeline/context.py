@@ -1,0 +1,35 @@
+"""What nodes reach the world through: passed to every call of the graph, and never stored in a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlagent.core.policy import Policy
+from sqlagent.databases.base import Database, Limits, Sink
+from sqlagent.llm.client import Model
+from sqlagent.store.journal import Journal
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Ports and settings of one call; database and model are opened when a node first needs them."""
+
+    database: Callable[[], Database]
+    model: Callable[[], Model]
+    journal: Journal
+    policy: Policy
+    limits: Limits
+    sink: Sink
+    by: str
+    """The person on whose behalf this process acts."""
+    say: Callable[[str], None]
+    """Progress for a person, a line at a time."""
+    heard: Callable[[str], None]
+    """Text of the model as it arrives."""
+    send_examples: bool
+    """Whether example values of the data go to a model that is not local."""
+    reached: Callable[[str], None]
+    """Called at every named crash point; idle but in tests."""
+    count_seconds: float = 2.0
+    """How long counting the rows of one proposal may take in all."""

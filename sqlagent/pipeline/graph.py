@@ -1,0 +1,29 @@
+"""The graph itself: the same builder for the command line, the library and LangGraph's own tools."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+
+from sqlagent.pipeline import nodes
+from sqlagent.pipeline.context import Context
+from sqlagent.pipeline.state import State
+
+Graph = CompiledStateGraph[State, Context, State, State]
+
+
+def build(saver: Any = None) -> Graph:
+    """Compile generate -> analyze -> review -> execute, with the ways back; without a saver for LangGraph's server."""
+    graph = StateGraph(State, context_schema=Context)
+    for node in (nodes.generate, nodes.analyze, nodes.review, nodes.revise, nodes.execute, nodes.finish):
+        graph.add_node(node.__name__, node)
+    graph.add_conditional_edges(START, nodes.from_start, ["generate", "analyze"])
+    graph.add_conditional_edges("generate", nodes.after_generate, ["analyze", "generate", "finish"])
+    graph.add_conditional_edges("analyze", nodes.after_analyze, ["generate", "review", "execute", "finish"])
+    graph.add_conditional_edges("review", nodes.after_review, ["execute", "revise", "finish"])
+    graph.add_conditional_edges("revise", nodes.after_revise, ["analyze", "generate"])
+    graph.add_conditional_edges("execute", nodes.after_execute, ["finish", "analyze"])
+    graph.add_edge("finish", END)
+    return graph.compile(checkpointer=saver)

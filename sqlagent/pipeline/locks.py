@@ -1,0 +1,40 @@
+"""One process at a time works on a thread; the kernel frees the lock of a process that dies."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlagent.core.errors import Busy
+
+WAIT_SECONDS = 20.0
+"""Longer than any step but the model's and a long statement's; a second process then says so instead of waiting on."""
+
+
+@contextmanager
+def thread_lock(folder: Path, thread: str, *, wait: float = WAIT_SECONDS) -> Iterator[None]:
+    """Hold the thread's lock; raises Busy when another process keeps it for longer than `wait` seconds."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle = os.open(folder / f"{thread}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        _take(handle, thread, time.monotonic() + wait)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _take(handle: int, thread: str, deadline: float) -> None:
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise Busy(
+                    f"another process is working on {thread}", hint=f"look at it meanwhile: sqlagent show {thread}"
+                ) from None
+            time.sleep(0.05)

@@ -1,0 +1,155 @@
+"""The steps of a turn: each reads the state, calls its port, and answers a partial state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langgraph.runtime import Runtime
+from langgraph.types import interrupt
+
+from sqlagent.core.errors import ModelError
+from sqlagent.core.model import Attempt, Source, Status
+from sqlagent.pipeline import payload
+from sqlagent.pipeline.analysis import Refused, propose
+from sqlagent.pipeline.context import Context
+from sqlagent.pipeline.execution import run
+from sqlagent.pipeline.state import Answer, Failed, State
+
+TRIES = 3
+"""How many drafts a question gets before the person is told that none stood."""
+
+
+def generate(state: State, runtime: Runtime[Context]) -> State:
+    """Ask the model for SQL, telling it what became of its last drafts."""
+    x = runtime.context
+    model = x.model()
+    schema = x.database().schema(examples=3 if model.is_local or x.send_examples else 0)
+    attempts = tuple(Attempt(a["sql"], a["error"]) for a in state.get("attempts", []))
+    x.say(f"asking {model.name} about {len(schema.tables)} tables")
+    x.reached("generate: before the model")
+    try:
+        draft = model.draft(
+            state["question"], schema, history=x.journal.history(state["thread"]), attempts=attempts,
+            on_text=x.heard, on_wait=x.say,
+        )  # fmt: skip
+    except ModelError as e:
+        return _another_try(state, sql="", error=e.message, hint=e.hint, author=model.name)
+    x.reached("generate: after the model")
+    if draft.cannot:
+        return {
+            "author": draft.model, "end": Status.FAILED, "failure": "ModelError",
+            "message": f"the model says it cannot answer this from these tables: {draft.cannot}",
+            "hint": "ask it another way, or see what it is told: sqlagent schema",
+        }  # fmt: skip
+    return {"sql": draft.sql, "author": draft.model, "note": draft.note, "previous": "", "edited_by": ""}
+
+
+def analyze(state: State, runtime: Runtime[Context]) -> State:
+    """Find out what the SQL would do, ask the policy, and put it on record as a proposal."""
+    try:
+        return propose(state, runtime.context)
+    except Refused as e:
+        drafted = state.get("source") == Source.MODEL and not state.get("edited_by")
+        if drafted:
+            return _another_try(state, sql=state["sql"], error=e.message, hint=e.hint, author=state.get("author", ""))
+        return {"end": Status.FAILED, "failure": "QueryError", "message": e.message, "hint": e.hint}
+
+
+def _another_try(state: State, *, sql: str, error: str, hint: str, author: str) -> State:
+    failed: Failed = {"sql": sql, "error": error}
+    attempts = [*state.get("attempts", []), failed]
+    if len(attempts) - state.get("retries", 0) < TRIES:
+        return {"attempts": attempts, "author": author, "sql": "", "verdict": "again"}
+    look = f"sqlagent resume {state['thread']} --edit opens what it wrote"
+    return {
+        "attempts": attempts, "author": author, "sql": sql, "end": Status.FAILED,
+        "failure": "QueryError" if sql else "ModelError",
+        "message": f"{error} ({len(attempts)} tries)", "hint": look if sql else hint,
+    }  # fmt: skip
+
+
+def review(state: State) -> State:
+    """Wait for a person.  Nothing before the interrupt has an effect, and nothing after it can fail."""
+    answer: Answer = interrupt(payload.question(state), response_schema=Answer)
+    return {"decision": answer}
+
+
+def revise(state: State) -> State:
+    """Make a person's edit, or the reason of a rejection, the start of the next draft."""
+    answer = state["decision"]
+    if answer["choice"] == "edit":
+        return {
+            "previous": state.get("sql", ""), "sql": answer["sql"], "author": answer["by"], "edited_by": answer["by"],
+            "note": "", "stale": "", "verdict": "",
+        }  # fmt: skip
+    rejected: Failed = {
+        "sql": state.get("sql", ""),
+        "error": f"a person rejected it: {answer['reason'] or 'it is not what was asked for'}",
+    }
+    return {
+        "attempts": [*state.get("attempts", []), rejected], "retries": state.get("retries", 0) + 1,
+        "sql": "", "previous": "", "edited_by": "", "stale": "", "verdict": "again",
+    }  # fmt: skip
+
+
+def execute(state: State, runtime: Runtime[Context]) -> State:
+    """Run the approved bytes, if the journal gives the claim.  No interrupt, no retry policy, no error handler here."""
+    return run(state, runtime.context)
+
+
+def finish(state: State, runtime: Runtime[Context]) -> State:
+    """Write how the turn ended where everybody reads it."""
+    x = runtime.context
+    status, message, hint = _ending(state)
+    x.reached("finish: before the journal")
+    x.journal.finish(
+        state["thread"], state["turn"], status, message=message, hint=hint, ran_sql=state.get("ran_sql", ""),
+        attempts=[Attempt(a["sql"], a["error"]) for a in state.get("attempts", [])],
+    )  # fmt: skip
+    x.reached("finish: after the journal")
+    return {"status": status, "message": message, "hint": hint}
+
+
+def _ending(state: State) -> tuple[Status, str, str]:
+    if end := state.get("end"):
+        return Status(end), state.get("message", ""), state.get("hint", "")
+    answer = state.get("decision")
+    if answer is not None and answer["choice"] == "reject":
+        return Status.REJECTED, answer["reason"], ""
+    return Status.FAILED, "the pipeline stopped without an outcome", "sqlagent doctor"
+
+
+# ---- where to go next; each is total, since LangGraph skips the routing of a router that raised ------------------
+
+
+def from_start(state: State) -> str:
+    return "generate" if state.get("source") == Source.MODEL and not state.get("sql") else "analyze"
+
+
+def after_generate(state: State) -> str:
+    if state.get("end"):
+        return "finish"
+    return "analyze" if state.get("sql") else "generate"
+
+
+def after_analyze(state: State) -> str:
+    if state.get("end"):
+        return "finish"
+    return {"again": "generate", "allow": "execute", "ask": "review"}.get(state.get("verdict", ""), "finish")
+
+
+def after_review(state: State) -> str:
+    answer: Any = state.get("decision") or {}
+    if answer.get("choice") == "approve":
+        return "execute"
+    if answer.get("choice") == "edit" or (answer.get("choice") == "reject" and answer.get("retry") is True):
+        return "revise"
+    return "finish"
+
+
+def after_revise(state: State) -> str:
+    return "analyze" if state.get("sql") else "generate"
+
+
+def after_execute(state: State) -> str:
+    return "finish" if state.get("end") else "analyze"
