@@ -1,0 +1,159 @@
+"""Asking the model, whatever server it is on: one client, visible retries, and every failure as an error of ours."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sqlagent.core.errors import AuthError, NoDraft, UsageError
+from sqlagent.core.model import Attempt, Draft, Schema, Turn
+from sqlagent.core.secret import Secret
+from sqlagent.llm import prompt, reply
+from sqlagent.llm.conversation import Conversation, Endpoint, Say, quoted
+
+DEFAULT_REMOTE = "gpt-5-mini"
+"""What `auto` asks where there is a key and no model's name."""
+LOCAL_BUDGET = 17_000
+"""Characters of schema that leave the embedded model room for the question and the answer in its 8,192 tokens."""
+LOCAL_LONGEST_REPLY = 1024
+LOCAL_SECONDS = 600.0
+"""The embedded model may read a long schema for minutes on a small machine; it does not hang for other reasons."""
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """Which model, and how to reach it."""
+
+    model: str = "auto"
+    """A name the server knows, `local`, `local:0.5b`, or `auto`: a key or a base URL decides, otherwise `local`."""
+    base_url: str = ""
+    api_key: Secret | str = ""
+    timeout: float = 60.0
+    """Seconds of silence after which the model is given up."""
+    keep_alive: float = 600.0
+    """Seconds without a question after which the embedded model's server ends."""
+
+    @property
+    def key(self) -> Secret:
+        return self.api_key if isinstance(self.api_key, Secret) else Secret(self.api_key)
+
+    @property
+    def is_embedded(self) -> bool:
+        if self.model == "auto":
+            return not self.key and not self.base_url
+        return self.model == "local" or self.model.startswith("local:")
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model to ask.  Making one touches neither network nor disk: `draft` does."""
+
+    name: str
+    """What the record calls it."""
+    is_local: bool
+    """True only for the embedded model: a server on loopback may well pass on what it is told."""
+    connect: Callable[[Say], Endpoint]
+    """Finds where it answers; starts the embedded server where that is needed."""
+    timeout: float = 60.0
+    budget: int = prompt.BUDGET
+    sleep: Callable[[float], None] = time.sleep
+
+    def draft(
+        self,
+        question: str,
+        schema: Schema,
+        *,
+        history: Sequence[Turn] = (),
+        attempts: Sequence[Attempt] = (),
+        on_text: Say | None = None,
+        on_wait: Say | None = None,
+    ) -> Draft:
+        """Ask for SQL.  `on_text` gets the answer as it arrives, `on_wait` a line whenever there is a delay to explain.
+
+        Raises `ConnectError` (nothing answers), `AuthError` (a key is missing or refused) and `ModelError` (it
+        answered, but with nothing that could be used).
+        """
+        say = on_wait or _unheard
+        talk = prompt.messages(question, schema, history=history, attempts=attempts, budget=self.budget)
+        endpoint = self.connect(say)
+        started = time.monotonic()
+        answer = Conversation(endpoint, self.timeout, self.sleep, say, on_text or _unheard).ask(talk)
+        draft = reply.parse(answer.text)
+        if not draft.sql and not draft.cannot:
+            raise _without_sql(self.name, answer.text)
+        if draft.note.startswith("the model gave"):
+            say(draft.note.partition(". ")[0])
+        return replace(
+            draft,
+            model=self.name,
+            prompt_sha256=prompt.prompt_sha256(talk),
+            tokens_in=answer.tokens_in,
+            tokens_out=answer.tokens_out,
+            seconds=time.monotonic() - started,
+        )
+
+
+def open_model(
+    spec: ModelSpec,
+    *,
+    cache_dir: Path | None = None,
+    state_dir: Path | None = None,
+    progress: Progress | None = None,
+) -> Model:
+    """The model that the settings name.  `progress(done, total, what)` is told of a download on first use."""
+    if spec.is_embedded:
+        return _embedded(spec, cache_dir, state_dir, progress)
+    name = DEFAULT_REMOTE if spec.model == "auto" else spec.model
+    if spec.base_url and not spec.base_url.startswith(("http://", "https://")):
+        raise UsageError(
+            f"the base URL {spec.base_url} does not start with http:// or https://",
+            hint="for a server on this machine: --base-url http://localhost:11434/v1",
+        )
+    if not spec.key and not spec.base_url:
+        raise AuthError(
+            f"{name} needs a key, and there is none",
+            hint="set OPENAI_API_KEY, name a server with --base-url, or use the embedded model: --model local",
+        )
+    # A server without keys still gets one: the client refuses to start without.
+    endpoint = Endpoint(name, spec.base_url, spec.key or Secret("none"))
+    return Model(name, is_local=False, connect=lambda _say: endpoint, timeout=spec.timeout)
+
+
+def _embedded(spec: ModelSpec, cache_dir: Path | None, state_dir: Path | None, progress: Progress | None) -> Model:
+    from sqlagent.llm import local, weights
+
+    kept = weights.named(spec.model.partition(":")[2])
+    local.require_runtime()
+
+    def connect(say: Say) -> Endpoint:
+        path = weights.find(kept, cache_dir) or weights.pull(
+            kept.name, path=None, progress=progress or _uncounted, cache_dir=cache_dir
+        )
+        server = local.start_or_attach(path, name=kept.name, keep_alive=spec.keep_alive, state_dir=state_dir, say=say)
+        extra = (("cache_prompt", True), ("max_tokens", LOCAL_LONGEST_REPLY))
+        return Endpoint(kept.name, f"{server.url}/v1", server.api_key, extra)
+
+    return Model(
+        kept.name, is_local=True, connect=connect, timeout=max(spec.timeout, LOCAL_SECONDS), budget=LOCAL_BUDGET
+    )
+
+
+def _without_sql(name: str, text: str) -> NoDraft:
+    if not text.strip():
+        return NoDraft(f"{name} answered with nothing", hint="ask again, or name another model with --model")
+    return NoDraft(
+        f"{name} answered with words and no SQL: {quoted(text)}",
+        hint="say which tables or rows you mean, or name another model with --model",
+    )
+
+
+def _unheard(_text: str) -> None:
+    """Nobody asked to be told."""
+
+
+def _uncounted(_done: int, _total: int, _what: str) -> None:
+    """Nobody watches the download."""
