@@ -1,6 +1,399 @@
-"""The library, and the product's one door to the pipeline."""
+"""The library, and the product's one door to the pipeline: ask, decide, run, resume, pending, show."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
-class Agent: ...
+from sqlagent import config
+from sqlagent.core.errors import (
+    Finished,
+    NeedsApproval,
+    OutcomeUnknown,
+    SqlagentError,
+    Stale,
+    UsageError,
+)
+from sqlagent.core.model import Choice, Decision, Proposal, Report, Rowset, Source, Status, Thread
+from sqlagent.core.policy import Policy, Reads, Writes
+from sqlagent.databases.base import Database, Limits, Sink
+from sqlagent.store.identity import current_user
+from sqlagent.store.ids import new_id
+from sqlagent.store.journal import Journal, RunState
+
+if TYPE_CHECKING:
+    from sqlagent.config import DatabaseSettings, Settings
+    from sqlagent.llm.client import Model
+    from sqlagent.pipeline.context import Context
+    from sqlagent.pipeline.driver import Driver
+
+LONGEST_QUESTION = 20_000
+"""Characters; what is longer is a file, not a question."""
+
+
+@dataclass(slots=True)
+class Kept:
+    """A sink that keeps rows for a library caller, who gets them as `Report.rowsets`."""
+
+    rowsets: list[Rowset] = field(default_factory=list)
+
+    def write(self, columns: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> int:
+        taken = tuple(rows)
+        self.rowsets.append(Rowset(tuple(columns), taken))
+        return len(taken)
+
+    def take(self) -> tuple[Rowset, ...]:
+        taken, self.rowsets = tuple(self.rowsets), []
+        return taken
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Who is told what happens meanwhile: progress lines, the model's text, a download's bytes."""
+
+    say: Callable[[str], None] = lambda _line: None
+    heard: Callable[[str], None] = lambda _text: None
+    progress: Callable[[int, int, str], None] | None = None
+
+
+class Agent:
+    """One person's door to threads: durable, and the same for a terminal, a script and a program.
+
+    Nothing is opened before it is needed: `pending` and `show` read the journal alone.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        sink: Sink | None = None,
+        listener: Listener | None = None,
+        by: str | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.settings = settings
+        self.by = by or current_user()
+        self._listener = listener or Listener()
+        self._kept = Kept()
+        self._sink: Sink = sink or self._kept
+        self._now = now
+        self._databases: dict[str, Database] = {}
+
+    @classmethod
+    def open(cls, database: str | None = None, **settings: Any) -> Self:
+        """An agent for a database: a path, a configured name or a URL, and any setting by its name in the config file.
+
+        `Agent.open("shop.db", model="local", reads="allow")`.  Unlike the command line it reads no `./sqlagent.toml`
+        of the current folder unless told so; it does read the environment and the user's own file.
+        """
+        return cls(config.load({"database": database, **settings}, os.environ, Path.cwd()))
+
+    def close(self) -> None:
+        for database in self._databases.values():
+            database.close()
+        self._databases.clear()
+        if "_driver" in self.__dict__:
+            self._driver.close()
+            del self.__dict__["_driver"]
+        self.journal.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # ---- asking --------------------------------------------------------------------------------------------------
+
+    def ask(self, question: str, *, thread: str = "") -> Report:
+        """Have a model draft SQL for a question, and measure it; `thread` continues a finished conversation.
+
+        Answers PENDING (a person decides), EXECUTED (the policy allows it), DENIED or FAILED.  Raises `ConnectError`,
+        `AuthError` or `ModelError` where the model gave nothing: the thread is kept, and `resume` tries again.
+        """
+        return self._begin(Source.MODEL, _question(question), "", thread)
+
+    def run(self, sql: str, *, title: str = "", thread: str = "") -> Report:
+        """Put SQL that a person or a program wrote through the same gate; no model is asked."""
+        if not sql.strip():
+            raise UsageError("there is no SQL in it", hint="sqlagent run FILE, or sqlagent run --sql TEXT")
+        return self._begin(Source.PERSON, title or "SQL from a program", sql, thread)
+
+    def _begin(self, source: Source, question: str, sql: str, thread: str) -> Report:
+        row = self._continue(thread, source, question, sql) if thread else self._admit(source, question, sql)
+        return self._drive(row)
+
+    def _admit(self, source: Source, question: str, sql: str) -> Thread:
+        chosen = self.settings.database
+        database = self._open(chosen)
+        now = self.journal.time()
+        row = Thread(
+            id="", status=Status.NEW, database=chosen.name, url=chosen.url, target=database.identity(), source=source,
+            question=question, requested_by=self.by, created_at=now, updated_at=now, sql=sql,
+            model=self.settings.model if source is Source.MODEL else "",
+        )  # fmt: skip
+        taken = 0
+        while not self.journal.admit(row := replace(row, id=new_id(taken))):
+            taken += 1
+        return row
+
+    def _continue(self, thread: str, source: Source, question: str, sql: str) -> Thread:
+        row = self.journal.thread(thread)
+        match row.status:
+            case Status.PENDING | Status.STALE:
+                raise NeedsApproval(
+                    f"{thread} waits for a decision on its last question", hint=f"sqlagent resume {thread}"
+                )
+            case Status.NEW:
+                raise NeedsApproval(
+                    f"{thread} has not answered its last question yet", hint=f"sqlagent resume {thread}"
+                )
+            case Status.UNKNOWN:
+                raise _doubt(row)
+            case _:
+                self._bound(row)
+        if not self.journal.ask_again(
+            thread, expected_turn=row.turn, source=source, question=question, sql=sql, by=self.by
+        ):
+            raise NeedsApproval(f"somebody else asked {thread} first", hint=f"sqlagent show {thread}")
+        return self.journal.thread(thread)
+
+    # ---- deciding ------------------------------------------------------------------------------------------------
+
+    def decide(self, thread: str, decision: Decision) -> Report:
+        """Answer what a thread waits for, and go on from there; of two decisions on a proposal the first one counts.
+
+        STALE in the answer: it was approved, but the database is no longer what was measured, so nothing ran and a new
+        proposal waits.  Raises `Stale` for the digest of another proposal, `Finished` where nothing waits, `QueryError`
+        for an edit that the database would not prepare (the proposal stays pending).
+        """
+        row = self._waiting(thread)
+        proposal = self.journal.proposal(row.proposal)
+        if self._expired(proposal):
+            return self._drive(row)
+        if decision.digest != proposal.digest:
+            raise Stale(
+                f"{decision.digest[:12]} is not what waits in {thread}: {proposal.digest[:12]} is",
+                hint=f"look at it first: sqlagent show {thread}",
+            )
+        self._bound(row)
+        if decision.choice is Choice.EDIT:
+            self._preparable(row, decision.sql)
+        counted = self.journal.decide(proposal, decision)
+        report = self._drive(row, approved=proposal if counted.choice is Choice.APPROVE else None)
+        if counted != decision:
+            return replace(report, message=f"{counted.by} decided first: {counted.choice}", decided_by=counted.by)
+        return report
+
+    def approve(self, thread: str, digest: str) -> Report:
+        """Approve exactly what `digest` names, and run it."""
+        return self.decide(thread, Decision(Choice.APPROVE, digest, self.by, "library"))
+
+    def reject(self, thread: str, digest: str, why: str = "") -> Report:
+        return self.decide(thread, Decision(Choice.REJECT, digest, self.by, "library", reason=why))
+
+    def edit(self, thread: str, digest: str, sql: str) -> Report:
+        """Put other SQL in its place: it is measured and asked anew."""
+        return self.decide(thread, Decision(Choice.EDIT, digest, self.by, "library", sql=sql))
+
+    def resume(self, thread: str) -> Report:
+        """Go on with a thread that was left or cut short, as far as it goes without a decision; shows what waits."""
+        row = self.journal.thread(thread)
+        if row.status in (Status.NEW, Status.PENDING):
+            self._bound(row)
+            if row.proposal:
+                self._expired(self.journal.proposal(row.proposal))
+            return self._drive(row)
+        if row.status is Status.UNKNOWN:
+            raise _doubt(row)
+        return self.show(thread)
+
+    def settle(self, thread: str, state: RunState) -> Report:
+        """Record a person's word on a run whose end was not seen: SETTLED_APPLIED or SETTLED_NOT_APPLIED."""
+        row = self.journal.thread(thread)
+        if row.status is not Status.UNKNOWN:
+            raise Finished(f"{thread} is {row.status}, so there is nothing to settle", hint=f"sqlagent show {thread}")
+        self.journal.settle(row.proposal, state, by=self.by)
+        applied = state is RunState.SETTLED_APPLIED
+        self.journal.finish(
+            thread, row.turn, Status.EXECUTED if applied else Status.FAILED,
+            message=f"settled by {self.by}: {'it was applied' if applied else 'it was not applied'}",
+            ran_sql=self.journal.proposal(row.proposal).sql if applied else "",
+        )  # fmt: skip
+        return self.show(thread)
+
+    # ---- looking -------------------------------------------------------------------------------------------------
+
+    def pending(self, *, limit: int = -1) -> tuple[Thread, ...]:
+        """What waits for a person, the newest first, and what was cut short before it could."""
+        return self.journal.threads(statuses=(Status.PENDING, Status.NEW, Status.UNKNOWN), limit=limit)
+
+    def sessions(self, *, limit: int = 50) -> tuple[Thread, ...]:
+        """Every thread, the newest first."""
+        return self.journal.threads(limit=limit)
+
+    def show(self, thread: str) -> Report:
+        """Where a thread stands, from the journal alone."""
+        row = self.journal.thread(thread)
+        proposal = self.journal.proposal(row.proposal) if row.proposal else None
+        decision = self.journal.decision(proposal.id, proposal.stage) if proposal else None
+        run = self.journal.run(proposal.id) if proposal else None
+        return Report(
+            thread=thread, status=row.status, database=row.database, question=row.question, proposal=proposal,
+            outcome=run.outcome if run else None, message=row.message, hint=row.hint,
+            decided_by=decision.by if decision else "", reason=decision.reason if decision else "",
+            asked_at=row.created_at, attempts=self.journal.attempts(thread, row.turn),
+        )  # fmt: skip
+
+    # ---- parts, opened when they are first needed ----------------------------------------------------------------
+
+    @cached_property
+    def journal(self) -> Journal:
+        return Journal(self.settings.state_dir / "journal.db", now=self._now)
+
+    @cached_property
+    def _driver(self) -> Driver:
+        from sqlagent.pipeline.driver import Driver  # imports LangGraph: a second that `pending` must not pay
+
+        return Driver(self.settings.state_dir)
+
+    @cached_property
+    def model(self) -> Model:
+        """The model that the settings name; asking it is what opens it."""
+        from sqlagent.llm.client import ModelSpec, open_model
+
+        s = self.settings
+        spec = ModelSpec(
+            model=s.model,
+            base_url=s.base_url,
+            api_key=s.api_key,
+            timeout=s.model_timeout or 0.0,
+            keep_alive=s.keep_alive,
+        )
+        return open_model(spec, cache_dir=s.cache_dir, state_dir=s.state_dir, progress=self._listener.progress)
+
+    @property
+    def database(self) -> Database:
+        """The database that the settings name."""
+        return self._open(self.settings.database)
+
+    def interrupt(self) -> None:
+        """Cancel the statement that runs, from a signal handler."""
+        for database in self._databases.values():
+            database.interrupt()
+
+    def _open(self, chosen: DatabaseSettings) -> Database:
+        from sqlagent.databases.open import open_database
+
+        if chosen.url not in self._databases:
+            self._databases[chosen.url] = open_database(chosen.url, name=chosen.name, foreign_keys=chosen.foreign_keys)
+        return self._databases[chosen.url]
+
+    def _settings_of(self, row: Thread) -> DatabaseSettings:
+        """The thread's own database, with what is configured for it now."""
+        known = self.settings.databases.get(row.database)
+        if known is not None and known.url == row.url:
+            return known
+        return replace(self.settings.find_database(row.url), name=row.database)
+
+    def _bound(self, row: Thread) -> None:
+        """Refuse to go on when the thread's database is not the one it was asked of."""
+        identity = self._open(self._settings_of(row)).identity()
+        if identity != row.target:
+            raise Stale(
+                f"{row.id} was asked of {row.target}, and {row.database} is {identity} now",
+                hint="ask again in a new thread",
+            )
+
+    # ---- moving --------------------------------------------------------------------------------------------------
+
+    def _waiting(self, thread: str) -> Thread:
+        row = self.journal.thread(thread)
+        if row.status is Status.UNKNOWN:
+            raise _doubt(row)
+        if row.status is Status.NEW:
+            report = self.resume(thread)
+            row = self.journal.thread(thread)
+            if report.status is not Status.PENDING:
+                raise _finished(row)
+        if row.status is not Status.PENDING:
+            raise _finished(row)
+        return row
+
+    def _expired(self, proposal: Proposal) -> bool:
+        """Whether its time ran out; that is then put on record, as the decision that counts."""
+        if not proposal.expires_at or self.journal.time() < proposal.expires_at:
+            return False
+        self.journal.decide(
+            proposal,
+            Decision(Choice.REJECT, proposal.digest, "-", "expired", reason=f"it expired at {proposal.expires_at}"),
+        )
+        return True
+
+    def _preparable(self, row: Thread, sql: str) -> None:
+        from sqlagent.pipeline.analysis import examine
+
+        if not sql.strip():
+            raise UsageError("the edited SQL is empty", hint=f"sqlagent resume {row.id} --reject WHY")
+        examine(sql, self._open(self._settings_of(row)), seconds=0)
+
+    def _drive(self, row: Thread, *, approved: Proposal | None = None) -> Report:
+        try:
+            state = self._driver.drive(row.id, self._context(row))
+        except SqlagentError as e:
+            e.thread = row.id
+            raise
+        report = replace(self.show(row.id), failure=state.get("failure", ""), rowsets=self._kept.take())
+        moved_on = approved is not None and report.proposal is not None and report.proposal.id != approved.id
+        if report.status is Status.PENDING and moved_on and report.proposal is not None and report.proposal.stale:
+            return replace(report, status=Status.STALE, message=report.proposal.stale)
+        return report
+
+    def _context(self, row: Thread) -> Context:
+        from sqlagent.pipeline.context import Context
+        from sqlagent.pipeline.crash import crash_points
+
+        s, chosen = self.settings, self._settings_of(row)
+        return Context(
+            database=lambda: self._open(chosen),
+            model=lambda: self.model,
+            journal=self.journal,
+            policy=Policy(reads=Reads(s.reads), writes=Writes.DENY if chosen.read_only else Writes.ASK),
+            limits=Limits(rows=None if s.limit < 0 else s.limit, seconds=s.timeout),
+            sink=self._sink,
+            by=self.by,
+            say=self._listener.say,
+            heard=self._listener.heard,
+            send_examples=s.send_examples,
+            examples=min(s.examples, chosen.examples),
+            expires=s.expires,
+            reached=crash_points(os.environ.get("SQLAGENT_CRASH_AT", "")),
+        )
+
+
+def _question(text: str) -> str:
+    asked = text.strip()
+    if not asked:
+        raise UsageError("the question is empty", hint='sqlagent ask "how many customers are there?"')
+    if len(asked) > LONGEST_QUESTION:
+        raise UsageError(
+            f"the question has {len(asked):,} characters, and {LONGEST_QUESTION:,} is the most",
+            hint="SQL in a file goes through: sqlagent run FILE",
+        )
+    return asked
+
+
+def _doubt(row: Thread) -> OutcomeUnknown:
+    return OutcomeUnknown(row.message or f"the end of {row.id} was not seen", hint=row.hint)
+
+
+def _finished(row: Thread) -> Finished:
+    return Finished(f"{row.id} is finished: {row.status}", hint=f"sqlagent show {row.id}")
+
+
+__all__ = ["Agent", "Kept", "Listener"]

@@ -7,9 +7,11 @@ What can go wrong, as a person would say it.
   x ConnectError         no database or no model at the other end
   x AuthError            a key or a password is missing or was refused
   x ModelError           the model answered, but not with SQL, or not at all
+    x NoDraft            it answered, with nothing that could be run
   x QueryError           the database refused the SQL
   x StoreError           the journal or the checkpoints are damaged, disagree, or cannot be written
   x UnknownThread        there is no such thread
+  x Finished             the thread has nothing left to decide
   x Busy                 another process is working on the thread
   x Denied               the policy forbids it; nobody may approve
   x Rejected             a person said no
@@ -29,6 +31,8 @@ class SqlagentError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.thread = ""
+        """The thread that it happened to, once that is known."""
 
 
 class UsageError(SqlagentError): ...
@@ -46,6 +50,9 @@ class AuthError(SqlagentError): ...
 class ModelError(SqlagentError): ...
 
 
+class NoDraft(ModelError): ...
+
+
 class QueryError(SqlagentError): ...
 
 
@@ -53,6 +60,9 @@ class StoreError(SqlagentError): ...
 
 
 class UnknownThread(SqlagentError): ...
+
+
+class Finished(SqlagentError): ...
 
 
 class Busy(SqlagentError): ...

@@ -322,6 +322,8 @@ class Proposal:
     edited_by: str = ""
     stale: str = ""
     """Why an approval of the proposal before this one is void: what changed between approval and run."""
+    expires_at: str = ""
+    """UTC, ISO 8601; empty where it lives for ever."""
     read_only: bool = False
     """Every statement is a proven read: it runs where nothing can be written."""
 
@@ -341,7 +343,7 @@ class Decision:
     digest: str
     by: str
     how: str
-    """`enter`, `key`, `typed`, `flag`, `policy`, `auto-reject` or `library`: what the record says a person did."""
+    """`enter`, `key`, `typed`, `flag`, `policy`, `auto-reject`, `expired` or `library`: what the record says a person did."""
     sql: str = ""
     """The new text, for an edit."""
     reason: str = ""

@@ -41,11 +41,20 @@ class Reads(StrEnum):
     ALLOW = "allow"
 
 
+class Writes(StrEnum):
+    """What happens to all that is not a proven read."""
+
+    ASK = "ask"
+    DENY = "deny"
+    """The database is configured `read_only`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """Defaults are the strictest: everything is asked, and what reaches outside the database is denied."""
 
     reads: Reads = Reads.ASK
+    writes: Writes = Writes.ASK
 
 
 _WHY = {
@@ -62,6 +71,8 @@ def decide(analysis: Analysis, policy: Policy) -> Verdict:
     if analysis.denied:
         rule = analysis.denied[0]
         return Deny(rule, _WHY.get(rule, "a rule of the analysis forbids it"))
+    if analysis.risk is not Risk.READ and policy.writes is Writes.DENY:
+        return Deny("read-only", "this database is configured read_only")
     if analysis.risk is Risk.READ and policy.reads is Reads.ALLOW:
         return Allow("reads")
     return Ask()

@@ -37,7 +37,7 @@ def propose(state: State, x: Context) -> State:
     database = x.database()
     analysis = examine(state["sql"], database, seconds=x.count_seconds)
     number = state.get("number", 0) + 1
-    drafted = _proposal(state, database, analysis, f"{state['thread']}.{number}", x.journal.time())
+    drafted = _proposal(state, x, analysis, f"{state['thread']}.{number}")
     verdict = policy.decide(analysis, x.policy)
     drafted = replace(drafted, policy=policy.words(verdict))
     x.reached("analyze: before the journal")
@@ -88,7 +88,8 @@ def _size(query: Counting | None, database: Database, seconds: float) -> Size:
     return replace(database.count(query.matching, seconds=seconds), of=base)
 
 
-def _proposal(state: State, database: Database, analysis: Analysis, proposal_id: str, now: str) -> Proposal:
+def _proposal(state: State, x: Context, analysis: Analysis, proposal_id: str) -> Proposal:
+    database = x.database()
     target = database.identity()
     return Proposal(
         id=proposal_id,
@@ -100,7 +101,7 @@ def _proposal(state: State, database: Database, analysis: Analysis, proposal_id:
         analysis=analysis,
         requested_by=state["requested_by"],
         author=state.get("author", ""),
-        created_at=now,
+        created_at=x.journal.time(),
         digest=digest(
             proposal=proposal_id, sql=state["sql"], target=target, schema=database.fingerprint(), stage=1, stages=1
         ),
@@ -109,6 +110,7 @@ def _proposal(state: State, database: Database, analysis: Analysis, proposal_id:
         previous=state.get("previous", ""),
         edited_by=state.get("edited_by", ""),
         stale=state.get("stale", ""),
+        expires_at=x.journal.time(ahead=x.expires) if x.expires else "",
         read_only=analysis.risk is Risk.READ,
     )
 

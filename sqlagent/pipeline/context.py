@@ -29,6 +29,10 @@ class Context:
     """Text of the model as it arrives."""
     send_examples: bool
     """Whether example values of the data go to a model that is not local."""
+    examples: int
+    """Example values a column that a model is shown."""
+    expires: float | None
+    """Seconds that a proposal lives; None for ever."""
     reached: Callable[[str], None]
     """Called at every named crash point; idle but in tests."""
     count_seconds: float = 2.0

@@ -7,7 +7,7 @@ from typing import Any
 from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 
-from sqlagent.core.errors import ModelError
+from sqlagent.core.errors import NoDraft
 from sqlagent.core.model import Attempt, Source, Status
 from sqlagent.pipeline import payload
 from sqlagent.pipeline.analysis import Refused, propose
@@ -23,7 +23,7 @@ def generate(state: State, runtime: Runtime[Context]) -> State:
     """Ask the model for SQL, telling it what became of its last drafts."""
     x = runtime.context
     model = x.model()
-    schema = x.database().schema(examples=3 if model.is_local or x.send_examples else 0)
+    schema = x.database().schema(examples=x.examples if model.is_local or x.send_examples else 0)
     attempts = tuple(Attempt(a["sql"], a["error"]) for a in state.get("attempts", []))
     x.say(f"asking {model.name} about {len(schema.tables)} tables")
     x.reached("generate: before the model")
@@ -32,7 +32,7 @@ def generate(state: State, runtime: Runtime[Context]) -> State:
             state["question"], schema, history=x.journal.history(state["thread"]), attempts=attempts,
             on_text=x.heard, on_wait=x.say,
         )  # fmt: skip
-    except ModelError as e:
+    except NoDraft as e:
         return _another_try(state, sql="", error=e.message, hint=e.hint, author=model.name)
     x.reached("generate: after the model")
     if draft.cannot:
@@ -114,6 +114,8 @@ def _ending(state: State) -> tuple[Status, str, str]:
     if end := state.get("end"):
         return Status(end), state.get("message", ""), state.get("hint", "")
     answer = state.get("decision")
+    if answer is not None and answer["how"] == "expired":
+        return Status.EXPIRED, answer["reason"], f"sqlagent ask --thread {state['thread']} QUESTION asks again"
     if answer is not None and answer["choice"] == "reject":
         return Status.REJECTED, answer["reason"], ""
     return Status.FAILED, "the pipeline stopped without an outcome", "sqlagent doctor"

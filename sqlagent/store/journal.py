@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -79,9 +79,9 @@ class Journal:
             self._connection.close()
             del self.__dict__["_connection"]
 
-    def time(self) -> str:
-        """Now, in UTC, as the journal writes it."""
-        return self._now().astimezone(UTC).isoformat(timespec="milliseconds")
+    def time(self, *, ahead: float = 0.0) -> str:
+        """Now, or so many seconds later, in UTC and ISO 8601: text order is time order."""
+        return (self._now().astimezone(UTC) + timedelta(seconds=ahead)).isoformat(timespec="milliseconds")
 
     # ---- threads -------------------------------------------------------------------------------------------------
 
@@ -198,9 +198,9 @@ class Journal:
                  proposal.created_at),
             )  # fmt: skip
             db.execute(
-                "UPDATE threads SET status = 'pending', proposal = ?, message = '', hint = '', updated_at = ?"
-                " WHERE id = ? AND turn = ?",
-                (proposal.id, self.time(), proposal.thread, turn),
+                "UPDATE threads SET status = 'pending', proposal = ?, expires_at = ?, message = '', hint = '',"
+                " updated_at = ? WHERE id = ? AND turn = ?",
+                (proposal.id, proposal.expires_at, self.time(), proposal.thread, turn),
             )
         return proposal
 
