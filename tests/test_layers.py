@@ -1,0 +1,71 @@
+"""The layer contracts hold, and each of them would notice."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+CONTRACTS = [
+    contract["name"]
+    for contract in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+]
+
+BREAKS = {
+    "Layers point down; siblings never meet": ("store/tables.py", "import sqlagent.llm"),
+    "The core is pure: no database, no network, no terminal, no graph, no clock": ("core/errors.py", "import sqlite3"),
+    "LangGraph is known to pipeline/ alone": ("service.py", "import langgraph"),
+    "The model's client is known to llm/ alone": ("pipeline/nodes.py", "def f() -> None:\n    import openai"),
+    "rich is known to ui/ alone, typer to cli/ alone": ("store/tables.py", "import rich"),
+    "typer is not known to ui/": ("ui/safe.py", "import typer"),
+}
+
+
+def lint(folder: Path) -> subprocess.CompletedProcess[str]:
+    program = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True, no_logo=True))"
+    return subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The project's modules and contracts, to be broken."""
+    shutil.copytree(ROOT / "sqlagent", tmp_path / "sqlagent", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def test_every_contract_is_kept(copy: Path) -> None:
+    result = lint(copy)
+
+    assert result.returncode == 0, result.stdout
+    assert f"Contracts: {len(CONTRACTS)} kept, 0 broken." in result.stdout
+
+
+def test_every_contract_has_a_break_that_proves_it() -> None:
+    assert list(BREAKS) == CONTRACTS
+
+
+@pytest.mark.parametrize("contract", BREAKS)
+def test_a_contract_notices_a_forbidden_import(copy: Path, contract: str) -> None:
+    module, code = BREAKS[contract]
+    with (copy / "sqlagent" / module).open("a") as file:
+        file.write(f"\n{code}\n")
+
+    result = lint(copy)
+
+    assert result.returncode == 1
+    assert f"{contract} BROKEN" in result.stdout
+
+
+def test_a_module_that_no_layer_names_is_noticed(copy: Path) -> None:
+    (copy / "sqlagent" / "utils.py").write_text("")
+
+    result = lint(copy)
+
+    assert result.returncode == 1
+    assert "utils" in result.stdout
