@@ -1,0 +1,302 @@
+"""What a person sees of a proposal before deciding: facts first, and nearest the prompt what matters most."""
+
+from __future__ import annotations
+
+import difflib
+from enum import StrEnum
+
+from sqlagent.core.model import Analysis, Basis, Operation, Proposal, Risk, Size, Statement, Verb
+from sqlagent.ui.layout import Align, Block, Line, Role, Span, pad, paragraph, text_line, wrap
+from sqlagent.ui.safe import one_line, visible, width
+
+_SYMBOL = {
+    Verb.READ: " ",
+    Verb.INSERT: "+",
+    Verb.CREATE: "+",
+    Verb.UPDATE: "~",
+    Verb.ALTER: "~",
+    Verb.DELETE: "-",
+    Verb.DROP: "-",
+    Verb.OTHER: "?",
+}
+_ROLE = {"+": Role.ADDED, "~": Role.CHANGED, "-": Role.REMOVED, "?": Role.UNSURE, " ": Role.PLAIN}
+_RISK_ROLE = {Risk.READ: Role.ADDED, Risk.WRITE: Role.CHANGED, Risk.SEVERE: Role.REMOVED, Risk.UNKNOWN: Role.UNSURE}
+_LONGEST_QUESTION = 1_000
+_WIDEST_NAME = 32
+_NO_ROWS_TO_COUNT = frozenset({Verb.READ, Verb.CREATE})
+
+
+class Body(StrEnum):
+    """Where the SQL of a review is."""
+
+    WHOLE = "whole"
+    PAGED = "paged"
+    """A pager has just shown it, and the review says so in its place."""
+
+
+def review(proposal: Proposal, *, columns: int = 80, body: Body = Body.WHOLE) -> Block:
+    """The approval screen, without the keys."""
+    rule = text_line("─" * columns, Role.FAINT)
+    lines = [rule, *heading(proposal, columns=columns), text_line()]
+    if body is Body.WHOLE:
+        lines += [*numbered(proposal.sql, columns=columns), text_line()]
+    else:
+        count = len(_sql_lines(proposal.sql))
+        lines += [text_line(f"  ({count:,} lines of SQL, shown before this; [s] shows them again)"), text_line()]
+    lines += _edited(proposal, columns)
+    lines += _consequences(proposal, columns)
+    lines += _remarks(proposal, columns)
+    return Block((*lines, rule))
+
+
+def heading(proposal: Proposal, *, columns: int) -> list[Line]:
+    """The thread, the question, the risk in a word, the database."""
+    risk = proposal.analysis.risk
+    title = proposal.question if len(proposal.analysis.statements) < 2 else _batch_title(proposal)
+    if len(title) > _LONGEST_QUESTION:
+        title = f"{title[:_LONGEST_QUESTION]}... ({len(title):,} characters)"
+    database = one_line(proposal.database)
+    right = width(risk.name) + 2 + width(database)
+    name = f"{one_line(proposal.thread)}  "
+    room = columns - len(name) - right - 2
+    own_line = room < 20
+    pieces = [
+        piece
+        for line in (visible(title).expandtabs(4) or "(no question)").split("\n")
+        for piece in wrap(line, columns - len(name) - 1 if own_line else room)
+    ]
+    verdict = (Span(risk.name, _RISK_ROLE[risk]), Span(f"  {database}", Role.STRONG))
+    first: Line = (Span(name, Role.STRONG), Span(pieces[0], Role.STRONG))
+    if not own_line:
+        first = (first[0], Span(pad(pieces[0], room) + "  ", Role.STRONG), *verdict)
+    rest = [text_line(" " * len(name) + piece, Role.STRONG) for piece in pieces[1:]]
+    return [first, *rest, (Span(" " * len(name)), *verdict)] if own_line else [first, *rest]
+
+
+def _batch_title(proposal: Proposal) -> str:
+    return f"{proposal.question}, {len(proposal.analysis.statements)} statements, one transaction"
+
+
+def numbered(sql: str, *, columns: int) -> list[Line]:
+    """The whole SQL, a number before each of its lines and `...` before what continues one."""
+    lines = _sql_lines(sql)
+    gutter = max(len(str(len(lines))), 3)
+    drawn: list[Line] = []
+    for number, line in enumerate(lines, 1):
+        for index, piece in enumerate(wrap(line, columns - gutter - 1)):
+            mark = "..." if index else str(number)
+            drawn.append((Span(f"{mark:>{gutter}} ", Role.FAINT), Span(piece)))
+    if "\r\n" in sql:
+        drawn.append(text_line("    (its lines end in CR LF)", Role.FAINT))
+    return drawn
+
+
+def _sql_lines(sql: str) -> list[str]:
+    return visible(sql.replace("\r\n", "\n")).expandtabs(8).split("\n")
+
+
+def diff(before: str, after: str, *, columns: int = 80) -> Block:
+    """The lines an edit took out and put in."""
+    lines: list[Line] = []
+    for sign, line in _changes(before, after):
+        role = Role.REMOVED if sign == "-" else Role.ADDED
+        for index, piece in enumerate(wrap(line, columns - 5)):
+            lines.append(text_line(("     " if index else f"  {sign}  ") + piece, role))
+    return Block(tuple(lines))
+
+
+def edit_size(before: str, after: str) -> str:
+    """`1 line changed`, and `edited` where only white space at an end differs."""
+    changes = _changes(before, after)
+    count = max(sum(sign == "-" for sign, _ in changes), sum(sign == "+" for sign, _ in changes))
+    return f"{count:,} line{'s' * (count != 1)} changed"
+
+
+def _changes(before: str, after: str) -> list[tuple[str, str]]:
+    compared = difflib.ndiff if max(before.count("\n"), after.count("\n")) < 200 else difflib.unified_diff
+    found = list(compared(_sql_lines(before), _sql_lines(after)))
+    if compared is difflib.unified_diff:
+        return [(line[0], line[1:]) for line in found[2:] if line[0] in "-+"]
+    return [(line[0], line[2:]) for line in found if line[0] in "-+"]
+
+
+def _edited(proposal: Proposal, columns: int) -> list[Line]:
+    if not proposal.previous:
+        return []
+    words = f"edited by {one_line(proposal.edited_by or proposal.author)}"
+    size = edit_size(proposal.previous, proposal.sql)
+    return [
+        text_line(f"{words}: {size}", Role.STRONG),
+        *diff(proposal.previous, proposal.sql, columns=columns).lines,
+        text_line(),
+    ]
+
+
+# ---- what it does ------------------------------------------------------------------------------------------------
+
+
+def _consequences(proposal: Proposal, columns: int) -> list[Line]:
+    stage = f"  (stage {proposal.stage} of {proposal.stages})" if proposal.stages > 1 else ""
+    lines = [text_line(f"If you approve{stage}", Role.STRONG)]
+    if len(proposal.analysis.statements) > 1:
+        return [*lines, *_batch(proposal.analysis, columns)]
+    operations = [op for statement in proposal.analysis.statements for op in shown_operations(statement)]
+    return lines + operation_lines(operations, columns=columns)
+
+
+def shown_operations(statement: Statement) -> list[Operation]:
+    """What it changes, or what it reads where it changes nothing; never an empty list where that could mean harm."""
+    changes = [op for op in statement.operations if op.verb is not Verb.READ]
+    if changes or statement.risk is Risk.READ:
+        return changes or [op for op in statement.operations if op.size.rows is not None]
+    return [Operation(Verb.OTHER, table) for table in statement.writes] or [
+        Operation(Verb.OTHER, "could not tell what")
+    ]
+
+
+def operation_lines(operations: list[Operation], *, columns: int) -> list[Line]:
+    """One line an operation: symbol, verb, object, rows of rows, cause."""
+    if not operations:
+        return [text_line("     changes nothing")]
+    names = [one_line(op.target) for op in operations]
+    sizes = [size_words(op) for op in operations]
+    verb_column = max(len(op.verb.value) for op in operations)
+    name_column = min(max(map(width, names)), _WIDEST_NAME)
+    size_column = max(map(width, sizes))
+    lines: list[Line] = []
+    for op, name, size in zip(operations, names, sizes, strict=True):
+        symbol = _SYMBOL[op.verb]
+        cause = f"  by {one_line(op.via)}" if op.via else ""
+        words = (
+            f"{op.verb.value:<{verb_column}}  {pad(name, name_column)}  {pad(size, size_column, Align.RIGHT)}{cause}"
+        )
+        first, *rest = wrap(words.rstrip(), columns - 5)
+        lines.append((Span(f"  {symbol}  ", _ROLE[symbol]), Span(first)))
+        lines += [text_line("       " + piece.lstrip()) for piece in rest]
+    return lines
+
+
+def size_words(operation: Operation) -> str:
+    """`1,204 of 88,310`, and how the number was come by unless it is exact; `?` where nobody knows."""
+    size = operation.size
+    if size == Size() and operation.verb in _NO_ROWS_TO_COUNT:
+        return "-"
+    rows = "?" if size.rows is None else f"{size.rows:,}"
+    base = "" if size.of is None else f" of {size.of:,}"
+    said = f" {size.basis.value}" if size.rows is not None and size.basis is not Basis.EXACT else ""
+    return rows + base + said
+
+
+def _batch(analysis: Analysis, columns: int) -> list[Line]:
+    rows: list[tuple[str, str, str, str, str]] = []
+    for statement in analysis.statements:
+        for index, op in enumerate(shown_operations(statement) or [_read(statement)]):
+            cause = f" by {one_line(op.via)}" if op.via else ""
+            does = f"{_SYMBOL[op.verb]} {op.verb.value:<6} {one_line(op.target)}{cause}"
+            number, risk = (str(statement.index), statement.risk.name) if index == 0 else ("", "")
+            rows.append((number, _SYMBOL[op.verb], does, size_words(op), risk))
+    headings = ("#", "", "does", "rows", "risk")
+    widths = [max(width(row[i]) for row in [headings, *rows]) for i in range(5)]
+    does_column = min(widths[2], max(columns - widths[0] - widths[3] - widths[4] - 10, 16))
+    lines = [_batch_line(headings, widths, does_column)]
+    for row in rows:
+        first, *rest = wrap(row[2], does_column)
+        lines.append(_batch_line((row[0], row[1], first.rstrip(), *row[3:]), widths, does_column))
+        lines += [text_line(" " * (widths[0] + 13) + piece.rstrip()) for piece in rest]
+    return lines
+
+
+def _batch_line(row: tuple[str, ...], widths: list[int], does_column: int) -> Line:
+    number, symbol, does, rows, risk = row
+    start = f"  {pad(number, widths[0], Align.RIGHT)}  "
+    end = f"  {pad(rows, widths[3], Align.RIGHT)}  {risk}"
+    return (Span(start), Span(pad(does, does_column), _ROLE.get(symbol, Role.PLAIN)), Span(end.rstrip()))
+
+
+def _read(statement: Statement) -> Operation:
+    return Operation(Verb.READ, ", ".join(statement.reads) or "no table")
+
+
+# ---- what to know of it ------------------------------------------------------------------------------------------
+
+
+def _remarks(proposal: Proposal, columns: int) -> list[Line]:
+    analysis = proposal.analysis
+    several = len(analysis.statements) > 1
+    lines: list[Line] = []
+    for statement in analysis.statements:
+        place = f"{statement.index}: " if several else ""
+        for finding in statement.findings:
+            lines += paragraph(f"! {place}{finding.message}  [{finding.rule}]", columns)
+        if statement.denied:
+            lines += paragraph(f"! {place}the policy denies this; nobody can approve it  [{statement.denied}]", columns)
+    if proposal.stale:
+        lines += paragraph(f"! asked again: {proposal.stale}", columns)
+    lines += _tried(proposal, columns)
+    lines += paragraph(kind_words(analysis), columns)
+    return [*lines, *paragraph(f"policy: {proposal.policy}", columns)]
+
+
+def _tried(proposal: Proposal, columns: int) -> list[Line]:
+    count = len(proposal.attempts)
+    if not count:
+        return []
+    errors = "; ".join(dict.fromkeys(one_line(attempt.error) for attempt in proposal.attempts))
+    times = f"tried {count} time{'s' * (count != 1)} before"
+    return paragraph(f"{times}: {errors}", columns)
+
+
+def kind_words(analysis: Analysis) -> str:
+    """`update, reads orders, customers`."""
+    kinds = ", ".join(dict.fromkeys(statement.kind.value for statement in analysis.statements))
+    tables = dict.fromkeys(one_line(table) for statement in analysis.statements for table in statement.reads)
+    return f"kind: {kinds}, reads {', '.join(tables) or 'no table'}"
+
+
+def statement_view(proposal: Proposal, index: int, *, columns: int) -> Block:
+    """One statement of several, as closely as if it were alone."""
+    statement = proposal.analysis.statements[index - 1]
+    alone = Analysis((statement,))
+    title = f"statement {index} of {len(proposal.analysis.statements)}, line {statement.line}, {statement.risk.name}"
+    lines = [text_line(f"  {title}", Role.STRONG), *numbered(statement.sql, columns=columns)]
+    lines += operation_lines(shown_operations(statement), columns=columns)
+    for finding in statement.findings:
+        lines += paragraph(f"! {finding.message}  [{finding.rule}]", columns)
+    lines += paragraph(kind_words(alone), columns)
+    for step in statement.plan:
+        lines += paragraph(f"plan: {step}", columns)
+    return Block(tuple(lines))
+
+
+def details(proposal: Proposal, *, columns: int = 80) -> Block:
+    """What is known beyond the review, and only here what the model says of its own SQL."""
+    lines = [text_line(f"  details of {one_line(proposal.thread)}", Role.STRONG)]
+    several = len(proposal.analysis.statements) > 1
+    for statement in proposal.analysis.statements:
+        place = f"{statement.index}: " if several else ""
+        opinions = ", ".join(f"{source} {said}" for source, said in statement.opinions.items())
+        lines += _detail("plan", [place + step for step in statement.plan], columns)
+        lines += _detail("opinions", [place + opinions] if opinions else [], columns)
+    lines += _detail(
+        "digest", [f"sha256 {grouped(proposal.digest)}", "(approval is void if one byte changes)"], columns
+    )
+    lines += _detail("database", [proposal.target], columns)
+    lines += _detail("author", [f"{proposal.author}, asked by {proposal.requested_by}, {proposal.created_at}"], columns)
+    for number, attempt in enumerate(proposal.attempts, 1):
+        lines += _detail(f"try {number}", [attempt.error, *attempt.sql.split("\n")], columns)
+    if proposal.note:
+        lines += [text_line("    model says, unchecked:")]
+        lines += paragraph(f'"{proposal.note}"', columns, first="      ", rest="      ")
+    return Block(tuple(lines))
+
+
+def _detail(label: str, facts: list[str], columns: int) -> list[Line]:
+    lines: list[Line] = []
+    for fact in facts:
+        lines += paragraph(fact, columns, first=f"    {'' if lines else label:<9}", rest=" " * 13)
+    return lines
+
+
+def grouped(digest: str) -> str:
+    """A digest in groups of four, as a person compares it."""
+    return " ".join(digest[start : start + 4] for start in range(0, len(digest), 4))

@@ -1,0 +1,76 @@
+"""A line from the terminal, typed after it was asked for."""
+
+from __future__ import annotations
+
+import os
+import signal
+import termios
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TextIO
+
+_MOST = 65_536
+
+
+class NothingTyped(Exception):
+    """End of input, Ctrl-C or a closed terminal: how it ended is `str` of it."""
+
+
+class Keyboard:
+    """Reads whole lines from a terminal's file descriptor, past Python's buffers, which read ahead."""
+
+    def __init__(self, stdin: TextIO) -> None:
+        self._stdin = stdin
+        self._fd = stdin.fileno()
+
+    def forget(self) -> None:
+        """Drop what was typed before the question was on the screen: it cannot be an answer to it."""
+        try:
+            termios.tcflush(self._fd, termios.TCIFLUSH)
+        except termios.error as gone:
+            raise NothingTyped("hangup") from gone
+
+    def line(self) -> str:
+        """What was typed up to Enter, without it; anything else raises NothingTyped."""
+        typed = b""
+        while not typed.endswith(b"\n"):
+            piece = self._read()
+            if not piece or len(typed) > _MOST:
+                raise NothingTyped("eof")
+            typed += piece
+        # A byte that is no text becomes U+FFFD, which matches no key and no name.
+        return typed.decode(self._stdin.encoding or "utf-8", "replace").rstrip("\r\n").strip(" \t")
+
+    def _read(self) -> bytes:
+        try:
+            return os.read(self._fd, 4096)
+        except KeyboardInterrupt as pressed:
+            raise NothingTyped("interrupt") from pressed
+        except OSError as gone:  # EIO: the terminal was closed
+            raise NothingTyped("hangup") from gone
+
+
+@contextmanager
+def signals_leave_it_pending() -> Iterator[None]:
+    """Within it, Ctrl-C and a closing terminal raise NothingTyped, whatever handlers the program has otherwise."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers
+        return
+    before = {number: signal.getsignal(number) for number in _ENDINGS}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # as `nohup` leaves it
+            signal.signal(number, _end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+_ENDINGS = {signal.SIGHUP: "hangup", signal.SIGINT: "interrupt"}
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    raise NothingTyped(_ENDINGS[signal.Signals(number)])

@@ -1,0 +1,194 @@
+"""What `pending`, `sessions` and `show` print, and the two lines after anything was done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlagent.core.model import Outcome, Report, Result, Status, Thread
+from sqlagent.ui.human import heading, review
+from sqlagent.ui.layout import Block, Line, paragraph, table, text_line
+from sqlagent.ui.safe import one_line
+
+_STATUS_WORDS = {
+    Status.NEW: "is not drafted yet",
+    Status.PENDING: "waits for a person",
+    Status.EXECUTED: "is done",
+    Status.REJECTED: "is rejected",
+    Status.DENIED: "is denied by the policy",
+    Status.STALE: "is stale: it is no longer what would run",
+    Status.EXPIRED: "expired before anybody approved it",
+    Status.UNKNOWN: "started and its end was not seen; it may have been applied",
+    Status.FAILED: "failed; nothing was changed",
+}
+_LONGEST_IN_A_LIST = 400
+
+
+def age(since: str, now: datetime) -> str:
+    """`4m`, `2h`, `3d`; `?` for a time that cannot be read."""
+    try:
+        seconds = (now - datetime.fromisoformat(since)).total_seconds()
+    except (ValueError, TypeError):
+        return "?"
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{int(seconds // size)}{unit}"
+    return f"{max(int(seconds), 0)}s"
+
+
+def pending_table(threads: Sequence[Thread], *, now: datetime, columns: int | None = None) -> Block:
+    """Who waits for a person, one a line; the question is shortened to `columns` where there is a screen."""
+    rows = [
+        (
+            thread.id,
+            age(thread.updated_at or thread.created_at, now),
+            thread.risk or "?",
+            thread.database,
+            f"{thread.stage - 1}/{thread.stages}",
+            thread.requested_by,
+            _listed(thread.question or thread.sql),
+        )
+        for thread in threads
+    ]
+    return _table(("id", "age", "risk", "database", "stage", "by", "question"), rows, columns)
+
+
+def pending_footer(threads: Sequence[Thread]) -> Block:
+    """How many wait, and what to type next."""
+    lines = [text_line(f"({len(threads)} waiting)")]
+    if threads:
+        lines.append(text_line(f"next: sqlagent show {one_line(threads[0].id)}"))
+    return Block(tuple(lines))
+
+
+def sessions_table(threads: Sequence[Thread], *, now: datetime, columns: int | None = None) -> Block:
+    """Every session, the one touched last first as it was given."""
+    rows = [
+        (
+            thread.id,
+            age(thread.updated_at or thread.created_at, now),
+            thread.status.value,
+            thread.risk or "-",
+            thread.database,
+            thread.requested_by,
+            _listed(thread.question or thread.sql),
+        )
+        for thread in threads
+    ]
+    return _table(("id", "age", "status", "risk", "database", "by", "question"), rows, columns)
+
+
+def _listed(text: str) -> str:
+    return " ".join(text[:_LONGEST_IN_A_LIST].split()) + ("..." if len(text) > _LONGEST_IN_A_LIST else "")
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], columns: int | None) -> Block:
+    return table(headings, [[one_line(cell) for cell in row] for row in rows], last=columns)
+
+
+def show(report: Report, *, columns: int = 80) -> Block:
+    """A session as it stands: its history, then the same block as the approval screen."""
+    proposal = report.proposal
+    if proposal is None:
+        lines = [text_line(f"{one_line(report.thread)}  {_listed(one_line(report.question))}")]
+        lines += _fact("asked", f"{local(report.asked_at)}", columns)
+        return Block((*lines, *_standing(report, columns)))
+    tries = len(proposal.attempts) + 1
+    asked = f"{local(report.asked_at or proposal.created_at)}  by {proposal.requested_by}"
+    written = f"{local(proposal.created_at)}  by {proposal.author}" + (f", {tries} tries" if tries > 1 else "")
+    lines = [*heading(proposal, columns=columns), *_fact("asked", asked, columns), *_fact("written", written, columns)]
+    opinions = ", ".join(f"{who} {said}" for who, said in _opinions(report).items())
+    lines += _fact("analyzed", f"{proposal.analysis.risk.name}" + (f"   {opinions}" if opinions else ""), columns)
+    return Block((*lines, *_standing(report, columns))) + review(proposal, columns=columns)
+
+
+def _opinions(report: Report) -> dict[str, str]:
+    statements = report.proposal.analysis.statements if report.proposal else ()
+    return report.proposal.analysis.worst.opinions if report.proposal and statements else {}
+
+
+def _standing(report: Report, columns: int) -> list[Line]:
+    lines = []
+    if report.decided_by:
+        reason = f': "{report.reason}"' if report.reason else ""
+        lines += _fact("decided", f"by {report.decided_by}{reason}", columns)
+    proposal = report.proposal
+    where = f"{report.status.value}, {_STATUS_WORDS[report.status].removeprefix('is ')}"
+    lines += _fact("status", where, columns)
+    if report.message:
+        lines += _fact("", report.message, columns)
+    if proposal is not None and report.status is Status.PENDING:
+        lines += _fact("digest", proposal.digest, columns)
+    return lines
+
+
+def _fact(label: str, text: str, columns: int) -> list[Line]:
+    return paragraph(text, columns, first=f"  {label:<11}", rest=" " * 13)
+
+
+def local(timestamp: str) -> str:
+    """A stored UTC time as the clock on this wall shows it."""
+    try:
+        return datetime.fromisoformat(timestamp).astimezone().strftime("%Y-%m-%d %H:%M")
+    except ValueError:
+        return timestamp or "?"
+
+
+# ---- after acting ------------------------------------------------------------------------------------------------
+
+
+def receipt(report: Report, *, columns: int = 80) -> Block:
+    """One line what became of it, one line what can be done next."""
+    lines: list[Line] = []
+    if report.outcome is not None:
+        lines += [text_line(note) for note in row_notes(report.outcome)]
+    lines += paragraph(_became(report), columns, first="", rest="  ")
+    if following := report.hint or _next(report):
+        lines += paragraph(f"next: {following}", columns, first="", rest="  ")
+    return Block(tuple(lines))
+
+
+def row_notes(outcome: Outcome) -> list[str]:
+    """`(3 rows)` for each result, and a word where the limit held rows back."""
+    notes = []
+    for result in outcome.results:
+        if result.changed is None or result.returned:
+            notes.append(f"({result.returned:,} row{'s' * (result.returned != 1)})")
+        if result.truncated:
+            notes.append(f"first {result.returned:,} rows shown; --limit -1 for all")
+    return notes
+
+
+def _became(report: Report) -> str:
+    name = report.thread
+    by = f" by {report.decided_by}" if report.decided_by else ""
+    match report.status:
+        case Status.EXECUTED if report.outcome is not None:
+            return f"{name} ran in {report.outcome.seconds:.2f} s: {_changed(report.outcome.results)}"
+        case Status.REJECTED:
+            return f"{name} rejected{by}" + (f": {report.reason}" if report.reason else "") + "; nothing ran"
+        case _:
+            said = report.message or _STATUS_WORDS[report.status]
+            return f"{name} {said}" if not report.message else f"{name}: {said}"
+
+
+def _changed(results: Sequence[Result]) -> str:
+    counts = [result.changed for result in results if result.changed is not None]
+    if not counts:
+        return "nothing changed"
+    if len(counts) == 1:
+        return f"{counts[0]:,} row{'s' * (counts[0] != 1)} changed"
+    return f"{sum(counts):,} rows changed by {len(counts)} statements ({', '.join(f'{count:,}' for count in counts)})"
+
+
+def _next(report: Report) -> str:
+    name = report.thread
+    match report.status:
+        case Status.PENDING | Status.STALE | Status.NEW:
+            return f"sqlagent resume {name}"
+        case Status.EXECUTED:
+            return f'sqlagent ask --thread {name} "a question that follows"'
+        case Status.UNKNOWN:
+            return f"look at the database, then: sqlagent show {name}"
+        case _:
+            return ""

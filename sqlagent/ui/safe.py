@@ -1,0 +1,112 @@
+"""Text from a model, a database, a file or an error, made fit for a screen that people decide by."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Any
+
+_KEPT = "\n\t"
+_FILLERS = "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uffa0"
+_SELECTORS = "\ufe00-\ufe0f\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+_IGNORABLE = re.compile(f"[{_FILLERS}{_SELECTORS}]")
+"""What Unicode calls printable, and a terminal draws as nothing or as a blank."""
+_MOST_MARKS = 4
+"""Vietnamese, Thai, Hebrew and Tibetan stack up to four on a letter; a flood stacks hundreds, over other lines."""
+_NO_MARKS_TO_1FFF = "\x00-\u02ff\u0370-\u0482\u048a-\u0590\u1e00-\u1fff"
+_NO_MARKS_FROM_2000 = "\u2000-\u20cf\u2100-\u2cee\u2e00-\u3029\u3030-\u3098\u309b-\ua66e\uac00-\ufb1d\uff00-\uffff"
+_PERHAPS_MARKED = re.compile(f"[^{_NO_MARKS_TO_1FFF}{_NO_MARKS_FROM_2000}]")
+"""Latin, Greek, Cyrillic, Chinese, Japanese and Korean text is told from the rest at the speed of a regex."""
+_NEWLINE, _TAB = "\u21b5", "\u21e5"
+_LOOKS_LIKE_OURS = re.compile(r"'*(NULL|x'[0-9a-f]*')'*")
+"""Text that would read as a NULL or a BLOB, and is quoted so that it cannot."""
+
+
+def visible(text: str) -> str:
+    """`text` with every character that moves the cursor, reorders the line or draws nothing spelled out.
+
+    Newlines and tabs stay.  Without this, `DELETE ... \\x1b[1A\\x1b[2KSELECT 1` repaints the line above it.
+    """
+    if text.isascii():
+        return text if text.isprintable() else _ASCII_HIDDEN.sub(_spell, text)
+    if text.isprintable() and not _IGNORABLE.search(text) and not _PERHAPS_MARKED.search(text):
+        return text
+    return _spell_out(text)
+
+
+def one_line(text: str) -> str:
+    """`visible`, with newlines and tabs drawn as `↵` and `⇥`."""
+    shown = visible(text)
+    if "\n" in shown or "\t" in shown:
+        shown = shown.replace("\n", _NEWLINE).replace("\t", _TAB)
+    return shown
+
+
+def cell(value: Any, *, limit: int | None = None) -> str:
+    """One value of a result on one line; past `limit` characters it is cut, and its length is said.
+
+    NULL is `NULL`, and the text NULL is `'NULL'`; a BLOB is `x'53514c'`.
+    """
+    if value is None:
+        return "NULL"
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        kept = bytes(value[: limit // 2] if limit is not None else value)
+        return f"x'{kept.hex()}'" if len(kept) == len(value) else f"x'{kept.hex()}... ({len(value):,} bytes)"
+    text = value if isinstance(value, str) else plain(value)
+    if limit is not None and len(text) > limit:
+        return f"{one_line(text[:limit])}... ({len(text):,} characters)"
+    if isinstance(value, str) and _LOOKS_LIKE_OURS.fullmatch(text):
+        return "'" + text.replace("'", "''") + "'"
+    return one_line(text)
+
+
+def plain(value: Any) -> str:
+    """A value that is neither text nor NULL nor BLOB, exactly, as SQL would write it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def width(text: str) -> int:
+    """How many columns of a terminal `text` takes."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len  # 25 ms that a screen of plain ASCII need not pay
+
+    return cell_len(text)
+
+
+_ASCII_HIDDEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
+
+def _spell(found: re.Match[str]) -> str:
+    return f"⟨U+{ord(found[0]):04X}⟩"
+
+
+def _spell_out(text: str) -> str:
+    shown: list[str] = []
+    marks = 0
+    """Combining marks since the last letter."""
+    held = False
+    """Whether there is a character of its own width for a mark to sit on."""
+    before = ""
+    for character in text:
+        if unicodedata.combining(character) or unicodedata.category(character) in ("Mn", "Me"):
+            marks += 1
+            drawn = held and marks <= _MOST_MARKS and not _hides(character)
+            selects_emoji = character == "\ufe0f" and unicodedata.category(before or " ") == "So"
+            shown.append(character if drawn or selects_emoji else _code(character))
+        else:
+            hidden = character not in _KEPT and _hides(character)
+            shown.append(_code(character) if hidden else character)
+            marks, held = 0, not hidden and not character.isspace()
+        before = character
+    return "".join(shown)
+
+
+def _hides(character: str) -> bool:
+    return not character.isprintable() or _IGNORABLE.match(character) is not None
+
+
+def _code(character: str) -> str:
+    return f"⟨U+{ord(character):04X}⟩"
