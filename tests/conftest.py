@@ -6,9 +6,10 @@ import os
 import re
 
 import pytest
+from config_folders import folders
 from openai_server import openai_server
 
-__all__ = ["openai_server"]
+__all__ = ["folders", "openai_server"]
 
 _SETTINGS = re.compile(
     r"(SQLAGENT_|OPENAI_|AZURE_OPENAI_|LANGSMITH|LANGCHAIN|LANGGRAPH|PG)\w*"

@@ -136,7 +136,8 @@ def read(path: Path, *, project: bool, cwd: Path) -> ConfigFile | Problem:
     except OSError as e:
         return Problem(label, 0, "", f"cannot be read: {(e.strerror or str(e)).lower()}", "name another: --config FILE")
     try:
-        return ConfigFile(path, label, text, tomllib.loads(text), project)
+        data = tomllib.loads(text + "\n")  # so that a mistake on an unended last line has a column
+        return ConfigFile(path, label, text, data, project)
     except (tomllib.TOMLDecodeError, RecursionError) as e:
         return _broken(label, text, str(e))
 

@@ -157,8 +157,8 @@ def _configured(gathered: Gathered) -> tuple[dict[str, DatabaseSettings], list[P
             continue
         changes: dict[str, Any] = {key: said.value for key, said in rest.items()}
         found[name] = replace(settings, **changes)
-    closed = {settings.url for settings in found.values() if settings.read_only}
-    return {n: replace(s, read_only=s.url in closed) for n, s in found.items()}, problems
+    closed = {targets.place(settings.url) for settings in found.values() if settings.read_only}
+    return {n: replace(s, read_only=targets.place(s.url) in closed) for n, s in found.items()}, problems
 
 
 def _count(value: object) -> int:

@@ -76,11 +76,24 @@ def _file_url(path: str, base: Path) -> str:
 def _refuse_passwords(url: str, scheme: str) -> None:
     try:
         parts = urlsplit(url)
+        _ = parts.port  # raises for `user:pass/word@host`, which is no URL either
         carries = parts.password is not None or "password" in {key.lower() for key in parse_qs(parts.query)}
     except ValueError:
         raise Wrong(f"is not a URL: {scheme}://...", f"{scheme}://host/database") from None
     if carries:
         raise Wrong(f"carries a password: {scheme}://...", _PGPASS)
+
+
+def place(url: str) -> str:
+    """The same for two URLs of one database: links of either kind are followed."""
+    if not url.startswith("sqlite:"):
+        return url
+    path = Path(url.partition(":")[2])
+    try:
+        found = path.stat()
+    except OSError:
+        return os.path.realpath(path)
+    return f"{found.st_dev}:{found.st_ino}"
 
 
 def has_host(url: str) -> bool:
@@ -104,7 +117,7 @@ def resolve(text: str, known: Mapping[str, DatabaseSettings], cwd: Path, *, name
         url = normal_url(text, cwd)
     except Wrong as wrong:
         raise ConfigError(f"the database {wrong.message}", hint=wrong.hint) from None
-    same = [settings for settings in known.values() if settings.url == url]
+    same = [settings for settings in known.values() if place(settings.url) == place(url)]
     found = same[0] if same else DatabaseSettings(_short_name(url), url)
     return replace(found, read_only=any(settings.read_only for settings in same))
 
