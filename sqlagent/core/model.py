@@ -135,6 +135,14 @@ class SyntaxOpinion:
     """What kept it from being called READ, in a few words."""
     parsed: bool = True
     """False where sqlglot could not read it: the tables are then not known."""
+    denied: str = ""
+    """The rule id that forbids it (`outside-database`, `hidden-characters`, ...), or empty."""
+    findings: tuple[Finding, ...] = ()
+    """What the text alone gives a DBA to remark."""
+    too_large: bool = False
+    """Longer or deeper than we let a parser read: no other opinion outweighs that."""
+    unplaced: tuple[str, ...] = ()
+    """Names called as functions that are on no list, where they are all that kept it from READ."""
 
 
 @dataclass(frozen=True, slots=True)
