@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
+from collections.abc import Callable
 from typing import Any
 
 _KEPT = "\n\t"
@@ -29,9 +31,12 @@ def visible(text: str) -> str:
     """
     if text.isascii():
         return text if text.isprintable() else _ASCII_HIDDEN.sub(_spell, text)
-    if text.isprintable() and not _IGNORABLE.search(text) and not _PERHAPS_MARKED.search(text):
-        return text
-    return _spell_out(text)
+    return text if _is_harmless(text) else _spell_out(text, _code)
+
+
+def escaped(document: str) -> str:
+    """The same for JSON text, as `\\u001b`: whoever parses it reads exactly what it was."""
+    return document if _is_harmless(document) else _spell_out(document, _json_code)
 
 
 def one_line(text: str) -> str:
@@ -64,6 +69,8 @@ def plain(value: Any) -> str:
     """A value that is neither text nor NULL nor BLOB, exactly, as SQL would write it."""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, (dict, list)):
+        return json.dumps(value, ensure_ascii=False, default=str)  # what a PostgreSQL array or document comes as
     return repr(value) if isinstance(value, float) else str(value)
 
 
@@ -83,7 +90,11 @@ def _spell(found: re.Match[str]) -> str:
     return f"⟨U+{ord(found[0]):04X}⟩"
 
 
-def _spell_out(text: str) -> str:
+def _is_harmless(text: str) -> bool:
+    return text.isprintable() and not _IGNORABLE.search(text) and not _PERHAPS_MARKED.search(text)
+
+
+def _spell_out(text: str, code: Callable[[str], str]) -> str:
     shown: list[str] = []
     marks = 0
     """Combining marks since the last letter."""
@@ -95,10 +106,10 @@ def _spell_out(text: str) -> str:
             marks += 1
             drawn = held and marks <= _MOST_MARKS and not _hides(character)
             selects_emoji = character == "\ufe0f" and unicodedata.category(before or " ") == "So"
-            shown.append(character if drawn or selects_emoji else _code(character))
+            shown.append(character if drawn or selects_emoji else code(character))
         else:
             hidden = character not in _KEPT and _hides(character)
-            shown.append(_code(character) if hidden else character)
+            shown.append(code(character) if hidden else character)
             marks, held = 0, not hidden and not character.isspace()
         before = character
     return "".join(shown)
@@ -110,3 +121,8 @@ def _hides(character: str) -> bool:
 
 def _code(character: str) -> str:
     return f"⟨U+{ord(character):04X}⟩"
+
+
+def _json_code(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))

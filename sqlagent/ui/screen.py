@@ -83,6 +83,10 @@ class Screen:
         """Print without ending the line: a person types behind it."""
         self._write(visible(text))
 
+    def overwrite(self, *texts: str) -> None:
+        """Put each over the line the cursor stands in; only progress does, and only before it ends its line."""
+        self._write("".join(f"\r{visible(text)}" for text in texts))
+
     def _write(self, text: str) -> None:
         encoding = getattr(self.stream, "encoding", None) or "utf-8"
         if encoding.lower().replace("-", "") != "utf8":

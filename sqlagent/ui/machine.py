@@ -1,0 +1,189 @@
+"""`--json`: the same facts as the screens, under the same names, for programs."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any, BinaryIO
+
+from sqlagent.core.model import Attempt, Finding, Operation, Outcome, Proposal, Report, Statement, Thread
+from sqlagent.ui.formats import json_value
+
+FORMAT_VERSION = 1
+_IN_MEMORY = 1_000_000
+
+
+def report_json(report: Report) -> dict[str, Any]:
+    """Where a thread stands."""
+    document: dict[str, Any] = {
+        "format_version": FORMAT_VERSION,
+        "thread": report.thread,
+        "status": report.status.value,
+        "database": report.database,
+        "question": report.question,
+        "asked_at": report.asked_at,
+        "message": report.message,
+        "hint": report.hint,
+        "decided_by": report.decided_by,
+        "reason": report.reason,
+        "attempts": [_attempt(attempt) for attempt in report.attempts],
+    }
+    if report.proposal is not None:
+        document |= proposal_json(report.proposal)
+    if report.outcome is not None:
+        document["outcome"] = _outcome(report.outcome)
+    return document
+
+
+def proposal_json(proposal: Proposal) -> dict[str, Any]:
+    """What waits for a person, and what an approval of it is bound to."""
+    return {
+        "proposal": proposal.id,
+        "digest": proposal.digest,
+        "risk": proposal.analysis.risk.name,
+        "sql": proposal.sql,
+        "statements": [statement_json(statement) for statement in proposal.analysis.statements],
+        "denied": list(proposal.analysis.denied),
+        "target": proposal.target,
+        "requested_by": proposal.requested_by,
+        "author": proposal.author,
+        "created_at": proposal.created_at,
+        "policy": proposal.policy,
+        "stage": proposal.stage,
+        "stages": proposal.stages,
+        "note": proposal.note,
+        "previous": proposal.previous,
+        "edited_by": proposal.edited_by,
+        "stale": proposal.stale,
+        "read_only": proposal.read_only,
+        "attempts": [_attempt(attempt) for attempt in proposal.attempts],
+    }
+
+
+def statement_json(statement: Statement) -> dict[str, Any]:
+    """One statement, as `sqlagent check` prints it too."""
+    return {
+        "index": statement.index,
+        "sql": statement.sql,
+        "line": statement.line,
+        "kind": statement.kind.value,
+        "risk": statement.risk.name,
+        "reads": list(statement.reads),
+        "writes": list(statement.writes),
+        "bound": statement.bound.value,
+        "operations": [_operation(operation) for operation in statement.operations],
+        "findings": [_finding(finding) for finding in statement.findings],
+        "opinions": dict(statement.opinions),
+        "plan": list(statement.plan),
+        "denied": statement.denied or None,
+    }
+
+
+def threads_json(threads: Sequence[Thread]) -> dict[str, Any]:
+    """What `pending` and `sessions` list."""
+    return {"format_version": FORMAT_VERSION, "threads": [_thread(thread) for thread in threads]}
+
+
+def _thread(thread: Thread) -> dict[str, Any]:
+    return {
+        "thread": thread.id,
+        "status": thread.status.value,
+        "risk": thread.risk,
+        "digest": thread.digest,
+        "database": thread.database,
+        "target": thread.target,
+        "source": thread.source.value,
+        "question": thread.question,
+        "requested_by": thread.requested_by,
+        "created_at": thread.created_at,
+        "updated_at": thread.updated_at,
+        "expires_at": thread.expires_at,
+        "turn": thread.turn,
+        "model": thread.model,
+        "proposal": thread.proposal,
+        "stage": thread.stage,
+        "stages": thread.stages,
+        "message": thread.message,
+        "hint": thread.hint,
+    }
+
+
+def _operation(operation: Operation) -> dict[str, Any]:
+    size = operation.size
+    return {
+        "verb": operation.verb.value,
+        "target": operation.target,
+        "via": operation.via,
+        "rows": size.rows,
+        "of": size.of,
+        "basis": size.basis.value,
+    }
+
+
+def _finding(finding: Finding) -> dict[str, str]:
+    return {"rule": finding.rule, "severity": finding.severity.value, "message": finding.message}
+
+
+def _attempt(attempt: Attempt) -> dict[str, str]:
+    return {"sql": attempt.sql, "error": attempt.error}
+
+
+def _outcome(outcome: Outcome) -> dict[str, Any]:
+    results = [
+        {"index": item.index, "changed": item.changed, "returned": item.returned, "truncated": item.truncated}
+        for item in outcome.results
+    ]
+    return {"results": results, "seconds": outcome.seconds, "settled": outcome.settled}
+
+
+class JsonRows:
+    """A sink that keeps rows for the one document that `--json` prints at the end; past a megabyte, on disk.
+
+    Use it in a `with`: `write_document(report_json(report), out, rows=rows)`.
+    """
+
+    def __init__(self) -> None:
+        self._kept = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 (closed by __exit__)
+        self.results = 0
+
+    def __enter__(self) -> JsonRows:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._kept.close()
+
+    def write(self, columns: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> int:
+        """Take every row, holding a thousand at most."""
+        start = "," if self.results else ""
+        self.results += 1
+        self._put(f'{start}{{"columns":{json_value(list(columns))},"rows":[')
+        counted = 0
+        while chunk := list(islice(rows, 1_000)):
+            self._put(("," if counted else "") + ",".join(map(json_value, chunk)))
+            counted += len(chunk)
+        self._put("]}")
+        return counted
+
+    def _put(self, text: str) -> None:
+        self._kept.write(text.encode("utf-8", "surrogatepass"))
+
+    def copy_to(self, out: BinaryIO) -> None:
+        """The results so far, as the inside of a JSON array."""
+        self._kept.seek(0)
+        while piece := self._kept.read(65_536):
+            out.write(piece)
+        self._kept.seek(0, io.SEEK_END)
+
+
+def write_document(document: dict[str, Any], out: BinaryIO, *, rows: JsonRows | None = None) -> None:
+    """One JSON document on one line; `rows` become its `results`."""
+    text = json_value(document)
+    if rows is None or not rows.results:
+        out.write(f"{text}\n".encode("utf-8", "surrogatepass"))
+    else:
+        out.write(f'{text[:-1]},"results":['.encode("utf-8", "surrogatepass"))
+        rows.copy_to(out)
+        out.write(b"]}\n")
+    out.flush()
