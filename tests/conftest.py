@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 from config_folders import folders
 from openai_server import openai_server
+
+from sqlagent.config.files import user_folder
+from sqlagent.llm import weights
 
 __all__ = ["folders", "openai_server"]
 
@@ -15,10 +20,25 @@ _SETTINGS = re.compile(
     r"(SQLAGENT_|OPENAI_|AZURE_OPENAI_|LANGSMITH|LANGCHAIN|LANGGRAPH|PG)\w*"
     r"|CI|NO_COLOR|FORCE_COLOR|PAGER|LESS|EDITOR|VISUAL|COLUMNS|LINES"
 )
+_CACHE = Path(os.environ.get("SQLAGENT_CACHE_DIR") or user_folder("cache", os.environ))
+"""Where whoever runs the tests keeps weights; read before any test moves the home away."""
+
+
+@pytest.fixture(scope="session")
+def weights_path() -> Path:
+    """The embedded model's default weights, for tests marked `model`; without them those tests are skipped."""
+    if find_spec("xllamacpp") is None:
+        pytest.skip("the embedded model is not installed: pip install 'sqlagent[local]'")
+    found = weights.find(weights.named(""), _CACHE)
+    if found is None:
+        pytest.skip("the embedded model's weights are not here: sqlagent model pull")
+    return found
 
 
 @pytest.fixture(autouse=True)
-def _own_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def _own_environment(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No test sees the settings of whoever runs it, CI's `CI=true` included, nor writes outside its own folders."""
     for name in list(os.environ):
         if _SETTINGS.fullmatch(name):
@@ -27,3 +47,6 @@ def _own_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyte
     monkeypatch.setenv("HOME", str(home))
     for folder in ("config", "state", "cache", "data"):
         monkeypatch.setenv(f"XDG_{folder.upper()}_HOME", str(home / folder))
+    if request.node.get_closest_marker("model"):
+        request.getfixturevalue("weights_path")
+        monkeypatch.setenv("SQLAGENT_CACHE_DIR", str(_CACHE))

@@ -137,7 +137,6 @@ TABLE: tuple[Definition, ...] = (
 DATABASE_TABLE: tuple[Definition, ...] = (
     Definition("url", TEXT, "", "a path, or a URL without a password"),
     Definition("foreign_keys", YES_NO, True, "enforce foreign keys (and run their cascades)"),
-    Definition("marker_table", YES_NO, False, "keep the run's mark in the target itself", project=_TIGHTEN, loose=True),
     Definition("read_only", YES_NO, False, "never write to it", project=_TIGHTEN, loose=False),
     Definition("examples", EXAMPLES, 3, "example values a column that a model is shown", project=_NEVER),
 )

@@ -27,7 +27,6 @@ class DatabaseSettings:
     url: str
     """`sqlite:/absolute/path`, or the URL of a server; never with a password."""
     foreign_keys: bool = True
-    marker_table: bool = False
     read_only: bool = False
     examples: int = 3
     """Example values a column that a model is shown; 0 for none."""

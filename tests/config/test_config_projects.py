@@ -32,7 +32,6 @@ from sqlagent.core.errors import ConfigError
         "reads = 'allow'",
         "databases.x = { url = 'postgresql://evil.example/db' }",
         "databases.x = { url = 'postgresql://[::1/db' }",
-        "databases.x = { url = 'x.db', marker_table = true }",
         "databases.x = { url = 'x.db', examples = 10 }",
     ],
 )
