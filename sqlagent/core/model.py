@@ -176,6 +176,8 @@ class EngineOpinion:
     """The rule id that forbids it (`outside-database`, `transaction-control`, `unsafe-pragma`), or empty."""
     why: str = ""
     """What kept it from being called READ, in a few words."""
+    quoted_as_text: tuple[str, ...] = ()
+    """Double-quoted words that name no column, which the engine then takes as text: `WHERE "statu" = 'x'`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -438,6 +440,8 @@ class Outcome:
     seconds: float = 0.0
     settled: bool = False
     """The run was marked done in the same transaction as its changes."""
+    unwritten: str = ""
+    """Why rows that it returned did not reach the sink; it was committed all the same."""
 
 
 @dataclass(frozen=True, slots=True)

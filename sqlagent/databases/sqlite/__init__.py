@@ -1,0 +1,85 @@
+"""SQLite, by apsw alone: Python's own sqlite3 is another copy of the library, and the two drop each other's locks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import apsw
+
+from sqlagent.core.model import EngineOpinion, Outcome, Schema, Size
+from sqlagent.databases.base import Capabilities, Limits, Mark, Sink
+from sqlagent.databases.sqlite import execute, inspect, schema
+from sqlagent.databases.sqlite.connect import check_file, open_reader, open_writer, speaking_of
+
+
+class Sqlite:
+    """One SQLite file: a connection that cannot write for everything but `apply`, which opens its own."""
+
+    dialect = "sqlite"
+    capabilities = Capabilities(second_opinion=True, atomic_mark=True, timeout=True)
+
+    def __init__(self, path: Path, *, name: str, foreign_keys: bool = True, busy_seconds: float = 5.0) -> None:
+        """Raises ConnectError where it cannot be opened; never creates it."""
+        check_file(path)
+        self.name = name
+        self._path = path.resolve()
+        self._foreign_keys = foreign_keys
+        self._busy_seconds = busy_seconds
+        self._reader, self._guard = open_reader(self._path, foreign_keys=foreign_keys, busy_seconds=busy_seconds)
+        self._running: apsw.Connection = self._reader
+        self._marks_atomically = False
+
+    def identity(self) -> str:
+        return f"sqlite:{self._path}"
+
+    def fingerprint(self) -> str:
+        with speaking_of(self._path):
+            return schema.fingerprint(self._reader)
+
+    def schema(self, *, examples: int) -> Schema:
+        with speaking_of(self._path):
+            return schema.schema(self._reader, examples=examples)
+
+    def inspect(self, statements: Sequence[str]) -> tuple[EngineOpinion, ...]:
+        with speaking_of(self._path):
+            return inspect.inspect(self._reader, self._guard, statements, foreign_keys=self._foreign_keys)
+
+    def count(self, sql: str, *, seconds: float) -> Size:
+        with speaking_of(self._path):
+            return execute.count(self._reader, self._guard, sql, seconds=seconds)
+
+    def read(self, sql: str, *, sink: Sink, limits: Limits) -> Outcome:
+        with speaking_of(self._path):
+            return execute.read(self._reader, self._guard, sql, sink=sink, limits=limits)
+
+    def marks_atomically(self) -> bool:
+        with speaking_of(self._path):
+            self._marks_atomically = execute.journal_mode(self._reader) in execute.ROLLBACK_MODES
+        return self._marks_atomically
+
+    def apply(
+        self,
+        statements: Sequence[str],
+        *,
+        sink: Sink,
+        limits: Limits,
+        mark: Mark | None,
+        verify: Callable[[], None],
+        reached: Callable[[str], None],
+    ) -> Outcome:
+        promised = self._marks_atomically or self.marks_atomically()
+        connection, guard = open_writer(self._path, foreign_keys=self._foreign_keys, busy_seconds=self._busy_seconds)
+        self._running = connection
+        try:
+            run = execute.Run(connection, guard, self._path, limits, reached)
+            return run.apply(statements, sink=sink, mark=mark, verify=verify, atomic=promised)
+        finally:
+            self._running = self._reader
+            connection.close(force=True)
+
+    def interrupt(self) -> None:
+        self._running.interrupt()
+
+    def close(self) -> None:
+        self._reader.close(force=True)

@@ -1,0 +1,207 @@
+"""Opening a SQLite file so that the connection can do no more than it is for, and saying well why it cannot."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+from urllib.parse import quote
+
+import apsw
+
+from sqlagent.core.errors import ConnectError, QueryError, TimedOut
+from sqlagent.databases.sqlite.authorizer import Guard
+
+_MAGIC = b"SQLite format 3\x00"
+_STEPS_BETWEEN_LOOKS = 20_000  # about a millisecond of SQLite's work: Ctrl-C and time limits are noticed that fast
+_LIMITS = {
+    apsw.SQLITE_LIMIT_LENGTH: 200_000_000,
+    apsw.SQLITE_LIMIT_SQL_LENGTH: 10_000_000,
+    apsw.SQLITE_LIMIT_VDBE_OP: 5_000_000,
+    apsw.SQLITE_LIMIT_WORKER_THREADS: 0,
+    apsw.SQLITE_LIMIT_TRIGGER_DEPTH: 200,
+}
+_SETTINGS = {
+    apsw.SQLITE_DBCONFIG_DEFENSIVE: 1,
+    apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA: 0,
+    apsw.SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION: 0,
+    apsw.SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER: 0,
+    apsw.SQLITE_DBCONFIG_WRITABLE_SCHEMA: 0,
+}
+
+
+def open_reader(path: Path, *, foreign_keys: bool, busy_seconds: float) -> tuple[apsw.Connection, Guard]:
+    """A connection that cannot write, whatever is asked of it."""
+    with speaking_of(path):
+        connection, guard = _opened(path, "ro", foreign_keys=foreign_keys, busy_seconds=busy_seconds)
+        connection.limit(apsw.SQLITE_LIMIT_ATTACHED, 0)
+        try:
+            _look(connection)
+        except apsw.ReadOnlyError:
+            connection.close()
+            _recover(path, busy_seconds)
+            connection, guard = _opened(path, "ro", foreign_keys=foreign_keys, busy_seconds=busy_seconds)
+            connection.limit(apsw.SQLITE_LIMIT_ATTACHED, 0)
+            _look(connection)
+        connection.pragma("query_only", 1)
+        return connection, guard
+
+
+def open_writer(path: Path, *, foreign_keys: bool, busy_seconds: float) -> tuple[apsw.Connection, Guard]:
+    """A connection for one approved run; the file must exist already."""
+    with speaking_of(path):
+        if not os.access(path, os.W_OK):
+            raise ConnectError(f"{path} cannot be written: permission denied", hint=f"chmod u+w {path}, or copy it")
+        connection, guard = _opened(path, "rw", foreign_keys=foreign_keys, busy_seconds=busy_seconds)
+        _look(connection)
+        return connection, guard
+
+
+def open_memory(*, foreign_keys: bool) -> tuple[apsw.Connection, Guard]:
+    """A private database that nobody else sees."""
+    connection = apsw.Connection(":memory:", statementcachesize=0)
+    connection.pragma("max_page_count", 25_000)  # 100 MB: a CREATE TABLE ... AS SELECT may be endless
+    return connection, _restrict(connection, foreign_keys=foreign_keys)
+
+
+def file_uri(path: Path, mode: str) -> str:
+    """The path as SQLite's URI, whatever characters are in it."""
+    return f"file:{quote(os.fsencode(path))}?mode={mode}"
+
+
+def _opened(path: Path, mode: str, *, foreign_keys: bool, busy_seconds: float) -> tuple[apsw.Connection, Guard]:
+    access = apsw.SQLITE_OPEN_READONLY if mode == "ro" else apsw.SQLITE_OPEN_READWRITE
+    # No statement cache: a cached statement would be run without asking the authorizer again.
+    connection = apsw.Connection(file_uri(path, mode), flags=access | apsw.SQLITE_OPEN_URI, statementcachesize=0)
+    connection.set_busy_timeout(int(busy_seconds * 1000))
+    return connection, _restrict(connection, foreign_keys=foreign_keys)
+
+
+def _restrict(connection: apsw.Connection, *, foreign_keys: bool) -> Guard:
+    guard = Guard(connection)
+    for setting, value in _SETTINGS.items():
+        connection.config(setting, value)
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_FKEY, int(foreign_keys))
+    for limit, value in _LIMITS.items():
+        connection.limit(limit, value)
+    return guard
+
+
+def _look(connection: apsw.Connection) -> None:
+    """Opening reads nothing; this does, so that a file that is no database is found here."""
+    connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+
+
+def _recover(path: Path, busy_seconds: float) -> None:
+    """Roll back what a crashed process left half done; only a connection that may write can."""
+    try:
+        connection = apsw.Connection(file_uri(path, "rw"), flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_URI)
+        connection.set_busy_timeout(int(busy_seconds * 1000))
+        _look(connection)
+        connection.close()
+    except (apsw.CantOpenError, apsw.ReadOnlyError) as e:
+        raise ConnectError(
+            f"a crash left {path} half written, and undoing that needs write permission",
+            hint=f"as someone who may write it: sqlite3 {path} 'PRAGMA integrity_check'",
+        ) from e
+
+
+def check_file(path: Path) -> None:
+    """Raise ConnectError where it is plain from outside that this is no readable file."""
+    try:
+        if path.is_dir():
+            inside = sorted(p.name for p in path.iterdir() if p.suffix in (".db", ".sqlite", ".sqlite3"))
+            hint = f"did you mean {path / inside[0]}?" if inside else "name a file in it"
+            raise ConnectError(f"{path} is a directory, not a database", hint=hint)
+        with path.open("rb"):
+            return
+    except FileNotFoundError as e:
+        raise ConnectError(f"no such file: {path}", hint=_nearest_file(path)) from e
+    except PermissionError as e:
+        raise ConnectError(f"{path} cannot be read: permission denied", hint=f"ls -l {path}") from e
+    except OSError as e:
+        raise ConnectError(f"{path} cannot be read: {(e.strerror or str(e)).lower()}", hint=f"ls -l {path}") from e
+
+
+def _nearest_file(path: Path) -> str:
+    try:
+        names = [p.name for p in path.parent.iterdir()]
+    except OSError:
+        return f"there is no directory {path.parent}"
+    close = difflib.get_close_matches(path.name, names, n=1)
+    if close:
+        return f"did you mean {path.with_name(close[0])}?"
+    databases = sorted(n for n in names if n.endswith((".db", ".sqlite", ".sqlite3")))
+    return f"in {path.parent} there is {', '.join(databases[:5])}" if databases else "sqlagent never creates a database"
+
+
+@contextmanager
+def speaking_of(path: Path) -> Iterator[None]:
+    """Turn what the driver says of the file as a whole into what a person would say."""
+    try:
+        yield
+    except apsw.NotADBError as e:
+        raise ConnectError(
+            f"{path} is not a SQLite database, or it is encrypted", hint=f"file {path}  says what it is"
+        ) from e
+    except apsw.CorruptError as e:
+        raise ConnectError(f"{path} is damaged: {e}", hint=f"sqlite3 {path} .recover | sqlite3 repaired.db") from e
+    except (apsw.BusyError, apsw.LockedError) as e:
+        raise ConnectError(
+            f"{path} is locked by another process", hint="try again when it is done; fuser or lsof names it"
+        ) from e
+    except (apsw.CantOpenError, apsw.PermissionsError, apsw.IOError) as e:
+        raise ConnectError(f"{path} cannot be opened: {e}", hint=_why_not(path)) from e
+    except apsw.ReadOnlyError as e:
+        raise ConnectError(f"{path} cannot be written: {e}", hint=f"ls -l {path}") from e
+
+
+def _why_not(path: Path) -> str:
+    if is_wal(path) and not os.access(path.parent, os.W_OK):
+        return f"it is in WAL mode, which needs write permission on {path.parent} even for reading"
+    return f"ls -l {path}"
+
+
+def is_wal(path: Path) -> bool:
+    """Whether the file's header says that it is in WAL mode."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(20)
+    except OSError:
+        return False
+    return header.startswith(_MAGIC) and header[18:20] == b"\x02\x02"
+
+
+class Budget:
+    """How long statements may run on a connection, and who stopped them."""
+
+    def __init__(self, connection: apsw.Connection, seconds: float | None) -> None:
+        self.connection = connection
+        self.seconds = seconds
+        self.spent = False
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Cancel what runs in the block when the time is up: TimedOut; or when someone interrupts: QueryError."""
+        deadline = None if self.seconds is None else monotonic() + self.seconds
+
+        # Also what lets Ctrl-C through: Python handles signals only where Python code runs.
+        def look() -> bool:
+            self.spent = deadline is not None and monotonic() > deadline
+            return self.spent
+
+        self.connection.set_progress_handler(look, _STEPS_BETWEEN_LOOKS)
+        try:
+            yield
+        except apsw.InterruptError as e:
+            if self.spent:
+                raise TimedOut(
+                    f"the statement was cancelled after {self.seconds:g} s",
+                    hint="--timeout 60s gives it longer; 0 is no limit",
+                ) from e
+            raise QueryError("the statement was cancelled") from e
+        finally:
+            self.connection.set_progress_handler(None)

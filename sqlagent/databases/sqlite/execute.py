@@ -1,0 +1,271 @@
+"""Running what was approved: a read where nothing can be written, or a script in one transaction, all of it or none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import apsw
+
+from sqlagent.core.errors import ConnectError, OutcomeUnknown, QueryError, SqlagentError, Stale, StoreError
+from sqlagent.core.model import Basis, Outcome, Result, Size
+from sqlagent.databases.base import Limits, Mark, Sink
+from sqlagent.databases.sqlite.authorizer import ROWS, SHAPE, Guard, Mode, forbidding_rule
+from sqlagent.databases.sqlite.connect import Budget, file_uri
+from sqlagent.databases.sqlite.prepare import NotOneStatement, Prepared, start
+
+ROLLBACK_MODES = frozenset({"delete", "truncate", "persist"})
+"""Journal modes in which a commit to two files is one commit."""
+_NOTHING = "nothing was changed"
+_JOURNAL = "sqlagent_journal"
+
+Row = tuple[Any, ...]
+
+
+# ---- reading --------------------------------------------------------------------------------------------------------
+
+
+def read(connection: apsw.Connection, guard: Guard, sql: str, *, sink: Sink, limits: Limits) -> Outcome:
+    """Run one proven read and hand its rows to the sink as they come."""
+    begun = monotonic()
+    with guard.watching(Mode.READ), Budget(connection, limits.seconds).holding(), _refusals(guard):
+        prepared, cursor = _start_read(connection, guard, sql)
+        try:
+            # The cursor goes straight through: a row of Python work a row would double the time of a large export.
+            rows: Iterator[Row] = cursor if limits.rows is None else islice(cursor, limits.rows)
+            returned = sink.write(prepared.columns, rows)
+            truncated = limits.rows is not None and next(cursor, None) is not None
+        finally:
+            cursor.close(force=True)  # an open cursor keeps its read lock
+    return Outcome((Result(1, returned=returned, truncated=truncated),), monotonic() - begun)
+
+
+def _start_read(connection: apsw.Connection, guard: Guard, sql: str) -> tuple[Prepared, apsw.Cursor]:
+    try:
+        return start(connection, sql, lambda p: p.readonly or _not_a_read())
+    except apsw.AuthError:
+        if guard.refused is None or guard.refused.code not in ROWS | SHAPE:
+            raise
+        # EXPLAIN of a write compiles the write; it may run here if the engine itself says that it is an EXPLAIN.
+        with guard.watching(Mode.STATEMENT):
+            return start(connection, sql, lambda p: p.explain or _not_a_read())
+
+
+def _not_a_read() -> bool:
+    raise QueryError("the statement is not a read, and was refused where reads run", hint=_NOTHING)
+
+
+def count(connection: apsw.Connection, guard: Guard, sql: str, *, seconds: float) -> Size:
+    """The integer that a SELECT COUNT(*) gives, or `Size()` where it is refused or takes too long."""
+    rows: list[Row] = []
+    try:
+        with guard.watching(Mode.READ), Budget(connection, seconds).holding(), _refusals(guard):
+            _, cursor = start(connection, sql, lambda p: p.readonly)
+            rows = list(islice(cursor, 2))
+            cursor.close(force=True)
+    except SqlagentError:
+        return Size()
+    match rows:
+        case [(int(number),)] if number >= 0:
+            return Size(number, None, Basis.COUNTED)
+        case _:
+            return Size()
+
+
+@contextmanager
+def _refusals(guard: Guard, *, statement: str = "it") -> Iterator[None]:
+    """Turn the engine's refusal into a QueryError."""
+    try:
+        yield
+    except apsw.InterruptError:
+        raise
+    except apsw.AuthError as e:
+        rule = forbidding_rule(guard.refused) if guard.refused else ""
+        what = f"{guard.refused}" if guard.refused else "something"
+        raise QueryError(f"{statement} was refused: {what} is not allowed{f'  [{rule}]' if rule else ''}") from e
+    except NotOneStatement as e:
+        raise QueryError(f"{statement} was refused: {e}") from e
+    except apsw.BindingsError as e:
+        raise QueryError(f"{statement} was refused: it has a parameter, and nothing gives it a value") from e
+    except (apsw.BusyError, apsw.LockedError, apsw.NotADBError, apsw.CorruptError, apsw.IOError, apsw.CantOpenError):
+        raise
+    except apsw.TooBigError as e:
+        raise QueryError(
+            f"the database refused {statement}: a value is larger than it may be", hint="select less of it"
+        ) from e
+    except UnicodeDecodeError as e:
+        raise QueryError(
+            "a text in the result is not valid UTF-8", hint="select CAST(column AS BLOB) to see its bytes"
+        ) from e
+    except (apsw.Error, UnicodeEncodeError, MemoryError) as e:
+        raise QueryError(f"the database refused {statement}: {str(e) or type(e).__name__}") from e
+
+
+# ---- changing -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Run:
+    """One approved script on its own connection."""
+
+    connection: apsw.Connection
+    guard: Guard
+    path: Path
+    limits: Limits
+    reached: Callable[[str], None]
+
+    def apply(
+        self, statements: Sequence[str], *, sink: Sink, mark: Mark | None, verify: Callable[[], None], atomic: bool
+    ) -> Outcome:
+        """All of it or none; `atomic` is what was promised of the mark."""
+        begun = monotonic()
+        self._begin()
+        try:
+            if mark is not None:
+                self._still(atomic)
+            self.reached("begun")
+            verify()
+            with Budget(self.connection, self.limits.seconds).holding():
+                done = [self._run(index, sql, len(statements)) for index, sql in enumerate(statements, 1)]
+            settled = mark is not None and atomic
+            if mark is not None and atomic:
+                self._mark(mark)
+                self.reached("marked")
+            self._commit()
+        except BaseException:
+            self._roll_back()
+            raise
+        self.reached("committed")
+        results, unwritten = _hand_over(done, sink)
+        return Outcome(results, monotonic() - begun, settled=settled, unwritten=unwritten)
+
+    def _still(self, atomic: bool) -> None:
+        if atomic != (journal_mode(self.connection) in ROLLBACK_MODES):
+            raise Stale(f"{self.path} changed its journal mode since it was looked at", hint="ask again")
+
+    def _begin(self) -> None:
+        try:
+            self.connection.execute("BEGIN IMMEDIATE")
+        except apsw.BusyError as e:
+            raise ConnectError(
+                f"{self.path} is locked by another process", hint="nothing was changed; try again when it is done"
+            ) from e
+        except (apsw.ReadOnlyError, apsw.CantOpenError, apsw.IOError) as e:
+            raise ConnectError(
+                f"{self.path} cannot be written: {e}", hint=f"ls -ld {self.path} {self.path.parent}"
+            ) from e
+
+    def _run(self, index: int, sql: str, of: int) -> _Done:
+        name = f"statement {index} of {of}" if of > 1 else "the statement"
+        with self.guard.watching(Mode.STATEMENT), _failing(self.guard, name, sql):
+            prepared, cursor = start(self.connection, sql, lambda _: True)
+            rows = self._rows(prepared, cursor)
+        if not self.connection.in_transaction:
+            raise QueryError(f"{name} ended the transaction", hint="look at what it left: nothing after it was run")
+        changes_rows = any(e.code in ROWS for e in self.guard.events) and not prepared.readonly
+        shape = any(e.code in SHAPE for e in self.guard.events)
+        changed = None if prepared.readonly else self.connection.changes() if changes_rows and not shape else 0
+        self.reached(f"ran {index}")
+        kept = rows if self.limits.rows is None else rows[: self.limits.rows]
+        return _Done(index, changed, prepared.columns, kept, len(kept) < len(rows))
+
+    def _rows(self, prepared: Prepared, cursor: apsw.Cursor) -> list[Row]:
+        """What it returns, up to one more than the limit; a write is run to its end whatever it returns."""
+        try:
+            rows = list(cursor if self.limits.rows is None else islice(cursor, self.limits.rows + 1))
+            if not prepared.readonly:
+                for _ in cursor:
+                    pass
+            return rows
+        finally:
+            cursor.close(force=True)
+
+    def _mark(self, mark: Mark) -> None:
+        """One row of the journal's file, changed in this very transaction.
+
+        It is attached only when the statements are through, so that none of them could name it.
+        """
+        try:
+            self.connection.execute(f"ATTACH ? AS {_JOURNAL}", (file_uri(mark.path, "rw"),))
+            mode = journal_mode(self.connection, _JOURNAL)
+            if mode not in ROLLBACK_MODES:
+                raise StoreError(f"{mark.path} is in {mode} mode, where a run cannot be marked safely", hint=_NOTHING)
+            self.connection.execute(mark.sql.replace("{journal}", _JOURNAL), mark.parameters)
+        except apsw.BusyError as e:
+            raise ConnectError(f"{mark.path} is locked by another process", hint=_NOTHING) from e
+        except apsw.Error as e:
+            raise StoreError(f"the run could not be marked in {mark.path}: {e}", hint=_NOTHING) from e
+        if self.connection.changes() != 1:
+            raise StoreError(f"the run to be marked is not in {mark.path}, or is not claimed", hint=_NOTHING)
+
+    def _commit(self) -> None:
+        try:
+            self.connection.execute("COMMIT")
+        except KeyboardInterrupt:
+            if self.connection.in_transaction:
+                raise
+        except apsw.BusyError as e:
+            raise ConnectError(
+                f"{self.path} is being read by another process, so it could not be changed", hint=_NOTHING
+            ) from e
+        except apsw.Error as e:
+            raise QueryError(f"the database refused to commit: {e}", hint=_NOTHING) from e
+
+    def _roll_back(self) -> None:
+        if not self.connection.in_transaction:
+            return
+        try:
+            self.connection.execute("ROLLBACK")
+        except apsw.Error as e:
+            raise OutcomeUnknown(f"the run failed, and so did rolling it back: {e}", hint=f"look at {self.path}") from e
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    index: int
+    changed: int | None
+    columns: tuple[str, ...]
+    rows: list[Row]
+    truncated: bool
+
+
+def journal_mode(connection: apsw.Connection, schema: str = "main") -> str:
+    return str(connection.pragma("journal_mode", schema=schema))
+
+
+@contextmanager
+def _failing(guard: Guard, name: str, sql: str) -> Iterator[None]:
+    """Say which statement and line it was, and that nothing came of it."""
+    try:
+        with _refusals(guard, statement=name):
+            yield
+    except QueryError as e:
+        offset = getattr(e.__cause__, "error_offset", -1)
+        line = sql.encode()[:offset].count(b"\n") + 1 if offset > 0 else 0
+        where = f" (line {line} of it)" if line > 1 else ""
+        raise QueryError(f"{e.message}{where}", hint=_NOTHING) from e.__cause__
+    except (apsw.BusyError, apsw.LockedError) as e:
+        raise ConnectError(f"{name} met a lock of another process", hint=_NOTHING) from e
+    except apsw.FullError as e:
+        raise QueryError(f"{name} did not fit: {e}", hint=f"{_NOTHING}; make room and try again") from e
+    except (apsw.CorruptError, apsw.IOError) as e:
+        raise QueryError(f"the database failed at {name}: {e}", hint=_NOTHING) from e
+
+
+def _hand_over(done: Sequence[_Done], sink: Sink) -> tuple[tuple[Result, ...], str]:
+    """Give the sink what the statements returned; the run is committed, whatever becomes of its rows."""
+    results, unwritten = [], ""
+    for each in done:
+        returned = 0
+        if each.columns and not unwritten:
+            try:
+                returned = sink.write(each.columns, iter(each.rows))
+            except (Exception, KeyboardInterrupt) as e:  # noqa: BLE001 - raising would look like a run that failed
+                unwritten = str(e) or type(e).__name__
+        results.append(Result(each.index, each.changed, returned, each.truncated))
+    return tuple(results), unwritten

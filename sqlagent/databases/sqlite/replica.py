@@ -1,0 +1,38 @@
+"""A private, empty copy of a schema, on which a script's own CREATE, ALTER and DROP are carried out to look further."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import apsw
+
+from sqlagent.core.errors import QueryError, TimedOut
+from sqlagent.databases.sqlite.authorizer import Mode
+from sqlagent.databases.sqlite.connect import Budget, open_memory
+
+_SECONDS = 2.0
+_SCHEMA = """
+SELECT s.sql FROM sqlite_schema AS s LEFT JOIN pragma_table_list AS l ON l.schema = 'main' AND l.name = s.name
+ WHERE s.sql IS NOT NULL AND s.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND coalesce(l.type, '') <> 'shadow'
+ ORDER BY s.type NOT IN ('table'), s.type = 'trigger', s.rowid"""
+
+
+class Replica:
+    """In memory; what is done to it is done to nothing else."""
+
+    def __init__(self, original: apsw.Connection, *, foreign_keys: bool) -> None:
+        self.connection, self.guard = open_memory(foreign_keys=foreign_keys)
+        for (sql,) in original.execute(_SCHEMA).fetchall():
+            self.run(str(sql))
+
+    def run(self, sql: str) -> None:
+        """Carry out one statement; what it cannot do here is missing here, and the next statement says so."""
+        with (
+            suppress(apsw.Error, QueryError, TimedOut),
+            self.guard.watching(Mode.STATEMENT),
+            Budget(self.connection, _SECONDS).holding(),
+        ):
+            self.connection.execute(sql, can_cache=False).fetchall()
+
+    def close(self) -> None:
+        self.connection.close(force=True)

@@ -1,0 +1,148 @@
+"""The schema as a model and a person are told it, and as one hash."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from contextlib import suppress
+
+import apsw
+
+from sqlagent.core.errors import QueryError, TimedOut
+from sqlagent.core.lexer import COMMENT, scan
+from sqlagent.core.model import Column, Schema, Table
+from sqlagent.databases.sqlite.connect import Budget
+
+_SECONDS_A_TABLE = 0.2
+_LOOKED_AT = 2000  # rows of a table that are looked at for examples
+_LONGEST = 40
+_SECRET = re.compile(
+    r"pass(word|wd|phrase)?s?(?![a-z])|pwd|secret|token|api_?key|private_?key|salt|hash|iban|bic(?![a-z])|swift|ssn|"
+    r"social_?security|tax_?id|passport|credit|card_?(no|num)|cvv|cvc|(^|_)pin($|_)|otp|session|cookie|"
+    r"signature|phone|mobile|e?_?mail|birth|dob(?![a-z])|salary",
+    re.IGNORECASE,
+)
+_PERSONAL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|\+?\d[\d ()-]{9,}\d$")
+_OBJECTS = """
+SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_schema
+ WHERE name NOT LIKE 'sqlite\\_stat%' ESCAPE '\\' ORDER BY type, name"""
+_RELATIONS = """
+SELECT s.type, s.name, coalesce(s.sql, '') FROM sqlite_schema AS s
+  LEFT JOIN pragma_table_list AS l ON l.schema = 'main' AND l.name = s.name
+ WHERE s.type IN ('table', 'view') AND s.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND coalesce(l.type, '') <> 'shadow'
+ ORDER BY s.type, s.rowid"""
+
+
+def fingerprint(connection: apsw.Connection) -> str:
+    """SHA-256 of every object's type, name, table and SQL, in an order that does not depend on how they were made."""
+    digest = hashlib.sha256()
+    for row in connection.execute(_OBJECTS).fetchall():
+        for value in map(str, row):
+            encoded = value.encode("utf-8", "surrogatepass")
+            digest.update(f"{len(encoded)}:".encode() + encoded)
+    return digest.hexdigest()
+
+
+def schema(connection: apsw.Connection, *, examples: int) -> Schema:
+    """Every table and view, with up to `examples` values a column."""
+    triggers: dict[str, list[str]] = {}
+    for name, on in connection.execute("SELECT name, lower(tbl_name) FROM sqlite_schema WHERE type = 'trigger'"):
+        triggers.setdefault(str(on), []).append(str(name))
+    tables = []
+    for kind, name, sql in connection.execute(_RELATIONS).fetchall():
+        fired = tuple(triggers.get(str(name).lower(), ()))
+        tables.append(_table(connection, str(name), str(sql), kind == "view", fired, examples))
+    return Schema("sqlite", apsw.sqlite_lib_version(), tuple(tables))
+
+
+def _table(
+    connection: apsw.Connection, name: str, sql: str, is_view: bool, triggers: tuple[str, ...], examples: int
+) -> Table:
+    references = _references(connection, name)
+    columns = []
+    with suppress(apsw.Error):  # a view over what is gone is still there, without columns
+        columns = connection.execute("SELECT * FROM pragma_table_xinfo(?)", (name,)).fetchall()
+    return Table(
+        name,
+        tuple(
+            Column(
+                str(column),
+                str(type_),
+                nullable=not not_null and not (key and "INT" in str(type_).upper()),
+                primary_key=bool(key),
+                references=references.get(str(column).lower(), ""),
+                generated=hidden in (2, 3),
+                examples=()
+                if is_view or _is_id(key, column, type_, references)
+                else _examples(connection, name, str(column), examples),
+            )
+            for _, column, type_, not_null, _, key, hidden in columns
+            if hidden != 1
+        ),
+        is_view=is_view,
+        rows=None if is_view else _rows(connection, name),
+        checks=_checks(sql) if not is_view else (),
+        triggers=triggers,
+    )
+
+
+def _is_id(key: object, column: object, type_: object, references: dict[str, str]) -> bool:
+    """A number that names a row: examples of it teach nobody anything."""
+    return bool(key or str(column).lower() in references) and "INT" in str(type_).upper()
+
+
+def _references(connection: apsw.Connection, name: str) -> dict[str, str]:
+    """Column to `table.column`; a key that names no column means the other table's primary key."""
+    found = {}
+    keys = connection.execute('SELECT "table", "from", "to" FROM pragma_foreign_key_list(?)', (name,)).fetchall()
+    for table, column, to in keys:
+        if to is None:
+            primary = "SELECT name FROM pragma_table_info(?) WHERE pk = 1"
+            to = connection.execute(primary, (table,)).get or "rowid"
+        found[str(column).lower()] = f"{table}.{to}"
+    return found
+
+
+def _rows(connection: apsw.Connection, name: str) -> int | None:
+    """Counted if that is quick, else what ANALYZE last saw."""
+    with suppress(TimedOut, QueryError, apsw.Error), Budget(connection, _SECONDS_A_TABLE).holding():
+        return int(connection.execute(f"SELECT count(*) FROM {quoted(name)}").get)  # noqa: S608 - a quoted name
+    with suppress(apsw.Error):
+        stat = connection.execute("SELECT max(stat) FROM sqlite_stat1 WHERE tbl = ?", (name,)).get
+        return int(str(stat).split()[0]) if stat else None
+    return None
+
+
+def _examples(connection: apsw.Connection, table: str, column: str, wanted: int) -> tuple[str, ...]:
+    """The commonest short values among the first rows; none where the name or a value looks like a secret."""
+    if not wanted or _SECRET.search(column):
+        return ()
+    field = quoted(column)
+    sql = (
+        f"SELECT v FROM (SELECT {field} AS v FROM {quoted(table)} LIMIT {_LOOKED_AT})"  # noqa: S608 - quoted names
+        f" WHERE v IS NOT NULL AND typeof(v) <> 'blob' AND length(v) BETWEEN 1 AND {_LONGEST}"
+        f" GROUP BY v ORDER BY count(*) DESC, v LIMIT {wanted}"
+    )
+    with suppress(TimedOut, QueryError, apsw.Error, UnicodeDecodeError), Budget(connection, _SECONDS_A_TABLE).holding():
+        values = [str(v) for (v,) in connection.execute(sql).fetchall()]
+        return () if any(_PERSONAL.match(v) for v in values) else tuple(values)
+    return ()
+
+
+def _checks(sql: str) -> tuple[str, ...]:
+    """The text of every CHECK in a CREATE TABLE, without its brackets."""
+    tokens = [t for t in scan(sql, "sqlite") if t.kind != COMMENT]
+    found = []
+    for index, token in enumerate(tokens[:-1]):
+        if token.text.upper() == "CHECK" and tokens[index + 1].text == "(":
+            depth = 0
+            for inner in tokens[index + 1 :]:
+                depth += {"(": 1, ")": -1}.get(inner.text, 0)
+                if depth == 0:
+                    found.append(" ".join(sql[tokens[index + 1].end : inner.start].split()))
+                    break
+    return tuple(found)
+
+
+def quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
