@@ -14,7 +14,7 @@ from sqlagent.config.files import Problem
 from sqlagent.config.kinds import Wrong
 from sqlagent.config.sources import Gathered, Said, gather, pick
 from sqlagent.config.table import BY_KEY, DATABASE_TABLE, TABLE
-from sqlagent.config.targets import DatabaseSettings
+from sqlagent.config.targets import DatabaseSettings, Known
 from sqlagent.core.errors import AuthError, ConfigError, SqlagentError
 from sqlagent.core.secret import Secret
 
@@ -70,6 +70,7 @@ class Settings:
     cwd: Path
     _database: DatabaseSettings | SqlagentError = field(repr=False)
     _api_key: Secret | SqlagentError = field(repr=False)
+    _known: Known = field(repr=False)
     _gathered: Gathered = field(repr=False)
 
     @property
@@ -88,7 +89,7 @@ class Settings:
 
     def find_database(self, text: str) -> DatabaseSettings:
         """What a name, path or URL means here, with the restrictions configured for it."""
-        return targets.resolve(text, self.databases, self.cwd, named_in=_named_in(self._gathered))
+        return targets.resolve(text, self._known, self.cwd)
 
 
 def load(flags: Mapping[str, object], env: Mapping[str, str], cwd: Path) -> Settings:
@@ -100,18 +101,19 @@ def load(flags: Mapping[str, object], env: Mapping[str, str], cwd: Path) -> Sett
     gathered = gather(flags, env, cwd)
     if gathered.problems:
         raise gathered.problems[0].error()
-    databases, problems = _configured(gathered)
+    known, problems = _configured(gathered)
     if problems:
         raise problems[0].error()
     key, key_source = _api_key(gathered, env, cwd)
     return Settings(
         **_plain_values(gathered, env),
         api_key_source=key_source,
-        databases=databases,
+        databases=known.databases,
         config_files=tuple(file.path for file in gathered.read),
         cwd=cwd,
-        _database=_chosen(gathered, databases, cwd),
+        _database=_chosen(gathered, known, cwd),
         _api_key=key,
+        _known=known,
         _gathered=gathered,
     )
 
@@ -142,23 +144,26 @@ def _folder(said: Said) -> Path:
     return Path(os.path.abspath(said.base / Path(str(said.value)).expanduser()))  # noqa: PTH100 - symlinks stay as typed
 
 
-def _configured(gathered: Gathered) -> tuple[dict[str, DatabaseSettings], list[Problem]]:
-    """The databases of the files; one that is read-only under any name is so under all."""
+def _configured(gathered: Gathered) -> tuple[Known, list[Problem]]:
+    """The databases of the files; one that any file calls read-only is so under every name."""
     found: dict[str, DatabaseSettings] = {}
+    closed: set[str] = set()
     problems: list[Problem] = []
     examples = gathered.pick("examples").value
     for name, entry in gathered.databases.items():
         picked = {d.key: pick(d, entry[d.key]) for d in DATABASE_TABLE if d.key in entry}
-        url, rest = picked.pop("url"), picked
+        changes: dict[str, Any] = {key: said.value for key, said in picked.items() if key != "url"}
         try:
-            settings = DatabaseSettings(name, targets.normal_url(str(url.value), url.base), examples=_count(examples))
+            # Every file's word on the URL: the one that is not used may still be the one that was closed.
+            urls = [targets.normal_url(str(said.value), said.base) for said in entry["url"]]
         except Wrong as wrong:
-            problems.append(_problem_at(url, f"databases.{name}.url", wrong))
+            problems.append(_problem_at(picked["url"], f"databases.{name}.url", wrong))
             continue
-        changes: dict[str, Any] = {key: said.value for key, said in rest.items()}
-        found[name] = replace(settings, **changes)
-    closed = {targets.place(settings.url) for settings in found.values() if settings.read_only}
-    return {n: replace(s, read_only=targets.place(s.url) in closed) for n, s in found.items()}, problems
+        found[name] = replace(DatabaseSettings(name, urls[0], examples=_count(examples)), **changes)
+        closed |= {targets.place(url) for url in urls if found[name].read_only}
+    for name, settings in found.items():
+        found[name] = replace(settings, read_only=settings.read_only or targets.place(settings.url) in closed)
+    return Known(found, frozenset(closed), " or ".join(file.label for file in gathered.read)), problems
 
 
 def _count(value: object) -> int:
@@ -176,19 +181,12 @@ def _place(said: Said) -> tuple[str, int]:
     return (file, int(line)) if file and line.isdigit() else (said.origin(), 0)
 
 
-def _named_in(gathered: Gathered) -> str:
-    return " or ".join(file.label for file in gathered.read)
-
-
-def _chosen(
-    gathered: Gathered, databases: Mapping[str, DatabaseSettings], cwd: Path
-) -> DatabaseSettings | SqlagentError:
+def _chosen(gathered: Gathered, known: Known, cwd: Path) -> DatabaseSettings | SqlagentError:
     said = gathered.pick("database")
     try:
         if said.value:
-            base = said.base if str(said.value) not in databases else cwd
-            return targets.resolve(str(said.value), databases, base, named_in=_named_in(gathered))
-        found = targets.default(databases, cwd)
+            return targets.resolve(str(said.value), known, said.base)
+        found = targets.default(known, cwd)
     except ConfigError as e:
         return e
     return replace(found, examples=_count(gathered.pick("examples").value)) if found.is_sample else found
@@ -262,10 +260,10 @@ def check(flags: Mapping[str, object], env: Mapping[str, str], cwd: Path) -> tup
     gathered = gather(flags, env, cwd)
     complete = {name: entry for name, entry in gathered.databases.items() if "url" in entry}
     usable = replace(gathered, databases=complete)
-    databases, problems = _configured(usable)
+    known, problems = _configured(usable)
     problems = [*gathered.problems, *problems]
     if not problems and usable.pick("database").value:
-        found = _chosen(usable, databases, cwd)
+        found = _chosen(usable, known, cwd)
         if isinstance(found, SqlagentError):
             file, line = _place(usable.pick("database"))
             problems.append(Problem(file, line, "database", found.message, found.hint))

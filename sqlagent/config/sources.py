@@ -137,8 +137,14 @@ def _check_project(definition: Definition, value: object, own: Sequence[Said]) -
         default_is_strict = definition.default != definition.loose
         if strict or (default_is_strict and not allowed):
             raise Wrong(f"may not be loosened by a project's file: {_toml(value)}", f"your own may: {_OWN_FILE}")
+    if definition.key == "model" and not _is_local(value) and any(_is_local(said.value) for said in own):
+        raise Wrong("may not leave this machine in a project's file: yours is local", f"change your own: {_OWN_FILE}")
     if definition.key in {"database", "url"} and targets.has_host(str(value)):
         raise Wrong("may not name a host in a project's file", f"put it in your own: {_OWN_FILE}")
+
+
+def _is_local(model: object) -> bool:
+    return str(model).partition(":")[0] == "local"
 
 
 _OWN_FILE = "$XDG_CONFIG_HOME/sqlagent/config.toml (by default ~/.config/sqlagent/config.toml)"

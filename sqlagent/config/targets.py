@@ -106,19 +106,31 @@ def has_host(url: str) -> bool:
         return True
 
 
-def resolve(text: str, known: Mapping[str, DatabaseSettings], cwd: Path, *, named_in: str) -> DatabaseSettings:
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The databases of the config files."""
+
+    databases: Mapping[str, DatabaseSettings]
+    closed: frozenset[str]
+    """Places (see `place`) that some file calls read-only, under whatever name."""
+    named_in: str
+    """The files, for a message."""
+
+
+def resolve(text: str, known: Known, cwd: Path) -> DatabaseSettings:
     """The database that `--db`, a variable or a file means by `text`: a name first, then a URL or a path."""
-    if text in known:
-        return known[text]
+    if text in known.databases:
+        return known.databases[text]
     if not _looks_like_a_place(text, cwd):
-        raise _unknown(text, known, named_in)
+        raise _unknown(text, known)
     try:
         url = normal_url(text, cwd)
     except Wrong as wrong:
         raise ConfigError(f"the database {wrong.message}", hint=wrong.hint) from None
-    same = [settings for settings in known.values() if place(settings.url) == place(url)]
+    here = place(url)
+    same = [settings for settings in known.databases.values() if place(settings.url) == here]
     found = same[0] if same else DatabaseSettings(_short_name(url), url)
-    return replace(found, read_only=any(settings.read_only for settings in same))
+    return replace(found, read_only=found.read_only or here in known.closed)
 
 
 def _looks_like_a_place(text: str, cwd: Path) -> bool:
@@ -135,29 +147,27 @@ def _short_name(url: str) -> str:
     return parts.path.strip("/") or parts.netloc.rpartition("@")[2] or url
 
 
-def _unknown(text: str, known: Mapping[str, DatabaseSettings], named_in: str) -> ConfigError:
-    guess = nearest(text, list(known))
-    if guess:
+def _unknown(text: str, known: Known) -> ConfigError:
+    names = sorted(known.databases)
+    hint = f"a path has a dot or a slash: ./{text}"
+    if guess := nearest(text, names):
         hint = f"did you mean {guess}?"
-    elif known:
-        hint = f"there is {', '.join(sorted(known))}; a path has a dot or a slash: ./{text}"
-    else:
-        hint = f"a path has a dot or a slash: ./{text}"
-    return ConfigError(
-        f"no database named {text} in {named_in}" if named_in else f"no database named {text}", hint=hint
-    )
+    elif names:
+        hint = f"there is {', '.join(names)}; {hint}"
+    where = f" in {known.named_in}" if known.named_in else ""
+    return ConfigError(f"no database named {text}{where}", hint=hint)
 
 
-def default(known: Mapping[str, DatabaseSettings], cwd: Path) -> DatabaseSettings:
+def default(known: Known, cwd: Path) -> DatabaseSettings:
     """What is meant when nobody names one: the only one configured, else the sample next to the person."""
-    if len(known) == 1:
-        return next(iter(known.values()))
-    if known:
-        names = sorted(known)
+    if len(known.databases) == 1:
+        return next(iter(known.databases.values()))
+    if known.databases:
+        names = sorted(known.databases)
         raise ConfigError(
-            f"{len(known)} databases are configured, and none was chosen",
+            f"{len(names)} databases are configured, and none was chosen",
             hint=f"--db {names[0]}, or: {', '.join(names)}",
         )
     if (cwd / SAMPLE).is_file():
-        return replace(resolve(f"./{SAMPLE}", known, cwd, named_in=""), is_sample=True)
+        return replace(resolve(f"./{SAMPLE}", known, cwd), is_sample=True)
     raise ConfigError("no database was chosen", hint="--db PATH, or SQLAGENT_DB, or `database` in sqlagent.toml")

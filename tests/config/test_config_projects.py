@@ -50,6 +50,15 @@ def test_a_user_may_set_all_that_a_project_may_not(folders: Folders) -> None:
     assert (settings.send_examples, settings.base_url) == (True, "http://x/v1")
 
 
+def test_a_project_may_not_send_to_a_server_what_the_user_keeps_local(folders: Folders) -> None:
+    folders.user("model = 'local:0.5b'")
+    folders.project("model = 'local'")
+    assert folders.load().model == "local"
+    folders.project("model = 'gpt-5'")
+    with pytest.raises(ConfigError, match="model may not leave this machine in a project's file"):
+        folders.load()
+
+
 def test_a_project_may_repeat_what_the_user_allows(folders: Folders) -> None:
     folders.project("reads = 'allow'")
     folders.user("reads = 'allow'")

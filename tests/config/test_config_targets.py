@@ -154,6 +154,13 @@ def test_a_second_name_for_a_read_only_file_is_read_only_too(folders: Folders) -
     assert folders.load({"database": "other"}).database.read_only
 
 
+def test_a_project_that_moves_a_name_does_not_open_the_file_it_stood_for(folders: Folders) -> None:
+    folders.user("[databases.shop]\nurl = '/srv/shop.db'\nread_only = true\n")
+    folders.project("[databases.shop]\nurl = 'mine.db'\n[databases.again]\nurl = '/srv/shop.db'\n")
+    for text in ("shop", "again", "/srv/shop.db"):
+        assert folders.load({"database": text}).database.read_only
+
+
 def test_a_read_only_file_is_so_through_links_of_either_kind(folders: Folders) -> None:
     (folders.root / "shop.db").touch()
     (folders.cwd / "link.db").symlink_to(folders.root / "shop.db")
