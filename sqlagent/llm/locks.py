@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,24 +22,28 @@ def private_folder(folder: Path) -> Path:
 def try_hold(path: Path) -> int:
     """Hold the file and answer its descriptor, which holds it until it is closed; `Held` where another does."""
     private_folder(path.parent)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        _lock(handle)
-    except OSError as e:
-        os.close(handle)
-        raise Held(path) from e
-    return handle
+    return _locked(path, fcntl.LOCK_EX)
 
 
 def is_held(path: Path) -> bool:
-    """Whether some process holds it now."""
+    """Whether some process holds it now; looking keeps nobody else from looking."""
     if not path.exists():
         return False
     try:
-        os.close(try_hold(path))
+        os.close(_locked(path, fcntl.LOCK_SH))
     except Held:
         return True
     return False
+
+
+def _locked(path: Path, how: int) -> int:
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, how | fcntl.LOCK_NB)
+    except BlockingIOError as e:
+        os.close(handle)
+        raise Held(path) from e
+    return handle
 
 
 @contextmanager
@@ -59,15 +63,3 @@ def held(path: Path, *, wait: Callable[[float], None], on_wait: Callable[[], Non
         yield
     finally:
         os.close(handle)
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(handle: int) -> None:
-        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-else:
-    import fcntl
-
-    def _lock(handle: int) -> None:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
