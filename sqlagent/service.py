@@ -54,9 +54,10 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """Who is told what happens meanwhile: progress lines, the model's text, a download's bytes."""
+    """Who is told what happens meanwhile: a step that takes time, remarks, the model's text, a download's bytes."""
 
-    say: Callable[[str], None] = lambda _line: None
+    begin: Callable[[str], None] = lambda _words: None
+    note: Callable[[str], None] = lambda _words: None
     heard: Callable[[str], None] = lambda _text: None
     progress: Callable[[int, int, str], None] | None = None
 
@@ -202,7 +203,10 @@ class Agent:
         return self.decide(thread, Decision(Choice.EDIT, digest, self.by, "library", sql=sql))
 
     def resume(self, thread: str) -> Report:
-        """Go on with a thread that was left or cut short, as far as it goes without a decision; shows what waits."""
+        """Go on with a thread that was left or cut short, as far as it goes without a decision.
+
+        Raises `Finished` where there is nothing to go on with.
+        """
         row = self.journal.thread(thread)
         if row.status in (Status.NEW, Status.PENDING):
             self._bound(row)
@@ -211,7 +215,7 @@ class Agent:
             return self._drive(row)
         if row.status is Status.UNKNOWN:
             raise _doubt(row)
-        return self.show(thread)
+        raise _finished(row)
 
     def settle(self, thread: str, state: RunState) -> Report:
         """Record a person's word on a run whose end was not seen: SETTLED_APPLIED or SETTLED_NOT_APPLIED."""
@@ -367,7 +371,8 @@ class Agent:
             limits=Limits(rows=None if s.limit < 0 else s.limit, seconds=s.timeout),
             sink=self._sink,
             by=self.by,
-            say=self._listener.say,
+            begin=self._listener.begin,
+            note=self._listener.note,
             heard=self._listener.heard,
             send_examples=s.send_examples,
             examples=min(s.examples, chosen.examples),
@@ -393,7 +398,11 @@ def _doubt(row: Thread) -> OutcomeUnknown:
 
 
 def _finished(row: Thread) -> Finished:
-    return Finished(f"{row.id} is finished: {row.status}", hint=f"sqlagent show {row.id}")
+    more = f": {row.message}" if row.message else ""
+    return Finished(
+        f"{row.id} is finished, {row.status}{more}",
+        hint=f'sqlagent show {row.id}   or   sqlagent ask --thread {row.id} "..."',
+    )
 
 
 __all__ = ["Agent", "Kept", "Listener"]

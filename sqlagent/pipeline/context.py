@@ -23,8 +23,10 @@ class Context:
     sink: Sink
     by: str
     """The person on whose behalf this process acts."""
-    say: Callable[[str], None]
-    """Progress for a person, a line at a time."""
+    begin: Callable[[str], None]
+    """Told that something which takes time begins, in words: `asking gpt-5-mini about 12 tables`."""
+    note: Callable[[str], None]
+    """Told of what happens meanwhile: a retry, a draft that did not stand."""
     heard: Callable[[str], None]
     """Text of the model as it arrives."""
     send_examples: bool

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from typing import Any
+
 from sqlagent.core.digest import digest
 from sqlagent.core.errors import ConnectError, QueryError, Stale, TimedOut
 from sqlagent.core.model import Outcome, Proposal, Status
@@ -33,8 +36,9 @@ def run(state: State, x: Context) -> State:
 
 
 def _attempt(proposal: Proposal, database: Database, x: Context) -> State:
+    returned = _Held()
     try:
-        outcome = _run(proposal, database, x)
+        outcome = _run(proposal, database, x, returned)
     except Stale as e:
         x.journal.failed(proposal.id, e.message)
         return {"end": "", "stale": e.message}
@@ -47,6 +51,8 @@ def _attempt(proposal: Proposal, database: Database, x: Context) -> State:
         return _rolled_back(proposal, x, _failed("KeyboardInterrupt", "cancelled; nothing was changed", ""))
     x.journal.done(proposal.id, outcome)
     x.reached("execute: settled")
+    for columns, rows in returned.results:
+        x.sink.write(columns, iter(rows))
     return {"end": Status.EXECUTED, "ran_sql": proposal.sql}
 
 
@@ -59,7 +65,18 @@ def _rolled_back(proposal: Proposal, x: Context, ending: State) -> State:
     return ending
 
 
-def _run(proposal: Proposal, database: Database, x: Context) -> Outcome:
+class _Held:
+    """Rows that a change returns, kept until its end is on record: a full disk or a closed pipe cannot blur that."""
+
+    def __init__(self) -> None:
+        self.results: list[tuple[Sequence[str], list[tuple[Any, ...]]]] = []
+
+    def write(self, columns: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> int:
+        self.results.append((columns, list(rows)))
+        return len(self.results[-1][1])
+
+
+def _run(proposal: Proposal, database: Database, x: Context, returned: _Held) -> Outcome:
     statements = [s.sql for s in proposal.analysis.statements]
 
     def verify() -> None:
@@ -72,7 +89,7 @@ def _run(proposal: Proposal, database: Database, x: Context) -> Outcome:
     sql, parameters = x.journal.mark(proposal.id)
     return database.apply(
         statements,
-        sink=x.sink,
+        sink=returned,
         limits=x.limits,
         mark=Mark(x.journal.path, sql, parameters),
         verify=verify,

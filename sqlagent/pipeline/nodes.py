@@ -25,15 +25,15 @@ def generate(state: State, runtime: Runtime[Context]) -> State:
     model = x.model()
     schema = x.database().schema(examples=x.examples if model.is_local or x.send_examples else 0)
     attempts = tuple(Attempt(a["sql"], a["error"]) for a in state.get("attempts", []))
-    x.say(f"asking {model.name} about {len(schema.tables)} tables")
+    x.begin(f"asking {model.name} about {len(schema.tables)} tables")
     x.reached("generate: before the model")
     try:
         draft = model.draft(
             state["question"], schema, history=x.journal.history(state["thread"]), attempts=attempts,
-            on_text=x.heard, on_wait=x.say,
+            on_text=x.heard, on_wait=x.note,
         )  # fmt: skip
     except NoDraft as e:
-        return _another_try(state, sql="", error=e.message, hint=e.hint, author=model.name)
+        return _another_try(state, x, sql="", error=e.message, hint=e.hint, author=model.name)
     x.reached("generate: after the model")
     if draft.cannot:
         return {
@@ -51,16 +51,20 @@ def analyze(state: State, runtime: Runtime[Context]) -> State:
     except Refused as e:
         drafted = state.get("source") == Source.MODEL and not state.get("edited_by")
         if drafted:
-            return _another_try(state, sql=state["sql"], error=e.message, hint=e.hint, author=state.get("author", ""))
+            author = state.get("author", "")
+            return _another_try(state, runtime.context, sql=state["sql"], error=e.message, hint=e.hint, author=author)
         return {"end": Status.FAILED, "failure": "QueryError", "message": e.message, "hint": e.hint}
 
 
-def _another_try(state: State, *, sql: str, error: str, hint: str, author: str) -> State:
+def _another_try(state: State, x: Context, *, sql: str, error: str, hint: str, author: str) -> State:
     failed: Failed = {"sql": sql, "error": error}
     attempts = [*state.get("attempts", []), failed]
-    if len(attempts) - state.get("retries", 0) < TRIES:
+    tries = len(attempts) - state.get("retries", 0)
+    if tries < TRIES:
+        x.note(f"try {tries} of {TRIES} did not stand: {error}")
         return {"attempts": attempts, "author": author, "sql": "", "verdict": "again"}
-    look = f"sqlagent resume {state['thread']} --edit opens what it wrote"
+    name = state["thread"]
+    look = f"sqlagent show {name} has what it wrote; yours instead: sqlagent resume {name} --edit FILE"
     return {
         "attempts": attempts, "author": author, "sql": sql, "end": Status.FAILED,
         "failure": "QueryError" if sql else "ModelError",

@@ -1,0 +1,79 @@
+"""The program as a whole: its commands, and the only catch-all."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from typer.main import get_command
+
+from sqlagent import __version__
+from sqlagent.cli import asking, doctor, looking, machinery
+from sqlagent.cli.options import given
+from sqlagent.core.errors import UsageError
+from sqlagent.ui.diagnostics import ExitCode, Saying, Traces, report_error, secrets_of
+
+app = typer.Typer(
+    name="sqlagent",
+    help="Ask your database in plain words. See what it would really do. Nothing runs until you say so.",
+    epilog='Start with:  sqlagent ask "how many customers are there?"     More:  sqlagent help',
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def _version(wanted: bool) -> None:  # typer calls it with the flag's value
+    if wanted:
+        sys.stdout.write(f"sqlagent {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Ask your database in plain words. See what it would really do. Nothing runs until you say so."""
+
+
+for group in (asking, looking, machinery, doctor):
+    group.register(app)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; answers its exit code.  Every failure ends here as two lines, or as JSON."""
+    saying = Saying.JSON if given("--json", arguments) else Saying.WORDS
+    traces = Traces.SHOWN if given("--debug", arguments) or os.environ.get("SQLAGENT_DEBUG") else Traces.HIDDEN
+    try:
+        code = get_command(app).main(list(arguments), prog_name="sqlagent", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our rows has seen enough; without this Python complains again while it shuts down.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OK
+    except typer.Exit as e:
+        return e.exit_code
+    except BaseException as e:  # noqa: BLE001 - the one catch-all: no traceback reaches a person unasked
+        return report_error(_ours(e), saying=saying, traces=traces, secrets=secrets_of(os.environ))
+    return code if isinstance(code, int) else ExitCode.OK
+
+
+def _ours(error: BaseException) -> BaseException:
+    """typer's own errors in our words."""
+    if isinstance(error, typer.Abort):
+        return KeyboardInterrupt()
+    if isinstance(error, typer.TyperException):
+        message = error.format_message().rstrip(".")
+        return UsageError(message[:1].lower() + message[1:], hint=_usage_hint(error))
+    return error
+
+
+def _usage_hint(error: BaseException) -> str:
+    context = getattr(error, "ctx", None)
+    return f"{context.command_path if context else 'sqlagent'} --help"

@@ -1,0 +1,173 @@
+"""The commands that put SQL to a person: `ask`, `run`, `resume`, `settle`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sqlagent.cli.call import Call
+from sqlagent.cli.options import DATABASE, MODEL, PERSON, PROPOSING, ROWS, takes
+from sqlagent.cli.session import attend, conclude
+from sqlagent.core.errors import Stale, UsageError
+from sqlagent.core.model import Choice, Decision, Report, Status, Thread
+from sqlagent.store.journal import RunState
+from sqlagent.ui.diagnostics import ExitCode
+
+LARGEST_SCRIPT = 16 * 1024 * 1024
+"""Bytes; each statement of it has a limit of its own."""
+
+
+def register(app: typer.Typer) -> None:
+    for command in (ask, run, resume, settle):
+        app.command(command.__name__)(command)
+
+
+@takes(DATABASE, MODEL, PERSON, PROPOSING, ROWS)
+def ask(
+    call: Call,
+    question: Annotated[str, typer.Argument(help="What you want to know or to have changed, in words.")],
+    thread: Annotated[
+        str, typer.Option("--thread", help="Continue this finished conversation.", metavar="THREAD")
+    ] = "",
+) -> ExitCode:
+    """Ask in words: SQL is drafted, measured, and you decide.
+
+    \b
+    sqlagent ask "top 3 customers by revenue"
+    sqlagent ask "cancel orders stuck in 'pending' for a year" --db prod
+    sqlagent ask "only those in Germany" --thread k7f3
+    sqlagent ask "orders per month" --csv > orders.csv
+    """
+    if not thread:
+        call.say_which_database()
+    return attend(call, call.agent.ask(question, thread=thread))
+
+
+@takes(DATABASE, PERSON, PROPOSING, ROWS)
+def run(
+    call: Call,
+    file: Annotated[str, typer.Argument(help="A file of SQL, or - for standard input.", metavar="[FILE]")] = "",
+    sql: Annotated[str, typer.Option("--sql", help="The SQL itself.", metavar="TEXT")] = "",
+) -> ExitCode:
+    """Put SQL that you wrote through the same gate.
+
+    \b
+    sqlagent run cleanup.sql --db prod
+    sqlagent run --sql "DELETE FROM orders WHERE id = 7"
+    other-program | sqlagent run -
+    """
+    if bool(file) == bool(sql):
+        raise UsageError("name one source of SQL", hint="sqlagent run FILE   or   sqlagent run --sql TEXT")
+    text, title = (sql, "SQL from the command line") if sql else _script(file)
+    call.say_which_database()
+    return attend(call, call.agent.run(text, title=title))
+
+
+@takes(DATABASE, MODEL, PERSON, ROWS)
+def resume(
+    call: Call,
+    thread: Annotated[str, typer.Argument(help="The session's id, such as k7f3.", show_default=False)],
+    approve: Annotated[
+        str, typer.Option("--approve", help="Approve exactly this digest, and run.", metavar="DIGEST")
+    ] = "",
+    edit: Annotated[str, typer.Option("--edit", help="Put this file's SQL in its place.", metavar="FILE")] = "",
+    reject: Annotated[str | None, typer.Option("--reject", help="Reject it; WHY may be empty.", metavar="WHY")] = None,
+) -> ExitCode:
+    """Show what a session waits for, and go on with it.
+
+    \b
+    sqlagent resume k7f3
+    sqlagent resume k7f3 --approve 9f2c41d0...
+    sqlagent resume k7f3 --edit better.sql
+    sqlagent resume k7f3 --reject "not on a Friday"
+    """
+    if sum((bool(approve), bool(edit), reject is not None)) > 1:
+        raise UsageError("--approve, --edit and --reject exclude one another", hint=f"sqlagent resume {thread} --help")
+    row = call.agent.journal.thread(thread)
+    _same_database(call, row)
+    if row.status is Status.FAILED and edit:
+        text, _ = _script(edit)
+        return attend(call, call.agent.run(text, title=row.question, thread=thread))
+    report = call.agent.resume(thread)
+    if report.status is Status.PENDING and (approve or edit or reject is not None):
+        return _scripted(call, report, approve=approve, edit=edit, reject=reject)
+    return attend(call, report)
+
+
+@takes()
+def settle(
+    call: Call,
+    thread: Annotated[str, typer.Argument(help="The session whose end was not seen.", show_default=False)],
+    applied: Annotated[
+        bool | None, typer.Option("--applied/--not-applied", help="What you found in the database.")
+    ] = None,
+) -> ExitCode:
+    """Say what became of a run whose end was not seen.
+
+    \b
+    sqlagent settle k7f3 --applied
+    sqlagent settle k7f3 --not-applied
+    """
+    if applied is None:
+        raise UsageError("say which it was", hint=f"sqlagent settle {thread} --applied   or   --not-applied")
+    state = RunState.SETTLED_APPLIED if applied else RunState.SETTLED_NOT_APPLIED
+    conclude(call, call.agent.settle(thread, state))
+    return ExitCode.OK
+
+
+def _scripted(call: Call, report: Report, *, approve: str, edit: str, reject: str | None) -> ExitCode:
+    """One decision from the command line; what it leads to is not asked about again."""
+    proposal = report.proposal
+    assert proposal is not None  # a pending report has one
+    if approve:
+        decision = Decision(Choice.APPROVE, _whole_digest(approve, proposal.digest), call.agent.by, "flag")
+    elif edit:
+        text, _ = _script(edit)
+        decision = Decision(Choice.EDIT, proposal.digest, call.agent.by, "flag", sql=text)
+    else:
+        decision = Decision(Choice.REJECT, proposal.digest, call.agent.by, "flag", reason=reject or "")
+    after = call.agent.decide(report.thread, decision)
+    return attend(call, after) if edit else conclude(call, after)
+
+
+def _whole_digest(typed: str, pending: str) -> str:
+    """The pending digest where at least 12 characters of it were typed; else what was typed, to be refused."""
+    wanted = typed.removeprefix("sha256:").replace(" ", "").lower()
+    if len(wanted) < 12:
+        raise Stale(f"{typed} is too short to name what is approved", hint="give at least 12 characters of the digest")
+    return pending if pending.startswith(wanted) else wanted
+
+
+def _same_database(call: Call, row: Thread) -> None:
+    """Refuse a --db that is not the thread's own."""
+    if typed := call.flag("database"):
+        chosen = call.settings.find_database(str(typed))
+        if chosen.url != row.url:
+            raise UsageError(
+                f"{row.id} belongs to {row.database} ({row.url}), not to {typed}", hint=f"sqlagent resume {row.id}"
+            )
+
+
+def _script(name: str) -> tuple[str, str]:
+    """The text of a file or of standard input, exactly, and what to call it."""
+    if name == "-":
+        raw, title = sys.stdin.buffer.read(LARGEST_SCRIPT + 1), "SQL from standard input"
+    else:
+        path = Path(name)
+        try:
+            with path.open("rb") as file:
+                raw = file.read(LARGEST_SCRIPT + 1)
+        except OSError as e:
+            raise UsageError(f"{name} cannot be read: {e.strerror}", hint="sqlagent run FILE") from e
+        title = path.name
+    if len(raw) > LARGEST_SCRIPT:
+        raise UsageError(f"{title} is larger than {LARGEST_SCRIPT:,} bytes", hint="split it into several files")
+    try:
+        return raw.decode("utf-8"), title
+    except UnicodeDecodeError as e:
+        raise UsageError(
+            f"{title} is not UTF-8: byte {e.start:,} cannot be read", hint=f"iconv -t UTF-8 {name} | sqlagent run -"
+        ) from e

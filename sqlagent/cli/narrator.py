@@ -1,0 +1,56 @@
+"""What a person hears while the service works: one line a step, ended before anything else is printed."""
+
+from __future__ import annotations
+
+from sqlagent.ui.progress import Download, Progress
+from sqlagent.ui.screen import Screen
+
+
+class Narrator:
+    """Turns what the service tells its listener into lines on the screen; at most one is unfinished."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._step: Progress | None = None
+        self._download: Download | None = None
+        self._pieces = 0
+
+    def begin(self, words: str) -> None:
+        """A step that takes time."""
+        self.done()
+        self._pieces = 0
+        self._step = Progress(self._screen, words)
+        self._step.__enter__()
+
+    def note(self, words: str) -> None:
+        """A remark on the step."""
+        if self._step is None:
+            self._screen.line(f"  {words}")
+        else:
+            self._step.note(words)
+
+    def heard(self, _text: str) -> None:
+        """A piece of the model's answer: about a token."""
+        self._pieces += 1
+        if self._step is not None:
+            self._step.tokens(self._pieces)
+
+    def downloading(self, done: int, total: int, what: str) -> None:
+        """So many bytes of a download are here."""
+        if self._step is not None:
+            self.done()
+        if self._download is None:
+            self._download = Download(self._screen, what)
+            self._download.__enter__()
+        self._download.at(done, total)
+        if done >= total:
+            self.done()
+
+    def done(self) -> None:
+        """End the unfinished line."""
+        if self._step is not None:
+            self._step.__exit__(None, None, None)
+            self._step = None
+        if self._download is not None:
+            self._download.__exit__(None, None, None)
+            self._download = None

@@ -1,0 +1,88 @@
+"""Options that several commands share, written down once, with their words."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sqlagent.cli.call import Call
+from sqlagent.ui.diagnostics import ExitCode
+
+Group = dict[str, tuple[Any, Any]]
+"""Name of a setting -> its annotated type and default, as typer wants them."""
+
+
+def _option(kind: Any, *names: str, help: str, metavar: str | None = None, default: Any = None) -> tuple[Any, Any]:
+    return Annotated[kind, typer.Option(*names, help=help, metavar=metavar)], default
+
+
+EVERYWHERE: Group = {
+    "json": _option(bool, "--json", help="One JSON document on stdout; never asks.", default=False),
+    "state_dir": _option(Path | None, "--state-dir", help="Folder of the journal and checkpoints.", metavar="DIR"),
+    "config": _option(Path | None, "--config", help="This config file instead of the usual ones.", metavar="FILE"),
+    "color": _option(str | None, "--color", help="auto, always or never.", metavar="WHEN"),
+    "debug": _option(bool | None, "--debug", help="Tracebacks and timings, without secrets."),
+}
+DATABASE: Group = {
+    "database": _option(str | None, "-d", "--db", help="A path, a configured name, or a URL.", metavar="DB"),
+}
+MODEL: Group = {
+    "model": _option(str | None, "-m", "--model", help="auto, local, local:0.5b, or a server's name.", metavar="NAME"),
+    "base_url": _option(str | None, "--base-url", help="Any server that speaks the OpenAI protocol.", metavar="URL"),
+    "model_timeout": _option(str | None, "--model-timeout", help="How long the model may be silent.", metavar="TIME"),
+}
+PERSON: Group = {
+    "auto_reject": _option(bool | None, "--auto-reject", help="Reject whatever would ask a person; exit 5."),
+    "no_input": _option(bool | None, "--no-input", help="Never ask; leave it pending; exit 8."),
+    "no_pager": _option(bool, "--no-pager", help="No pager for long SQL.", default=False),
+}
+ROWS: Group = {
+    "limit": _option(int | None, "-n", "--limit", help="Rows shown; -1 for all. [default: 200]", metavar="N"),
+    "format": _option(
+        str | None, "--format", help="table csv json jsonl markdown vertical none. [default: table]", metavar="FORMAT"
+    ),
+    "csv": _option(bool, "--csv", help="The same as --format csv.", default=False),
+    "output": _option(
+        Path | None, "-o", "--output", help="Write rows to FILE, once they are complete.", metavar="FILE"
+    ),
+    "timeout": _option(str | None, "--timeout", help="For the statement; 0 for none. [default: 30s]", metavar="TIME"),
+}
+PROPOSING: Group = {
+    "expires": _option(str | None, "--expires", help="How long the proposal may wait, such as 30m.", metavar="TIME"),
+}
+
+Command = Callable[..., ExitCode]
+
+
+def takes(*groups: Group) -> Callable[[Command], Command]:
+    """Give a command the options of these groups, and it a `Call` made of them as its first argument."""
+    shared = {name: option for group in (*groups, EVERYWHERE) for name, option in group.items()}
+
+    def decorate(command: Command) -> Command:
+        own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
+        added = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+            for name, (kind, default) in shared.items()
+        ]
+
+        def wrapper(**values: Any) -> ExitCode:
+            with Call({name: values.pop(name) for name in shared}) as call:
+                return command(call, **values)
+
+        wrapper.__name__, wrapper.__doc__ = command.__name__, command.__doc__
+        own = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
+        wrapper.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined]  # typer reads it
+        wrapper.__annotations__ = {p.name: p.annotation for p in (*own, *added)}
+        return wrapper
+
+    return decorate
+
+
+def given(flag: str, arguments: Sequence[str]) -> bool:
+    """Whether a flag was typed, for what must be known before the command line could be read."""
+    before_the_end = arguments[: list(arguments).index("--")] if "--" in arguments else arguments
+    return flag in before_the_end

@@ -1,0 +1,104 @@
+"""Seeing a report through to its end with whoever is there: a person, nobody, or a script."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+from sqlagent.cli.call import Call
+from sqlagent.core.errors import QueryError, SqlagentError, UsageError
+from sqlagent.core.model import Choice, Decision, Proposal, Report, Status
+from sqlagent.ui.diagnostics import ExitCode, exit_code_of, report_error
+from sqlagent.ui.human import review
+from sqlagent.ui.listing import receipt
+from sqlagent.ui.machine import report_json
+from sqlagent.ui.prompt import Answer, How, Input, Retry, ask, require_prompt
+
+_WAITS = frozenset({Status.PENDING, Status.STALE})
+_WENT_WRONG = frozenset({Status.FAILED, Status.DENIED, Status.EXPIRED, Status.UNKNOWN})
+
+
+def attend(call: Call, report: Report) -> ExitCode:
+    """Ask, decide and run until nothing waits any more or nobody answers; answers the exit code."""
+    shown_stale = ""
+    while report.status in _WAITS and report.proposal is not None:
+        proposal = report.proposal
+        if call.settings.auto_reject:
+            report = _reject_unasked(call, proposal)
+            break
+        if not call.interactive:
+            return _leave_pending(call, report)
+        if report.status is Status.STALE and shown_stale != proposal.id:
+            shown_stale = proposal.id
+            call.screen.line(f"  stale: {report.message}; measured again, approvals start over")
+        answer = _put_to_person(call, proposal)
+        if answer.choice is Choice.LATER:
+            return ExitCode.INTERRUPTED if answer.how is How.INTERRUPT else ExitCode.PENDING
+        report = _decided(call, report, answer)
+    return conclude(call, report)
+
+
+def conclude(call: Call, report: Report) -> ExitCode:
+    """Print what became of it: a receipt, or for what went wrong the two lines of an error."""
+    call.narrator.done()
+    if call.json:
+        call.print_json(report_json(report))
+    elif report.status in _WENT_WRONG:
+        report_error(SqlagentError(report.message or f"{report.thread} is {report.status}", hint=report.hint))
+    else:
+        sys.stdout.flush()
+        call.screen.show(receipt(report, columns=call.screen.columns))
+    return _code(report)
+
+
+def _code(report: Report) -> ExitCode:
+    return {"TimedOut": ExitCode.TIMEOUT, "KeyboardInterrupt": ExitCode.INTERRUPTED}.get(
+        report.failure, exit_code_of(report.status)
+    )
+
+
+def _put_to_person(call: Call, proposal: Proposal) -> Answer:
+    call.narrator.done()
+    by_model = Retry.NOT_OFFERED if proposal.author == proposal.requested_by else Retry.OFFERED
+    return ask(proposal, screen=call.screen, stdin=sys.stdin, retry=by_model)
+
+
+def _decided(call: Call, report: Report, answer: Answer) -> Report:
+    """Carry out the answer; an edit that the database refuses is said, and the same proposal is asked again."""
+    assert report.proposal is not None
+    decision = Decision(
+        answer.choice, report.proposal.digest, call.agent.by, answer.how, answer.sql, answer.reason, answer.retry
+    )
+    try:
+        return call.agent.decide(report.thread, decision)
+    except (QueryError, UsageError) as e:
+        if answer.choice is not Choice.EDIT:
+            raise
+        report_error(e)
+        return replace(report, status=Status.PENDING)
+
+
+def _reject_unasked(call: Call, proposal: Proposal) -> Report:
+    if not call.json:
+        call.narrator.done()
+        call.screen.show(review(proposal, columns=call.screen.columns))
+    why = "nobody was to be asked (--auto-reject)"
+    return call.agent.decide(
+        proposal.thread, Decision(Choice.REJECT, proposal.digest, call.agent.by, "auto-reject", reason=why)
+    )
+
+
+def _leave_pending(call: Call, report: Report) -> ExitCode:
+    """Nobody to ask: what waits and how to answer it, as JSON on stdout or in words on stderr."""
+    assert report.proposal is not None
+    if call.json:
+        call.print_json(report_json(report))
+        return _code(report)
+    call.narrator.done()
+    call.screen.show(review(report.proposal, columns=call.screen.columns))
+    call.screen.line(f"  digest {report.proposal.digest}")
+    if report.status is Status.STALE:
+        call.screen.line(f"  stale: {report.message}; measured again, approvals start over")
+        return ExitCode.STALE
+    require_prompt(report.proposal, sys.stdin, sys.stderr, Input.NEVER)
+    return ExitCode.PENDING
