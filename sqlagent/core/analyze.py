@@ -1,0 +1,31 @@
+"""From the text of a script to a verdict on each statement: split, read, count, judge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlagent.core.counting import Counting
+from sqlagent.core.model import SyntaxOpinion
+from sqlagent.core.verdict import judge
+
+__all__ = ["Counting", "counting", "judge", "opinions", "parse"]
+
+
+def parse(script: str, dialect: str) -> tuple[SyntaxOpinion, ...]:
+    """The opinion of every statement in the script, in order; never raises, and what cannot be read is UNKNOWN."""
+    return tuple(opinions(script, dialect))
+
+
+def opinions(script: str, dialect: str) -> Iterator[SyntaxOpinion]:
+    """The same one by one, for scripts of any length."""
+    from sqlagent.core.split import split
+    from sqlagent.core.syntax import opinion  # sqlglot takes 180 ms to import, and listing a thread needs none of it
+
+    return (opinion(piece, dialect) for piece in split(script, dialect))
+
+
+def counting(opinion: SyntaxOpinion, dialect: str) -> Counting | None:
+    """How to count what the statement matches; None where no rewrite of its text is proven a READ."""
+    from sqlagent.core.counting import counting as count  # for the same reason
+
+    return count(opinion, dialect)

@@ -1,0 +1,208 @@
+"""Rules that need the whole picture: both opinions and the rows counted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from sqlagent.core.model import Bound, Kind, Risk, Severity, Verb
+from sqlagent.core.rules.rule import Known, rule
+
+_CHANGES_ROWS = (Kind.UPDATE, Kind.DELETE)
+
+
+@rule(Severity.DANGER, raises=Risk.SEVERE)
+def no_where(known: Known) -> Iterator[str]:
+    """An UPDATE or DELETE without a WHERE changes every row.
+
+    Why: it is the commonest way to lose a table. Most often the WHERE was forgotten, or cut off.
+
+    Example: `DELETE FROM sessions` empties the table.
+
+    What to do: add the WHERE. Where every row is meant, approve it by typing the table's name.
+    """
+    if known.syntax.bound is Bound.ABSENT:
+        yield f"no WHERE: it {_verb(known)} every row of {known.statement.object or 'the table'}"
+
+
+@rule(Severity.DANGER, raises=Risk.SEVERE)
+def where_is_always_true(known: Known) -> Iterator[str]:
+    """A WHERE that every row meets bounds nothing.
+
+    Why: `1=1`, `id = id` or `name LIKE '%'` look like a condition and are none. In SQLite a name in double quotes
+    that is no column is a string, so `"typo" = "typo"` is true everywhere; in MySQL `name = 0` is true of most text.
+
+    Example: `DELETE FROM users WHERE id = id` deletes all users that have an id.
+
+    What to do: say which rows are meant.
+    """
+    if known.syntax.bound is Bound.ALWAYS_TRUE:
+        yield f"the WHERE is true of every row: it {_verb(known)} all of {known.statement.object or 'the table'}"
+
+
+@rule(Severity.WARNING, raises=Risk.SEVERE)
+def hidden_write(known: Known) -> Iterator[str]:
+    """A trigger, a foreign key or a view makes the statement write a table that its text does not name.
+
+    Why: nobody who reads the SQL would expect it, and rows deleted by a cascade are often many more than those named.
+
+    Example: `UPDATE orders SET status = 'cancelled'` where a trigger then deletes the order's shipments.
+
+    What to do: look at the operations marked `by trigger` or `by foreign key` and decide whether they are meant.
+    """
+    named = {w.lower() for w in known.syntax.writes} | {known.statement.object.lower()}
+    hidden: dict[str, str] = {}
+    for operation in known.statement.operations:
+        if operation.via and operation.verb is not Verb.READ and operation.target.lower() not in named:
+            hidden.setdefault(f"{_THIRD_PERSON[operation.verb]} {operation.target}", operation.via)
+    for what, via in hidden.items():
+        yield f"{what}, which the SQL does not mention (by {via})"
+
+
+@rule(Severity.WARNING, raises=Risk.SEVERE)
+def whole_table(known: Known) -> Iterator[str]:
+    """The statement matches most rows of the table.
+
+    Why: a WHERE that keeps half of a table or more is more often a mistake (a wrong sign, a missing AND) than meant.
+
+    Example: `UPDATE users SET active = 0 WHERE last_login < '2030-01-01'` matches 9,812 of 9,812.
+
+    What to do: compare the numbers with what you expect; run the WHERE as a SELECT first.
+    """
+    rows, of = known.size.rows, known.size.of
+    changes = known.statement.kind in _CHANGES_ROWS and known.syntax.bound is Bound.BOUNDED
+    if changes and rows is not None and of is not None and of > 10 and rows * 2 >= of:
+        most = "all" if rows >= of else f"{rows:,} of {of:,}"
+        yield (
+            f"it {_verb(known)} {most} rows of {known.statement.object}"
+            if most != "all"
+            else (f"it {_verb(known)} all {of:,} rows of {known.statement.object}")
+        )
+
+
+@rule(Severity.NOTE)
+def update_without_effect(known: Known) -> Iterator[str]:
+    """No row matches: the statement changes nothing.
+
+    Why: a WHERE that finds nothing is usually a misspelled value or the wrong table, and running it hides that.
+
+    Example: `DELETE FROM users WHERE email = 'ann@exmaple.com'` matches 0 of 9,812.
+
+    What to do: look for the value with a SELECT first.
+    """
+    if known.statement.kind in _CHANGES_ROWS and known.size.rows == 0:
+        yield "no row matches: it changes nothing"
+
+
+@rule(Severity.WARNING, raises=Risk.SEVERE)
+def no_undo(known: Known) -> Iterator[str]:
+    """What the statement does cannot be taken back by another statement.
+
+    Why: a dropped table or column is gone with its rows. Only a backup brings it back.
+
+    Example: `DROP TABLE invoices`, `ALTER TABLE users DROP COLUMN email`, `TRUNCATE log`.
+
+    What to do: make a copy first, such as `CREATE TABLE invoices_copy AS SELECT * FROM invoices`.
+    """
+    kind = known.statement.kind
+    words = known.syntax.sql.upper().split()
+    if kind in (Kind.DROP, Kind.TRUNCATE):
+        yield f"cannot be undone: {' '.join(words[:2]) if kind is Kind.DROP else 'TRUNCATE'}"
+    elif kind is Kind.ALTER and "DROP" in words:
+        yield "cannot be undone: it drops a part of the table with its data"
+
+
+@rule(Severity.NOTE)
+def schema_change(known: Known) -> Iterator[str]:
+    """The statement changes the shape of the database, not only its rows.
+
+    Why: programs, views and triggers rely on the shape; what worked before may fail after it.
+
+    Example: `ALTER TABLE orders RENAME COLUMN total TO amount` breaks every query that reads `total`.
+
+    What to do: look for what uses it, and prefer a migration that is kept with the program.
+    """
+    if known.statement.kind in (Kind.CREATE, Kind.ALTER, Kind.DROP):
+        named = f" ({known.statement.object})" if known.statement.object else ""
+        yield f"changes the shape of the database: {known.statement.kind.value}{named}"
+
+
+@rule(Severity.NOTE)
+def replace_deletes(known: Known) -> Iterator[str]:
+    """REPLACE and INSERT OR REPLACE delete the rows that stand in the way.
+
+    Why: the old row goes with all its columns, also those that the statement does not set, and a foreign key may
+    take other tables' rows with it. Delete triggers fire only when recursive triggers are on.
+
+    Example: `REPLACE INTO users(id, name) VALUES (1, 'Ann')` loses the e-mail of user 1.
+
+    What to do: `INSERT ... ON CONFLICT (id) DO UPDATE SET name = excluded.name` keeps the other columns.
+    """
+    if known.statement.kind is Kind.REPLACE or re.match(r"(?i)\s*(insert|update)\s+or\s+replace\b", known.syntax.sql):
+        yield f"deletes rows of {known.statement.object or 'the table'} that have the same key, and inserts anew"
+
+
+@rule(Severity.NOTE)
+def full_scan(known: Known) -> Iterator[str]:
+    """The engine reads a big table from end to end.
+
+    Why: without an index for the condition every row is looked at, which takes long and, for a write, holds a lock.
+
+    Example: `SELECT * FROM events WHERE lower(kind) = 'click'` on five million rows.
+
+    What to do: put a condition on an indexed column, or create an index for this one.
+    """
+    big = known.size.of is not None and known.size.of >= 50_000
+    if known.engine is None or not big or known.syntax.bound in (Bound.ABSENT, Bound.ALWAYS_TRUE):
+        return
+    for step in known.engine.plan:
+        found = re.match(r"\W*SCAN (?:TABLE )?(\S+)(?!.*USING)", step)
+        if found:
+            yield f"scans all of {found[1]}"
+            return
+
+
+@rule(Severity.DANGER, raises=Risk.UNKNOWN)
+def opinions_differ(known: Known) -> Iterator[str]:
+    """The parser and the database read the statement differently.
+
+    Why: then one of them is wrong about what it does, and text that means two things is how a guard is fooled.
+
+    Example: a comment that one of them ends earlier than the other, or a name that a view or a CTE hides.
+
+    What to do: write the statement plainly; if it stays, look at both opinions before you approve.
+    """
+    from sqlagent.core.verdict import differences
+
+    yield from differences(known.syntax, known.engine)
+
+
+@rule(Severity.WARNING, raises=Risk.UNKNOWN)
+def not_understood(known: Known) -> Iterator[str]:
+    """The statement could not be proven harmless, nor its effect named.
+
+    Why: only what every part of is known to read is called READ: each word of its structure, each function, each type.
+    A function of your own, or syntax newer than the parser, is neither.
+
+    Example: `SELECT refresh_totals()` may write anything.
+
+    What to do: read it yourself. With a database at hand (`--db`) more can be told than from the text alone.
+    """
+    if known.statement.risk is Risk.UNKNOWN and not known.statement.denied:
+        yield known.syntax.why or (known.engine.why if known.engine else "") or "could not tell what it does"
+
+
+_THIRD_PERSON = {
+    Verb.READ: "reads",
+    Verb.INSERT: "inserts into",
+    Verb.UPDATE: "updates",
+    Verb.DELETE: "deletes from",
+    Verb.CREATE: "creates",
+    Verb.ALTER: "alters",
+    Verb.DROP: "drops",
+    Verb.OTHER: "changes",
+}
+
+
+def _verb(known: Known) -> str:
+    return "deletes" if known.statement.kind is Kind.DELETE else "updates"

@@ -1,0 +1,137 @@
+"""A script cut into statements: the exact text of each, at the semicolons where the engine would end it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from sqlagent.core.lexer import BROKEN, COMMENT, SYMBOL, WORD, Token, lexicon, scan
+
+_BLOCKS = frozenset({"TRIGGER", "PROCEDURE", "FUNCTION", "EVENT", "RULE"})
+_LOOPS = frozenset({"IF", "LOOP", "WHILE", "REPEAT"})
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One statement of a script, with what surrounds it."""
+
+    sql: str
+    """Its exact text: no semicolon, no comments before or after."""
+    line: int
+    tokens: tuple[Token, ...]
+    """Without comments; positions count from the start of the script."""
+    comments: tuple[Token, ...]
+    """Those before, inside and after it, up to its semicolon."""
+    start: int
+    """Where `sql` starts in the script."""
+    gaps: str
+    """The text around it that belongs to no other statement: white space and comments."""
+
+    def word(self, index: int) -> str:
+        """The upper-case word at a place, or "" where there is none or it is not a bare word."""
+        if index < len(self.tokens) and self.tokens[index].kind == WORD:
+            return self.tokens[index].text.upper()
+        return ""
+
+    def inside(self, first: int, *, closing: bool) -> Piece | None:
+        """The statement that starts at a token of this one, up to its end or to the bracket that closes it."""
+        last, depth = len(self.tokens), 1
+        for index in range(first, len(self.tokens) if closing else first):
+            depth += (self.tokens[index].text == "(") - (self.tokens[index].text == ")")
+            if depth == 0:
+                last = index
+                break
+        tokens = self.tokens[first:last]
+        if not tokens:
+            return None
+        begin, end = tokens[0].start, tokens[-1].end
+        sql = self.sql[begin - self.start : end - self.start]
+        return Piece(sql, self.line, tokens, self.comments, begin, gaps="")
+
+
+def split(script: str, dialect: str) -> Iterator[Piece]:
+    """Every statement of the script, in order; nothing for empty ones and for comments that nothing runs."""
+    draft = _Draft(script, dialect)
+    for token in scan(script, dialect):
+        if token.text == ";" and token.kind == SYMBOL and not draft.inside_body:
+            yield from draft.finish(token.start)
+        else:
+            draft.add(token)
+    yield from draft.finish(len(script))
+
+
+@dataclass(slots=True)
+class _Draft:
+    """The statement that is being read."""
+
+    script: str
+    dialect: str
+    tokens: list[Token] = field(default_factory=list)
+    comments: list[Token] = field(default_factory=list)
+    begin: int = 0
+    line: int = 1
+    counted: int = 0
+    block: str = ""
+    depth: int = 0
+    brackets: int = 0
+
+    def add(self, token: Token) -> None:
+        if token.kind == COMMENT or (token.kind == BROKEN and token.text.startswith("/*") and self.dialect == "sqlite"):
+            self.comments.append(token)
+            return
+        if self.block:
+            self._deepen(token)
+        elif token.kind == WORD and len(self.tokens) < 12 and token.text.upper() in _BLOCKS and self._creates():
+            self.block = token.text.upper()
+        self.tokens.append(token)
+
+    def _creates(self) -> bool:
+        words = [t.text.upper() for t in self.tokens[:4]]
+        return "CREATE" in words
+
+    def _deepen(self, token: Token) -> None:
+        """Follow BEGIN ... END (and brackets of a RULE) so that a semicolon inside does not end the statement."""
+        word = token.text.upper()
+        if word in ("(", ")"):
+            self.brackets += 1 if word == "(" else -1
+        if token.kind != WORD:
+            return
+        last = self.tokens[-1].text.upper()
+        if self.dialect == "sqlite":
+            if word == "BEGIN":
+                self.depth = 1
+            elif word == "END" and last == ";":
+                self.depth = 0
+        elif word == "BEGIN" or (word == "CASE" and (last != "END" or not self.depth)):
+            self.depth += 1
+        elif word == "END":
+            self.depth -= 1
+        elif word in _LOOPS and last == "END":
+            self.depth += 1
+
+    @property
+    def inside_body(self) -> bool:
+        """Whether a semicolon here belongs to the body of a trigger, routine or rule."""
+        return bool(self.block) and (self.depth > 0 or (self.block == "RULE" and self.brackets > 0))
+
+    def finish(self, end: int) -> Iterator[Piece]:
+        """The statement that ends before `end`, if there is one; then start over behind it."""
+        tokens = self.tokens or [c for c in self.comments if _runs(c, self.dialect)][:1]
+        if tokens:
+            first, last = tokens[0].start, tokens[-1].end
+            self.line += self.script.count("\n", self.counted, first)
+            self.counted = first
+            yield Piece(
+                sql=self.script[first:last],
+                line=self.line,
+                tokens=tuple(tokens),
+                comments=tuple(self.comments),
+                start=first,
+                gaps=self.script[self.begin : first] + self.script[last:end],
+            )
+        self.tokens, self.comments, self.block, self.depth, self.brackets = [], [], "", 0, 0
+        self.begin = end + 1
+
+
+def _runs(comment: Token, dialect: str) -> bool:
+    return lexicon(dialect).executable_comments and comment.text.startswith(("/*!", "/*M!"))

@@ -1,0 +1,166 @@
+"""Two opinions of one statement become one verdict: the worse counts, and where they differ nobody knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from sqlagent.core.model import (
+    Access,
+    EngineOpinion,
+    Finding,
+    Kind,
+    Operation,
+    Risk,
+    Size,
+    Statement,
+    SyntaxOpinion,
+    Verb,
+)
+from sqlagent.core.rules import OF_VERDICT
+from sqlagent.core.rules.rule import Known
+
+_VERBS = {
+    Kind.SELECT: Verb.READ,
+    Kind.EXPLAIN: Verb.READ,
+    Kind.INSERT: Verb.INSERT,
+    Kind.REPLACE: Verb.INSERT,
+    Kind.UPDATE: Verb.UPDATE,
+    Kind.MERGE: Verb.UPDATE,
+    Kind.DELETE: Verb.DELETE,
+    Kind.TRUNCATE: Verb.DELETE,
+    Kind.CREATE: Verb.CREATE,
+    Kind.ALTER: Verb.ALTER,
+    Kind.DROP: Verb.DROP,
+}
+_ROWS = (Verb.INSERT, Verb.UPDATE, Verb.DELETE)
+_ROW_KINDS = (Kind.SELECT, Kind.INSERT, Kind.REPLACE, Kind.UPDATE, Kind.DELETE)
+
+
+def judge(index: int, syntax: SyntaxOpinion, engine: EngineOpinion | None, size: Size) -> Statement:
+    """Everything known about one statement before it runs."""
+    heard = engine if engine is not None and not engine.error else None
+    operations = tuple(_operations(syntax, heard, size))
+    draft = Statement(
+        index=index,
+        sql=syntax.sql,
+        line=syntax.line,
+        kind=_kind(syntax, heard),
+        risk=_risk(syntax, engine),
+        reads=_names(syntax.reads, heard, (Verb.READ,)),
+        writes=tuple(dict.fromkeys(o.target for o in operations if o.verb is not Verb.READ)),
+        bound=syntax.bound,
+        operations=operations,
+        denied=syntax.denied or (engine.denied if engine else ""),
+        opinions={"syntax": syntax.risk.name} | ({"engine": engine.risk.name} if engine else {}),
+        plan=engine.plan if engine else (),
+    )
+    return _ruled(draft, syntax, engine, size)
+
+
+def _ruled(draft: Statement, syntax: SyntaxOpinion, engine: EngineOpinion | None, size: Size) -> Statement:
+    """The statement with what every rule says of it; a rule can raise its risk and never lower it."""
+    findings: list[Finding] = []
+    for rule in OF_VERDICT:
+        said = list(rule.findings(Known(syntax, engine, size, draft)))
+        if said:
+            findings += said
+            draft = replace(draft, risk=max(draft.risk, rule.raises))
+    return replace(draft, findings=_once([*findings, *syntax.findings]))
+
+
+def _once(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    return tuple(dict.fromkeys(findings))
+
+
+def _kind(syntax: SyntaxOpinion, engine: EngineOpinion | None) -> Kind:
+    """The text's word, for it tells REPLACE from INSERT; the engine's where the text tells nothing."""
+    if engine is None or engine.kind is Kind.OTHER or (syntax.parsed and syntax.kind is not Kind.OTHER):
+        return syntax.kind
+    return engine.kind
+
+
+def _risk(syntax: SyntaxOpinion, engine: EngineOpinion | None) -> Risk:
+    """The worse of the two.  Text that the parser could not read, or names it could not place, the engine may clear."""
+    denied = syntax.denied or syntax.too_large
+    if engine is None or denied:
+        return syntax.risk
+    if engine.error or engine.denied:
+        return Risk.UNKNOWN
+    if not syntax.parsed or (syntax.unplaced and _all_tables(syntax.unplaced, engine)):
+        return engine.risk if engine.readonly or engine.risk is not Risk.READ else Risk.UNKNOWN
+    return max(syntax.risk, engine.risk)
+
+
+def _all_tables(names: tuple[str, ...], engine: EngineOpinion) -> bool:
+    """Whether what looks like calls are tables: SQLite searches a full-text table as `FROM docs('words')`."""
+    tables = {_plain(a.table) for a in engine.accesses}
+    return all(name in tables for name in names)
+
+
+# ---- where opinions differ -------------------------------------------------------------------------------------
+
+
+def differences(syntax: SyntaxOpinion, engine: EngineOpinion | None) -> Iterator[str]:
+    """What the text says one way and the engine another; each message shows both."""
+    if engine is None or engine.error or engine.denied or syntax.denied or not syntax.parsed:
+        return
+    if _comparable(syntax.kind) != _comparable(engine.kind):
+        yield f"the text says {syntax.kind.value}, the database {engine.kind.value}"
+        return
+    if syntax.risk is Risk.READ and not engine.readonly:
+        yield "the text says that it only reads, the database that it writes"
+    if syntax.kind not in _ROW_KINDS:
+        return
+    told, seen = {_plain(t) for t in syntax.writes}, {_plain(a.table) for a in _direct(engine) if a.verb in _ROWS}
+    if told != seen:
+        yield f"the text says that it writes {_list(told)}, the database {_list(seen)}"
+    told_reads = {_plain(t) for t in (*syntax.reads, *syntax.writes, *syntax.unplaced)}
+    extra = {_plain(a.table) for a in _direct(engine) if a.verb is Verb.READ} - told_reads
+    if extra:
+        yield f"the text says that it reads {_list(told_reads)}, the database also {_list(extra)}"
+
+
+def _comparable(kind: Kind) -> Kind:
+    return Kind.INSERT if kind is Kind.REPLACE else kind
+
+
+def _direct(engine: EngineOpinion) -> Iterator[Access]:
+    return (a for a in engine.accesses if not a.via)
+
+
+def _plain(name: str) -> str:
+    """A table's own name, folded: the engine says which schema it found it in, the text need not."""
+    return name.rsplit(".", 1)[-1].lower()
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "nothing"
+
+
+# ---- what it does ----------------------------------------------------------------------------------------------
+
+
+def _names(told: tuple[str, ...], engine: EngineOpinion | None, verbs: tuple[Verb, ...]) -> tuple[str, ...]:
+    if engine is None:
+        return told
+    return tuple(dict.fromkeys(a.table for a in engine.accesses if a.verb in verbs))
+
+
+def _operations(syntax: SyntaxOpinion, engine: EngineOpinion | None, size: Size) -> Iterator[Operation]:
+    """One a table and verb; the statement's own target first, with the rows counted."""
+    verb = _VERBS.get(syntax.kind, Verb.OTHER)
+    done: dict[tuple[Verb, str, str], Operation] = {}
+    if engine is None or not engine.accesses:
+        for name in syntax.writes:
+            done[verb, name, ""] = Operation(verb, name, size=size if not done else Size())
+    else:
+        for access in sorted(engine.accesses, key=lambda a: bool(a.via)):
+            own = not access.via and access.verb is verb and not any(o.verb is verb for o in done.values())
+            key = (access.verb, access.table, access.via)
+            if access.verb is not Verb.READ:
+                done.setdefault(key, Operation(*key, size=size if own else Size()))
+    if not done:
+        for name in _names(syntax.reads, engine, (Verb.READ,)):
+            done[Verb.READ, name, ""] = Operation(Verb.READ, name)
+    yield from done.values()
