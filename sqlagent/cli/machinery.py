@@ -6,6 +6,7 @@ import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +15,11 @@ from sqlagent.cli.call import Call
 from sqlagent.cli.options import DATABASE, MODEL, takes
 from sqlagent.ui.diagnostics import ExitCode
 from sqlagent.ui.layout import table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlagent.llm.local import Embedded
 
 model = typer.Typer(help="The embedded model: list, pull, status, stop.", no_args_is_help=True, rich_markup_mode=None)
 settings = typer.Typer(help="Settings: show, check.", no_args_is_help=True, rich_markup_mode=None)
@@ -30,16 +36,77 @@ def register(app: typer.Typer) -> None:
 @model.command("list")
 @takes()
 def model_list(call: Call) -> ExitCode:
-    """List the embedded models and which of them are here."""
+    """List the embedded models, and which of them are here."""
+    from sqlagent.llm import local
+
+    return _models(call, local.listing(call.settings.cache_dir, call.settings.state_dir))
+
+
+@model.command("status")
+@takes()
+def model_status(call: Call) -> ExitCode:
+    """List the models that are loaded now."""
+    from sqlagent.llm import local
+
+    running = local.status(call.settings.cache_dir, call.settings.state_dir)
+    if not running and not call.json:
+        call.screen.line("no embedded model is loaded; the next ask loads it")
+        return ExitCode.OK
+    return _models(call, running)
+
+
+@model.command("pull")
+@takes()
+def model_pull(
+    call: Call,
+    name: Annotated[str, typer.Argument(help="local, or local:0.5b, the light one.", metavar="[NAME]")] = "local",
+    source: Annotated[
+        Path | None, typer.Option("--from", help="A weights file that you have already.", metavar="FILE")
+    ] = None,
+) -> ExitCode:
+    """Bring an embedded model's weights here, once."""
     from sqlagent.llm import weights
 
-    kept = weights.catalogue(call.settings.cache_dir)
+    path = weights.pull(name, path=source, progress=call.narrator.downloading, cache_dir=call.settings.cache_dir)
+    call.narrator.done()
     if call.json:
-        call.print_json({"models": [m.as_json() for m in kept]})
-        return ExitCode.OK
-    rows = [(f"local:{m.short}", m.name, f"{m.size / 1e9:.1f} GB", m.licence, m.path or "not here") for m in kept]
-    sys.stdout.write(f"{table(('model', 'weights', 'size', 'licence', 'where'), rows)}\n")
+        call.print_json({"path": str(path)})
+    else:
+        call.screen.line(f"{path}: here, and checked")
     return ExitCode.OK
+
+
+@model.command("stop")
+@takes()
+def model_stop(call: Call) -> ExitCode:
+    """End the embedded model's server."""
+    from sqlagent.llm import local
+
+    stopped = local.stop(call.settings.state_dir)
+    if call.json:
+        call.print_json({"stopped": stopped})
+    else:
+        call.screen.line(f"{stopped} stopped" if stopped else "none was running")
+    return ExitCode.OK
+
+
+def _models(call: Call, models: Sequence[Embedded]) -> ExitCode:
+    if call.json:
+        call.print_json({"models": [asdict(m) for m in models]})
+        return ExitCode.OK
+    rows = [
+        (f"local:{m.short}", m.name, f"{m.size / 1e9:.1f} GB", m.licence, "loaded" if m.running else _here(m.path))
+        for m in models
+    ]
+    sys.stdout.write(f"{table(('model', 'weights', 'size', 'licence', 'state'), rows)}\n")
+    return ExitCode.OK
+
+
+def _here(path: str) -> str:
+    return "here" if path else "not here"
+
+
+# ---- config ------------------------------------------------------------------------------------------------------
 
 
 @settings.command("show")
