@@ -58,7 +58,7 @@ def pending_thread(shop: Path) -> str:
 def test_help_loads_nothing_heavy(shop: Path, command: tuple[str, ...]) -> None:
     result = sqlagent(shop, *command)
     assert result.returncode == 0, result.stderr
-    assert loaded(result).isdisjoint({*HEAVY, "rich", "apsw"})
+    assert loaded(result).isdisjoint({*HEAVY, "rich"})
 
 
 @pytest.mark.parametrize("command", [("pending",), ("sessions",), ("config", "show"), ("pending", "--json")])
