@@ -1,0 +1,228 @@
+"""The journal alone decides who may run what, and how often: once."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import pytest
+from journal_builders import a_decision, a_journal, a_proposal, a_thread
+
+from sqlagent.core.errors import StoreError, UnknownThread
+from sqlagent.core.model import Attempt, Choice, Outcome, Result, Source, Status, Turn
+from sqlagent.store.journal import Journal, Refusal, Run, RunState
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    made = a_journal(tmp_path)
+    made.admit(a_thread())
+    return made
+
+
+def test_only_its_owner_can_read_what_people_asked(tmp_path: Path) -> None:
+    journal = a_journal(tmp_path)
+    journal.admit(a_thread())
+    assert stat.S_IMODE(journal.path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(journal.path.parent.stat().st_mode) == 0o700
+
+
+def test_a_thread_comes_back_as_it_was_admitted(journal: Journal) -> None:
+    assert journal.thread("k7f3") == replace(a_thread(), updated_at=a_thread().created_at)
+
+
+def test_an_id_that_is_taken_is_not_given_twice(journal: Journal) -> None:
+    assert journal.admit(a_thread(question="another")) is False
+    assert journal.thread("k7f3").question == "cancel old orders"
+
+
+def test_an_unknown_thread_is_said_to_be_unknown(journal: Journal) -> None:
+    with pytest.raises(UnknownThread, match="no thread named zzzz"):
+        journal.thread("zzzz")
+
+
+def test_a_proposal_puts_its_thread_to_waiting(journal: Journal) -> None:
+    journal.propose(a_proposal(), number=1, turn=1)
+    waiting = journal.thread("k7f3")
+    assert (waiting.status, waiting.proposal, waiting.digest) == (Status.PENDING, "k7f3.1", a_proposal().digest)
+    assert journal.proposal("k7f3.1") == a_proposal()
+
+
+def test_a_proposal_recorded_again_before_anybody_decided_is_the_fresh_one(journal: Journal) -> None:
+    journal.propose(a_proposal(), number=1, turn=1)
+    journal.propose(a_proposal(sql="DELETE FROM t WHERE id = 2"), number=1, turn=1)
+    assert journal.proposal("k7f3.1").sql == "DELETE FROM t WHERE id = 2"
+
+
+def test_a_proposal_that_somebody_decided_on_stands(journal: Journal) -> None:
+    first = journal.propose(a_proposal(), number=1, turn=1)
+    journal.decide(first, a_decision(first))
+    again = journal.propose(a_proposal(sql="DELETE FROM t"), number=1, turn=1)
+    assert again == first
+    assert journal.proposal("k7f3.1") == first
+
+
+def test_of_two_decisions_the_first_one_counts(journal: Journal) -> None:
+    proposal = journal.propose(a_proposal(), number=1, turn=1)
+    first = a_decision(proposal, Choice.REJECT, by="ana", reason="no")
+    assert journal.decide(proposal, first) == first
+    assert journal.decide(proposal, a_decision(proposal, by="ben")) == first
+    assert journal.decision(proposal.id) == first
+
+
+def test_what_nobody_approved_cannot_be_claimed(journal: Journal) -> None:
+    proposal = journal.propose(a_proposal(), number=1, turn=1)
+    assert journal.claim(proposal, by="ana", marked=True) is Refusal.NOT_APPROVED
+    assert journal.run(proposal.id) is None
+
+
+@pytest.mark.parametrize("choice", [Choice.REJECT, Choice.EDIT])
+def test_what_was_decided_otherwise_cannot_be_claimed(journal: Journal, choice: Choice) -> None:
+    proposal = journal.propose(a_proposal(), number=1, turn=1)
+    journal.decide(proposal, a_decision(proposal, choice, sql="SELECT 1"))
+    assert journal.claim(proposal, by="ana", marked=True) is Refusal.NOT_APPROVED
+
+
+def test_an_approval_of_another_digest_is_no_approval(journal: Journal) -> None:
+    proposal = journal.propose(a_proposal(), number=1, turn=1)
+    journal.decide(proposal, a_decision(proposal, digest="0" * 64))
+    assert journal.claim(proposal, by="ana", marked=True) is Refusal.NOT_APPROVED
+
+
+def test_other_sql_under_an_approved_digest_cannot_be_claimed(journal: Journal) -> None:
+    proposal = journal.propose(a_proposal(), number=1, turn=1)
+    journal.decide(proposal, a_decision(proposal))
+    forged = replace(proposal, sql="DROP TABLE t")
+    assert journal.claim(forged, by="ana", marked=True) is Refusal.NOT_APPROVED
+
+
+def test_an_approved_proposal_that_a_later_one_replaced_cannot_be_claimed(journal: Journal) -> None:
+    old = journal.propose(a_proposal(1), number=1, turn=1)
+    journal.decide(old, a_decision(old))
+    journal.propose(a_proposal(2), number=2, turn=1)
+    assert journal.claim(old, by="ana", marked=True) is Refusal.SUPERSEDED
+
+
+def test_a_claim_is_given_once(journal: Journal) -> None:
+    proposal = journal.propose(a_proposal(), number=1, turn=1)
+    journal.decide(proposal, a_decision(proposal))
+    assert journal.claim(proposal, by="ana", marked=True) is None
+    second = journal.claim(proposal, by="ben", marked=True)
+    assert isinstance(second, Run)
+    assert (second.state, second.run_by) == (RunState.STARTED, "ana")
+
+
+def test_a_released_claim_can_be_had_again(journal: Journal) -> None:
+    proposal = journal.propose(a_proposal(), number=1, turn=1)
+    journal.decide(proposal, a_decision(proposal))
+    journal.claim(proposal, by="ana", marked=True)
+    journal.release(proposal.id)
+    assert journal.claim(proposal, by="ben", marked=True) is None
+
+
+def test_a_run_that_is_done_cannot_be_released_failed_or_settled(journal: Journal) -> None:
+    proposal = journal.propose(a_proposal(), number=1, turn=1)
+    journal.decide(proposal, a_decision(proposal))
+    journal.claim(proposal, by="ana", marked=True)
+    outcome = Outcome((Result(1, changed=3),), 0.1, settled=True)
+    journal.done(proposal.id, outcome)
+    journal.release(proposal.id)
+    journal.failed(proposal.id, "too late")
+    assert journal.settle(proposal.id, RunState.SETTLED_NOT_APPLIED, by="ana") is False
+    run = journal.run(proposal.id)
+    assert run is not None
+    assert (run.state, run.outcome) == (RunState.DONE, outcome)
+
+
+def test_the_mark_marks_a_started_run_and_no_other(journal: Journal) -> None:
+    proposal = journal.propose(a_proposal(), number=1, turn=1)
+    journal.decide(proposal, a_decision(proposal))
+    journal.claim(proposal, by="ana", marked=True)
+    sql, parameters = journal.mark(proposal.id)
+    with sqlite3.connect(":memory:") as db:
+        db.execute("CREATE TABLE runs (id TEXT, state TEXT, ended_at TEXT)")
+        db.executemany("INSERT INTO runs VALUES (?, ?, '')", [(proposal.id, "started"), ("x", "started")])
+        marked = db.execute(sql.format(journal="main"), parameters).rowcount
+        assert marked == 1
+        assert db.execute(sql.format(journal="main"), parameters).rowcount == 0
+
+
+def test_a_finished_turn_is_history_and_the_next_one_starts_clean(journal: Journal) -> None:
+    journal.propose(a_proposal(), number=1, turn=1)
+    journal.finish("k7f3", 1, Status.EXECUTED, ran_sql="SELECT 1", attempts=[Attempt("SELECT x", "no such column")])
+    assert journal.history("k7f3") == (Turn("cancel old orders", "SELECT 1"),)
+    assert journal.attempts("k7f3", 1) == (Attempt("SELECT x", "no such column"),)
+    assert journal.ask_again("k7f3", expected_turn=1, source=Source.MODEL, question="only in Germany", sql="", by="ben")
+    row = journal.thread("k7f3")
+    assert (row.status, row.turn, row.proposal, row.question) == (Status.NEW, 2, "", "only in Germany")
+
+
+def test_a_thread_that_waits_is_not_asked_another_question(journal: Journal) -> None:
+    journal.propose(a_proposal(), number=1, turn=1)
+    asked = journal.ask_again("k7f3", expected_turn=1, source=Source.MODEL, question="and now?", sql="", by="ben")
+    assert asked is False
+    assert journal.thread("k7f3").question == "cancel old orders"
+
+
+def test_an_ending_of_an_earlier_turn_does_not_end_the_present_one(journal: Journal) -> None:
+    journal.finish("k7f3", 1, Status.EXECUTED, ran_sql="SELECT 1")
+    journal.ask_again("k7f3", expected_turn=1, source=Source.MODEL, question="and now?", sql="", by="ben")
+    journal.finish("k7f3", 1, Status.REJECTED)
+    assert journal.thread("k7f3").status is Status.NEW
+
+
+def test_lists_are_newest_first_and_by_status(journal: Journal) -> None:
+    for place, name in enumerate(("a2b3", "c4d5", "e6f7")):
+        journal.admit(a_thread(id=name, created_at=f"2026-04-0{place + 1}T00:00:00.000+00:00"))
+    journal.propose(a_proposal(thread="c4d5"), number=1, turn=1)
+    assert [t.id for t in journal.threads(statuses=[Status.PENDING])] == ["c4d5"]
+    assert {t.id for t in journal.threads()} == {"k7f3", "a2b3", "c4d5", "e6f7"}
+    assert [t.id for t in journal.threads(limit=2)] == ["c4d5", "e6f7"]
+    assert journal.count(Status.PENDING) == 1
+
+
+def test_a_file_that_is_no_database_is_named_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    path.write_bytes(b"this is not a database, it is a letter to my aunt" * 40)
+    with pytest.raises(StoreError, match="is damaged") as failure:
+        Journal(path).threads()
+    assert "mv " in failure.value.hint
+
+
+def test_a_journal_of_a_later_version_is_refused(journal: Journal) -> None:
+    journal.close()
+    with sqlite3.connect(journal.path) as db:
+        db.execute("PRAGMA user_version = 99")
+    with pytest.raises(StoreError, match="version 99"):
+        Journal(journal.path).threads()
+
+
+def test_a_state_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot be written") as failure:
+        Journal(tmp_path / "file" / "journal.db").threads()
+    assert "--state-dir" in failure.value.hint
+
+
+def _claim_in_process(path: str, queue: Any) -> None:
+    claimed = Journal(Path(path)).claim(a_proposal(), by="x", marked=True)
+    queue.put("mine" if claimed is None else "other")
+
+
+def test_of_many_processes_exactly_one_gets_the_claim(journal: Journal) -> None:
+    proposal = journal.propose(a_proposal(), number=1, turn=1)
+    journal.decide(proposal, a_decision(proposal))
+    journal.close()
+    spawn = get_context("spawn")
+    queue = spawn.Queue()
+    racers = [spawn.Process(target=_claim_in_process, args=(str(journal.path), queue)) for _ in range(6)]
+    for racer in racers:
+        racer.start()
+    answers = [queue.get(timeout=60) for _ in racers]
+    for racer in racers:
+        racer.join()
+    assert sorted(answers) == ["mine"] + ["other"] * 5
