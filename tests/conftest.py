@@ -7,6 +7,7 @@ import re
 from importlib.util import find_spec
 from pathlib import Path
 
+import hypothesis
 import pytest
 from config_folders import folders
 from openai_server import openai_server
@@ -20,6 +21,9 @@ _SETTINGS = re.compile(
     r"(SQLAGENT_|OPENAI_|AZURE_OPENAI_|LANGSMITH|LANGCHAIN|LANGGRAPH|PG)\w*"
     r"|CI|NO_COLOR|FORCE_COLOR|PAGER|LESS|EDITOR|VISUAL|COLUMNS|LINES"
 )
+hypothesis.settings.register_profile("sqlagent", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("sqlagent")  # a slow machine is not a failure
+
 _CACHE = Path(os.environ.get("SQLAGENT_CACHE_DIR") or user_folder("cache", os.environ))
 """Where whoever runs the tests keeps weights; read before any test moves the home away."""
 
