@@ -83,7 +83,8 @@ def _csv(columns: Sequence[str], rows: Iterator[Row], spelling: Spelling) -> Chu
 
 def _csv_chunk(chunk: list[Row]) -> str:
     """The C writer's text, except for rows that it would write inexactly."""
-    if len(chunk[0]) == 1 or not _AS_THEY_ARE.issuperset(map(type, chain.from_iterable(chunk))):
+    kinds = set(map(type, chain.from_iterable(chunk)))
+    if not kinds <= _AS_THEY_ARE or (len(chunk[0]) == 1 and type(None) in kinds):  # it writes a lone NULL as ''
         return "".join(map(_csv_line, chunk))
     written = io.StringIO(newline="")
     writer = csv.writer(written, lineterminator="\n")
@@ -91,7 +92,7 @@ def _csv_chunk(chunk: list[Row]) -> str:
     text = written.getvalue()
     if "\r" in text:  # it leaves a bare one unquoted
         return "".join(map(_csv_line, chunk))
-    if _has_empty(text) and "" in chain.from_iterable(chunk):  # it writes '' as it writes NULL
+    if _has_empty(text) and "" in chain.from_iterable(chunk):  # it writes '' among others as it writes NULL
         written.seek(0)
         written.truncate()
         for row in chunk:

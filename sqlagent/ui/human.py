@@ -19,6 +19,8 @@ _SYMBOL = {
     Verb.DROP: "-",
     Verb.OTHER: "?",
 }
+_WORD = {Verb.OTHER: "touch"}
+"""What is said for a verb whose own name would say nothing."""
 _ROLE = {"+": Role.ADDED, "~": Role.CHANGED, "-": Role.REMOVED, "?": Role.UNSURE, " ": Role.PLAIN}
 _RISK_ROLE = {Risk.READ: Role.ADDED, Risk.WRITE: Role.CHANGED, Risk.SEVERE: Role.REMOVED, Risk.UNKNOWN: Role.UNSURE}
 _LONGEST_QUESTION = 1_000
@@ -34,8 +36,8 @@ class Body(StrEnum):
     """A pager has just shown it, and the review says so in its place."""
 
 
-def review(proposal: Proposal, *, columns: int = 80, body: Body = Body.WHOLE) -> Block:
-    """The approval screen, without the keys."""
+def review(proposal: Proposal, *, columns: int = 80, body: Body = Body.WHOLE, title: str = "If you approve") -> Block:
+    """The approval screen, without the keys; `title` stands over what it does."""
     rule = text_line("─" * columns, Role.FAINT)
     lines = [rule, *heading(proposal, columns=columns), text_line()]
     if body is Body.WHOLE:
@@ -44,7 +46,7 @@ def review(proposal: Proposal, *, columns: int = 80, body: Body = Body.WHOLE) ->
         count = len(_sql_lines(proposal.sql))
         lines += [text_line(f"  ({count:,} lines of SQL, shown before this; [s] shows them again)"), text_line()]
     lines += _edited(proposal, columns)
-    lines += _consequences(proposal, columns)
+    lines += _consequences(proposal, columns, title)
     lines += _remarks(proposal, columns)
     return Block((*lines, rule))
 
@@ -135,9 +137,9 @@ def _edited(proposal: Proposal, columns: int) -> list[Line]:
 # ---- what it does ------------------------------------------------------------------------------------------------
 
 
-def _consequences(proposal: Proposal, columns: int) -> list[Line]:
+def _consequences(proposal: Proposal, columns: int, title: str) -> list[Line]:
     stage = f"  (stage {proposal.stage} of {proposal.stages})" if proposal.stages > 1 else ""
-    lines = [text_line(f"If you approve{stage}", Role.STRONG)]
+    lines = [text_line(f"{title}{stage}", Role.STRONG)]
     if len(proposal.analysis.statements) > 1:
         return [*lines, *_batch(proposal.analysis, columns)]
     operations = [op for statement in proposal.analysis.statements for op in shown_operations(statement)]
@@ -149,68 +151,71 @@ def shown_operations(statement: Statement) -> list[Operation]:
     changes = [op for op in statement.operations if op.verb is not Verb.READ]
     if changes or statement.risk is Risk.READ:
         return changes or [op for op in statement.operations if op.size.rows is not None]
-    return [Operation(Verb.OTHER, table) for table in statement.writes] or [
-        Operation(Verb.OTHER, "could not tell what")
-    ]
+    return [Operation(Verb.OTHER, table) for table in statement.writes or ("something it does not name",)]
 
 
 def operation_lines(operations: list[Operation], *, columns: int) -> list[Line]:
-    """One line an operation: symbol, verb, object, rows of rows, cause."""
+    """One line an operation: symbol, verb, object, rows of rows, where the number is from, cause."""
     if not operations:
         return [text_line("     changes nothing")]
-    names = [one_line(op.target) for op in operations]
-    sizes = [size_words(op) for op in operations]
-    verb_column = max(len(op.verb.value) for op in operations)
-    name_column = min(max(map(width, names)), _WIDEST_NAME)
-    size_column = max(map(width, sizes))
+    cells = [
+        (_WORD.get(op.verb, op.verb.value), one_line(op.target), size_words(op), basis_word(op)) for op in operations
+    ]
+    verbs, names, sizes, bases = (max(map(width, column)) for column in zip(*cells, strict=True))
+    names = min(names, _WIDEST_NAME)
     lines: list[Line] = []
-    for op, name, size in zip(operations, names, sizes, strict=True):
+    for op, (verb, name, size, basis) in zip(operations, cells, strict=True):
         symbol = _SYMBOL[op.verb]
         cause = f"  by {one_line(op.via)}" if op.via else ""
-        words = (
-            f"{op.verb.value:<{verb_column}}  {pad(name, name_column)}  {pad(size, size_column, Align.RIGHT)}{cause}"
-        )
-        first, *rest = wrap(words.rstrip(), columns - 5)
+        numbers = pad(size, sizes, Align.RIGHT) + (f" {pad(basis, bases)}" if bases else "")
+        words = f"{pad(verb, verbs)}  {pad(name, names)}  {numbers}{cause}"
+        first, *rest = wrap(words.rstrip(), columns - 7)
         lines.append((Span(f"  {symbol}  ", _ROLE[symbol]), Span(first)))
         lines += [text_line("       " + piece.lstrip()) for piece in rest]
     return lines
 
 
 def size_words(operation: Operation) -> str:
-    """`1,204 of 88,310`, and how the number was come by unless it is exact; `?` where nobody knows."""
+    """`1,204 of 88,310`; `?` where nobody knows, `-` where there are no rows to count."""
     size = operation.size
     if size == Size() and operation.verb in _NO_ROWS_TO_COUNT:
         return "-"
     rows = "?" if size.rows is None else f"{size.rows:,}"
-    base = "" if size.of is None else f" of {size.of:,}"
-    said = f" {size.basis.value}" if size.rows is not None and size.basis is not Basis.EXACT else ""
-    return rows + base + said
+    return rows if size.of is None else f"{rows} of {size.of:,}"
+
+
+def basis_word(operation: Operation) -> str:
+    """How the number was come by: nothing to say where it is exact, or where there is none."""
+    size = operation.size
+    return "" if size.rows is None or size.basis is Basis.EXACT else size.basis.value
 
 
 def _batch(analysis: Analysis, columns: int) -> list[Line]:
-    rows: list[tuple[str, str, str, str, str]] = []
-    for statement in analysis.statements:
-        for index, op in enumerate(shown_operations(statement) or [_read(statement)]):
-            cause = f" by {one_line(op.via)}" if op.via else ""
-            does = f"{_SYMBOL[op.verb]} {op.verb.value:<6} {one_line(op.target)}{cause}"
+    shown = [(statement, shown_operations(statement) or [_read(statement)]) for statement in analysis.statements]
+    numbers = [" ".join(filter(None, (size_words(op), basis_word(op)))) for _, ops in shown for op in ops]
+    places = len(str(len(shown)))
+    sizes = max(map(len, [*numbers, "rows"]))
+    room = max(columns - places - sizes - 15, 20)
+    does_words = [_does(op) for _, ops in shown for op in ops]
+    does = min(max(map(width, does_words)), room)
+    lines = [text_line(f"  {'#':>{places}}  {'does':<{does}}  {'rows':>{sizes}}  risk")]
+    for statement, operations in shown:
+        for index, op in enumerate(operations):
             number, risk = (str(statement.index), statement.risk.name) if index == 0 else ("", "")
-            rows.append((number, _SYMBOL[op.verb], does, size_words(op), risk))
-    headings = ("#", "", "does", "rows", "risk")
-    widths = [max(width(row[i]) for row in [headings, *rows]) for i in range(5)]
-    does_column = min(widths[2], max(columns - widths[0] - widths[3] - widths[4] - 10, 16))
-    lines = [_batch_line(headings, widths, does_column)]
-    for row in rows:
-        first, *rest = wrap(row[2], does_column)
-        lines.append(_batch_line((row[0], row[1], first.rstrip(), *row[3:]), widths, does_column))
-        lines += [text_line(" " * (widths[0] + 13) + piece.rstrip()) for piece in rest]
+            first, *rest = wrap(_does(op), does)
+            rows = " ".join(filter(None, (size_words(op), basis_word(op))))
+            end = f"  {rows:>{sizes}}  {risk}".rstrip()
+            symbol = _ROLE[_SYMBOL[op.verb]]
+            lines.append((Span(f"  {number:>{places}}  "), Span(pad(first.rstrip(), does), symbol), Span(end)))
+            indent = " " * (places + 13)
+            lines += [text_line(indent + piece.strip()) for piece in rest]
+            lines += paragraph(f"by {one_line(op.via)}", columns, first=indent, rest=indent) if op.via else []
     return lines
 
 
-def _batch_line(row: tuple[str, ...], widths: list[int], does_column: int) -> Line:
-    number, symbol, does, rows, risk = row
-    start = f"  {pad(number, widths[0], Align.RIGHT)}  "
-    end = f"  {pad(rows, widths[3], Align.RIGHT)}  {risk}"
-    return (Span(start), Span(pad(does, does_column), _ROLE.get(symbol, Role.PLAIN)), Span(end.rstrip()))
+def _does(operation: Operation) -> str:
+    verb = _WORD.get(operation.verb, operation.verb.value)
+    return f"{_SYMBOL[operation.verb]} {verb:<6} {one_line(operation.target)}"
 
 
 def _read(statement: Statement) -> Operation:

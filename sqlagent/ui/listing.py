@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlagent.core.model import Outcome, Report, Result, Status, Thread
+from sqlagent.core.model import TERMINAL, Outcome, Report, Result, Status, Thread
 from sqlagent.ui.human import heading, review
 from sqlagent.ui.layout import Block, Line, paragraph, table, text_line
 from sqlagent.ui.safe import one_line
 
 _STATUS_WORDS = {
-    Status.NEW: "is not drafted yet",
+    Status.NEW: "has no SQL yet",
     Status.PENDING: "waits for a person",
     Status.EXECUTED: "is done",
     Status.REJECTED: "is rejected",
@@ -19,8 +19,11 @@ _STATUS_WORDS = {
     Status.STALE: "is stale: it is no longer what would run",
     Status.EXPIRED: "expired before anybody approved it",
     Status.UNKNOWN: "started and its end was not seen; it may have been applied",
-    Status.FAILED: "failed; nothing was changed",
+    Status.FAILED: "failed",
 }
+_STANDS = {
+    status: f"{status.value}, {_STATUS_WORDS[status]}" for status in (Status.NEW, Status.PENDING, Status.UNKNOWN)
+} | {Status.STALE: "stale: it is no longer what would run"}
 _LONGEST_IN_A_LIST = 400
 
 
@@ -98,8 +101,9 @@ def show(report: Report, *, columns: int = 80) -> Block:
     written = f"{local(proposal.created_at)}  by {proposal.author}" + (f", {tries} tries" if tries > 1 else "")
     lines = [*heading(proposal, columns=columns), *_fact("asked", asked, columns), *_fact("written", written, columns)]
     opinions = ", ".join(f"{who} {said}" for who, said in _opinions(report).items())
+    title = "What it was to do" if report.status in TERMINAL else "If you approve"
     lines += _fact("analyzed", f"{proposal.analysis.risk.name}" + (f"   {opinions}" if opinions else ""), columns)
-    return Block((*lines, *_standing(report, columns))) + review(proposal, columns=columns)
+    return Block((*lines, *_standing(report, columns))) + review(proposal, columns=columns, title=title)
 
 
 def _opinions(report: Report) -> dict[str, str]:
@@ -113,8 +117,7 @@ def _standing(report: Report, columns: int) -> list[Line]:
         reason = f': "{report.reason}"' if report.reason else ""
         lines += _fact("decided", f"by {report.decided_by}{reason}", columns)
     proposal = report.proposal
-    where = f"{report.status.value}, {_STATUS_WORDS[report.status].removeprefix('is ')}"
-    lines += _fact("status", where, columns)
+    lines += _fact("status", _STANDS.get(report.status, report.status.value), columns)
     if report.message:
         lines += _fact("", report.message, columns)
     if proposal is not None and report.status is Status.PENDING:
