@@ -16,6 +16,8 @@ from sqlagent.core.model import Choice, Decision, Report, Status, Thread
 from sqlagent.store.journal import RunState
 from sqlagent.ui.diagnostics import ExitCode
 
+TITLE = 100
+"""Characters of SQL that stand for a question in lists."""
 LARGEST_SCRIPT = 16 * 1024 * 1024
 """Bytes; each statement of it has a limit of its own."""
 
@@ -61,7 +63,7 @@ def run(
     """
     if bool(file) == bool(sql):
         raise UsageError("name one source of SQL", hint="sqlagent run FILE   or   sqlagent run --sql TEXT")
-    text, title = (sql, "SQL from the command line") if sql else _script(file)
+    text, title = (sql, " ".join(sql.split())[:TITLE]) if sql else _script(file)
     call.say_which_database()
     return attend(call, call.agent.run(text, title=title))
 
@@ -154,7 +156,7 @@ def _same_database(call: Call, row: Thread) -> None:
 def _script(name: str) -> tuple[str, str]:
     """The text of a file or of standard input, exactly, and what to call it."""
     if name == "-":
-        raw, title = sys.stdin.buffer.read(LARGEST_SCRIPT + 1), "SQL from standard input"
+        raw, title = sys.stdin.buffer.read(LARGEST_SCRIPT + 1), "standard input"
     else:
         path = Path(name)
         try:

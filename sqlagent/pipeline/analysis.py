@@ -136,7 +136,7 @@ def _ruling(verdict: policy.Verdict, proposal: Proposal, x: Context) -> State:
         case policy.Deny(rule, why):
             return {
                 "verdict": "deny",
-                "end": Status.DENIED,
+                "end": Status.DENIED.value,
                 "message": f"the policy denies this: {why}  [{rule}]",
                 "hint": "nobody can approve this here; run it elsewhere",
             }

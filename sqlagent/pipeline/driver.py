@@ -80,7 +80,7 @@ def _ended(snapshot: StateSnapshot) -> bool:
 
 def _first(row: Thread) -> State:
     turn: State = {
-        "graph_version": GRAPH_VERSION, "thread": row.id, "turn": row.turn, "source": row.source,
+        "graph_version": GRAPH_VERSION, "thread": row.id, "turn": row.turn, "source": row.source.value,
         "question": row.question, "requested_by": row.requested_by,
     }  # fmt: skip
     if row.source is Source.PERSON:
@@ -110,7 +110,7 @@ def _answer(row: Thread, snapshot: StateSnapshot, x: Context) -> Any:
 
 
 def _wire(decision: Decision) -> dict[str, Any]:
-    return asdict(decision) | {"choice": str(decision.choice)}
+    return asdict(decision) | {"choice": decision.choice.value, "how": str(decision.how)}
 
 
 def _disagree(row: Thread, what: str) -> StoreError:

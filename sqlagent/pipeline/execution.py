@@ -53,7 +53,7 @@ def _attempt(proposal: Proposal, database: Database, x: Context) -> State:
     x.reached("execute: settled")
     for columns, rows in returned.results:
         x.sink.write(columns, iter(rows))
-    return {"end": Status.EXECUTED, "ran_sql": proposal.sql}
+    return {"end": Status.EXECUTED.value, "ran_sql": proposal.sql}
 
 
 def _rolled_back(proposal: Proposal, x: Context, ending: State) -> State:
@@ -61,7 +61,7 @@ def _rolled_back(proposal: Proposal, x: Context, ending: State) -> State:
     x.journal.failed(proposal.id, ending["message"])
     ended = x.journal.run(proposal.id)
     if ended is not None and ended.state is RunState.DONE:
-        return {"end": Status.EXECUTED, "ran_sql": proposal.sql}
+        return {"end": Status.EXECUTED.value, "ran_sql": proposal.sql}
     return ending
 
 
@@ -112,13 +112,13 @@ def _still_the_same(proposal: Proposal, database: Database) -> None:
 def _known(proposal: Proposal, run: Run) -> State:
     """How a run that began before this call ended."""
     if run.state in (RunState.DONE, RunState.SETTLED_APPLIED):
-        return {"end": Status.EXECUTED, "ran_sql": proposal.sql}
+        return {"end": Status.EXECUTED.value, "ran_sql": proposal.sql}
     return _failed("QueryError", run.error or "it was rolled back, nothing was changed", "")
 
 
 def _in_doubt(thread: str, run: Run) -> State:
     return {
-        "end": Status.UNKNOWN,
+        "end": Status.UNKNOWN.value,
         "failure": "OutcomeUnknown",
         "message": f"{thread} was started by {run.run_by} at {run.started_at} and its end was not seen;"
         " it may have been applied",
@@ -127,4 +127,4 @@ def _in_doubt(thread: str, run: Run) -> State:
 
 
 def _failed(failure: str, message: str, hint: str) -> State:
-    return {"end": Status.FAILED, "failure": failure, "message": message, "hint": hint}
+    return {"end": Status.FAILED.value, "failure": failure, "message": message, "hint": hint}

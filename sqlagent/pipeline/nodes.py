@@ -37,7 +37,7 @@ def generate(state: State, runtime: Runtime[Context]) -> State:
     x.reached("generate: after the model")
     if draft.cannot:
         return {
-            "author": draft.model, "end": Status.FAILED, "failure": "ModelError",
+            "author": draft.model, "end": Status.FAILED.value, "failure": "ModelError",
             "message": f"the model says it cannot answer this from these tables: {draft.cannot}",
             "hint": "ask it another way, or see what it is told: sqlagent schema",
         }  # fmt: skip
@@ -53,7 +53,7 @@ def analyze(state: State, runtime: Runtime[Context]) -> State:
         if drafted:
             author = state.get("author", "")
             return _another_try(state, runtime.context, sql=state["sql"], error=e.message, hint=e.hint, author=author)
-        return {"end": Status.FAILED, "failure": "QueryError", "message": e.message, "hint": e.hint}
+        return {"end": Status.FAILED.value, "failure": "QueryError", "message": e.message, "hint": e.hint}
 
 
 def _another_try(state: State, x: Context, *, sql: str, error: str, hint: str, author: str) -> State:
@@ -66,7 +66,7 @@ def _another_try(state: State, x: Context, *, sql: str, error: str, hint: str, a
     name = state["thread"]
     look = f"sqlagent show {name} has what it wrote; yours instead: sqlagent resume {name} --edit FILE"
     return {
-        "attempts": attempts, "author": author, "sql": sql, "end": Status.FAILED,
+        "attempts": attempts, "author": author, "sql": sql, "end": Status.FAILED.value,
         "failure": "QueryError" if sql else "ModelError",
         "message": f"{error} ({len(attempts)} tries)", "hint": look if sql else hint,
     }  # fmt: skip
@@ -111,7 +111,7 @@ def finish(state: State, runtime: Runtime[Context]) -> State:
         attempts=[Attempt(a["sql"], a["error"]) for a in state.get("attempts", [])],
     )  # fmt: skip
     x.reached("finish: after the journal")
-    return {"status": status, "message": message, "hint": hint}
+    return {"status": status.value, "message": message, "hint": hint}
 
 
 def _ending(state: State) -> tuple[Status, str, str]:

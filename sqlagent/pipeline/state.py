@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, NotRequired, TypedDict
+from typing import Literal, NotRequired
+
+from typing_extensions import TypedDict  # pydantic, which checks answers, takes no other before Python 3.12
 
 GRAPH_VERSION = 1
 """Raise it when a node or a field changes meaning: a thread paused by another version is analyzed and asked again."""
