@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ def sqlagent(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", PROGRAM, *arguments],
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": str(folder), "LANG": "C.UTF-8"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -39,46 +40,48 @@ def loaded(result: subprocess.CompletedProcess[str]) -> set[str]:
     return set(line.split()[1:])
 
 
+@dataclass(frozen=True)
+class Shop:
+    """A folder with a database, which is a home too, and a thread in it that waits."""
+
+    folder: Path
+    thread: str
+    asking: subprocess.CompletedProcess[str]
+    """What made the thread."""
+
+
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a database."""
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     folder = tmp_path_factory.mktemp("shop")
     with sqlite3.connect(folder / "sample.db") as connection:
         connection.execute("CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT)")
-    return folder
-
-
-def pending_thread(shop: Path) -> str:
-    result = sqlagent(shop, "run", "--sql", "SELECT name FROM customers", "--json")
-    assert result.returncode == 8, result.stderr
-    return str(json.loads(result.stdout)["thread"])
+    asking = sqlagent(folder, "run", "--sql", "SELECT name FROM customers", "--json")
+    assert asking.returncode == 8, asking.stderr
+    return Shop(folder, str(json.loads(asking.stdout)["thread"]), asking)
 
 
 @pytest.mark.parametrize("command", [("--help",), ("--version",), ("ask", "--help"), ("help", "exit-codes")])
-def test_help_loads_nothing_heavy(shop: Path, command: tuple[str, ...]) -> None:
-    result = sqlagent(shop, *command)
+def test_help_loads_nothing_heavy(tmp_path: Path, command: tuple[str, ...]) -> None:
+    result = sqlagent(tmp_path, *command)
     assert result.returncode == 0, result.stderr
     assert loaded(result).isdisjoint({*HEAVY, "rich"})
 
 
 @pytest.mark.parametrize("command", [("pending",), ("sessions",), ("config", "show"), ("pending", "--json")])
-def test_looking_at_threads_loads_nothing_heavy(shop: Path, command: tuple[str, ...]) -> None:
-    pending_thread(shop)
-    result = sqlagent(shop, *command)
+def test_looking_at_threads_loads_nothing_heavy(shop: Shop, command: tuple[str, ...]) -> None:
+    result = sqlagent(shop.folder, *command)
     assert result.returncode == 0, result.stderr
     assert loaded(result).isdisjoint(HEAVY)
 
 
-def test_showing_a_thread_loads_nothing_heavy(shop: Path) -> None:
-    thread = pending_thread(shop)
-    result = sqlagent(shop, "show", thread)
+def test_showing_a_thread_loads_nothing_heavy(shop: Shop) -> None:
+    result = sqlagent(shop.folder, "show", shop.thread)
     assert result.returncode == 0, result.stderr
     assert loaded(result).isdisjoint(HEAVY)
 
 
-def test_the_check_would_notice_the_graph(shop: Path) -> None:
-    result = sqlagent(shop, "run", "--sql", "SELECT name FROM customers", "--json")
-    assert {"langgraph", "sqlglot"} <= loaded(result)
+def test_the_check_notices_the_graph_where_it_is_needed(shop: Shop) -> None:
+    assert {"langgraph", "sqlglot"} <= loaded(shop.asking)
 
 
 @pytest.mark.parametrize("module", ["sqlagent", "sqlagent.config", "sqlagent.core.model", "sqlagent.service"])
