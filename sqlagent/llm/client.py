@@ -33,7 +33,7 @@ class ModelSpec:
     base_url: str = ""
     api_key: Secret | str = ""
     timeout: float = 60.0
-    """Seconds of silence after which the model is given up."""
+    """Seconds of silence after which the model is given up; 0 for none."""
     keep_alive: float = 600.0
     """Seconds without a question after which the embedded model's server ends."""
 
@@ -138,7 +138,11 @@ def _embedded(spec: ModelSpec, cache_dir: Path | None, state_dir: Path | None, p
         return Endpoint(kept.name, f"{server.url}/v1", server.api_key, extra)
 
     return Model(
-        kept.name, is_local=True, connect=connect, timeout=max(spec.timeout, LOCAL_SECONDS), budget=LOCAL_BUDGET
+        kept.name,
+        is_local=True,
+        connect=connect,
+        timeout=max(spec.timeout, LOCAL_SECONDS) if spec.timeout else 0.0,
+        budget=LOCAL_BUDGET,
     )
 
 

@@ -119,7 +119,7 @@ class Conversation:
             base_url=self.endpoint.base_url or "https://api.openai.com/v1",
             api_key=self.endpoint.api_key.reveal,
             temperature=self.temperature,
-            timeout=openai.Timeout(self.timeout, connect=min(self.timeout, CONNECT_SECONDS)),
+            timeout=openai.Timeout(self.timeout or None, connect=min(self.timeout or CONNECT_SECONDS, CONNECT_SECONDS)),
             max_retries=0,
             stream_usage=self.usage,
             use_responses_api=False,

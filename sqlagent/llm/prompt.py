@@ -60,7 +60,7 @@ def messages(
         talk += [("human", turn.question), ("ai", turn.sql)]
     talk.append(("human", question))
     for attempt in attempts:
-        talk += [("ai", attempt.sql), ("human", _complaint(attempt, schema))]
+        talk += [("ai", attempt.sql or "-- no SQL"), ("human", _complaint(attempt, schema))]
     return talk
 
 

