@@ -32,7 +32,7 @@ def open_database(url_or_path: str, *, name: str, foreign_keys: bool = True, bus
 
 def _scheme(text: str) -> tuple[str, str]:
     found = _URL.match(text)
-    if found is None or Path(text).exists():
+    if found is None or len(found[1]) == 1:  # C:\shop.db
         return "sqlite", text
     scheme, rest = found[1].lower(), text[found.end() :]
     if scheme in _ADAPTERS:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from os.path import samestat
 from pathlib import Path
+from typing import TypeVar
 
 import apsw
 
 from sqlagent.core.model import EngineOpinion, Outcome, Schema, Size
 from sqlagent.databases.base import Capabilities, Limits, Mark, Sink
 from sqlagent.databases.sqlite import execute, inspect, schema
-from sqlagent.databases.sqlite.connect import check_file, open_reader, open_writer, speaking_of
+from sqlagent.databases.sqlite.connect import check_file, open_reader, open_writer, recover, speaking_of
+
+_T = TypeVar("_T")
 
 
 class Sqlite:
@@ -26,36 +30,50 @@ class Sqlite:
         self._path = path.resolve()
         self._foreign_keys = foreign_keys
         self._busy_seconds = busy_seconds
-        self._reader, self._guard = open_reader(self._path, foreign_keys=foreign_keys, busy_seconds=busy_seconds)
-        self._running: apsw.Connection = self._reader
         self._marks_atomically = False
+        self._open()
+
+    def _open(self) -> None:
+        self._file = self._path.stat()
+        self._reader, self._guard = open_reader(
+            self._path, foreign_keys=self._foreign_keys, busy_seconds=self._busy_seconds
+        )
+        self._running: apsw.Connection = self._reader
+
+    def _reading(self, look: Callable[[apsw.Connection], _T]) -> _T:
+        """On the connection that cannot write, to the file that has the name now."""
+        check_file(self._path)
+        if not samestat(self._file, self._path.stat()):
+            self._reader.close(force=True)
+            self._open()
+        with speaking_of(self._path):
+            try:
+                return look(self._reader)
+            except apsw.ReadOnlyError:  # a process crashed since: what it left is undone, once
+                recover(self._path, busy_seconds=self._busy_seconds)
+                return look(self._reader)
 
     def identity(self) -> str:
         return f"sqlite:{self._path}"
 
     def fingerprint(self) -> str:
-        with speaking_of(self._path):
-            return schema.fingerprint(self._reader)
+        return self._reading(schema.fingerprint)
 
     def schema(self, *, examples: int) -> Schema:
-        with speaking_of(self._path):
-            return schema.schema(self._reader, examples=examples)
+        return self._reading(lambda reader: schema.schema(reader, examples=examples))
 
     def inspect(self, statements: Sequence[str]) -> tuple[EngineOpinion, ...]:
-        with speaking_of(self._path):
-            return inspect.inspect(self._reader, self._guard, statements, foreign_keys=self._foreign_keys)
+        keys = self._foreign_keys
+        return self._reading(lambda reader: inspect.inspect(reader, self._guard, statements, foreign_keys=keys))
 
     def count(self, sql: str, *, seconds: float) -> Size:
-        with speaking_of(self._path):
-            return execute.count(self._reader, self._guard, sql, seconds=seconds)
+        return self._reading(lambda reader: execute.count(reader, self._guard, sql, seconds=seconds))
 
     def read(self, sql: str, *, sink: Sink, limits: Limits) -> Outcome:
-        with speaking_of(self._path):
-            return execute.read(self._reader, self._guard, sql, sink=sink, limits=limits)
+        return self._reading(lambda reader: execute.read(reader, self._guard, sql, sink=sink, limits=limits))
 
     def marks_atomically(self) -> bool:
-        with speaking_of(self._path):
-            self._marks_atomically = execute.journal_mode(self._reader) in execute.ROLLBACK_MODES
+        self._marks_atomically = self._reading(execute.journal_mode) in execute.ROLLBACK_MODES
         return self._marks_atomically
 
     def apply(

@@ -22,7 +22,6 @@ _LIMITS = {
     apsw.SQLITE_LIMIT_SQL_LENGTH: 10_000_000,
     apsw.SQLITE_LIMIT_VDBE_OP: 5_000_000,
     apsw.SQLITE_LIMIT_WORKER_THREADS: 0,
-    apsw.SQLITE_LIMIT_TRIGGER_DEPTH: 200,
 }
 _SETTINGS = {
     apsw.SQLITE_DBCONFIG_DEFENSIVE: 1,
@@ -41,10 +40,7 @@ def open_reader(path: Path, *, foreign_keys: bool, busy_seconds: float) -> tuple
         try:
             _look(connection)
         except apsw.ReadOnlyError:
-            connection.close()
-            _recover(path, busy_seconds)
-            connection, guard = _opened(path, "ro", foreign_keys=foreign_keys, busy_seconds=busy_seconds)
-            connection.limit(apsw.SQLITE_LIMIT_ATTACHED, 0)
+            recover(path, busy_seconds=busy_seconds)
             _look(connection)
         connection.pragma("query_only", 1)
         return connection, guard
@@ -53,9 +49,10 @@ def open_reader(path: Path, *, foreign_keys: bool, busy_seconds: float) -> tuple
 def open_writer(path: Path, *, foreign_keys: bool, busy_seconds: float) -> tuple[apsw.Connection, Guard]:
     """A connection for one approved run; the file must exist already."""
     with speaking_of(path):
-        if not os.access(path, os.W_OK):
-            raise ConnectError(f"{path} cannot be written: permission denied", hint=f"chmod u+w {path}, or copy it")
         connection, guard = _opened(path, "rw", foreign_keys=foreign_keys, busy_seconds=busy_seconds)
+        if connection.readonly("main"):  # SQLite falls back to that without a word
+            connection.close()
+            raise ConnectError(f"{path} cannot be written: permission denied", hint=f"chmod u+w {path}, or copy it")
         _look(connection)
         return connection, guard
 
@@ -95,7 +92,7 @@ def _look(connection: apsw.Connection) -> None:
     connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
 
 
-def _recover(path: Path, busy_seconds: float) -> None:
+def recover(path: Path, *, busy_seconds: float) -> None:
     """Roll back what a crashed process left half done; only a connection that may write can."""
     try:
         connection = apsw.Connection(file_uri(path, "rw"), flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_URI)
@@ -122,6 +119,8 @@ def check_file(path: Path) -> None:
         raise ConnectError(f"no such file: {path}", hint=_nearest_file(path)) from e
     except PermissionError as e:
         raise ConnectError(f"{path} cannot be read: permission denied", hint=f"ls -l {path}") from e
+    except ValueError as e:
+        raise ConnectError("a path cannot hold a NUL character", hint="--db PATH") from e
     except OSError as e:
         raise ConnectError(f"{path} cannot be read: {(e.strerror or str(e)).lower()}", hint=f"ls -l {path}") from e
 

@@ -15,13 +15,16 @@ import apsw
 from sqlagent.core.errors import ConnectError, OutcomeUnknown, QueryError, SqlagentError, Stale, StoreError
 from sqlagent.core.model import Basis, Outcome, Result, Size
 from sqlagent.databases.base import Limits, Mark, Sink
-from sqlagent.databases.sqlite.authorizer import ROWS, SHAPE, Guard, Mode, forbidding_rule
+from sqlagent.databases.sqlite.authorizer import ROWS, SHAPE, UPKEEP, Guard, Mode, forbidding_rule
 from sqlagent.databases.sqlite.connect import Budget, file_uri
-from sqlagent.databases.sqlite.prepare import NotOneStatement, Prepared, start
+from sqlagent.databases.sqlite.prepare import Prepared, Uncompilable, start
 
 ROLLBACK_MODES = frozenset({"delete", "truncate", "persist"})
 """Journal modes in which a commit to two files is one commit."""
+HALF_WRITTEN = (apsw.SQLITE_READONLY_ROLLBACK, apsw.SQLITE_READONLY_RECOVERY)
+"""How a connection that cannot write says that a crash left something to undo."""
 _NOTHING = "nothing was changed"
+_NO_JOURNAL = "the directory of the database cannot be written, and SQLite keeps its journal there"
 _JOURNAL = "sqlagent_journal"
 
 Row = tuple[Any, ...]
@@ -88,12 +91,16 @@ def _refusals(guard: Guard, *, statement: str = "it") -> Iterator[None]:
         rule = forbidding_rule(guard.refused) if guard.refused else ""
         what = f"{guard.refused}" if guard.refused else "something"
         raise QueryError(f"{statement} was refused: {what} is not allowed{f'  [{rule}]' if rule else ''}") from e
-    except NotOneStatement as e:
+    except Uncompilable as e:
         raise QueryError(f"{statement} was refused: {e}") from e
     except apsw.BindingsError as e:
         raise QueryError(f"{statement} was refused: it has a parameter, and nothing gives it a value") from e
     except (apsw.BusyError, apsw.LockedError, apsw.NotADBError, apsw.CorruptError, apsw.IOError, apsw.CantOpenError):
         raise
+    except apsw.ReadOnlyError as e:
+        if getattr(e, "extendedresult", 0) in HALF_WRITTEN:
+            raise
+        raise QueryError(f"the database refused {statement}: {e}") from e
     except apsw.TooBigError as e:
         raise QueryError(
             f"the database refused {statement}: a value is larger than it may be", hint="select less of it"
@@ -102,7 +109,7 @@ def _refusals(guard: Guard, *, statement: str = "it") -> Iterator[None]:
         raise QueryError(
             "a text in the result is not valid UTF-8", hint="select CAST(column AS BLOB) to see its bytes"
         ) from e
-    except (apsw.Error, UnicodeEncodeError, MemoryError) as e:
+    except apsw.Error as e:
         raise QueryError(f"the database refused {statement}: {str(e) or type(e).__name__}") from e
 
 
@@ -168,7 +175,7 @@ class Run:
         if not self.connection.in_transaction:
             raise QueryError(f"{name} ended the transaction", hint="look at what it left: nothing after it was run")
         changes_rows = any(e.code in ROWS for e in self.guard.events) and not prepared.readonly
-        shape = any(e.code in SHAPE for e in self.guard.events)
+        shape = any(e.code in SHAPE | UPKEEP for e in self.guard.events)
         changed = None if prepared.readonly else self.connection.changes() if changes_rows and not shape else 0
         self.reached(f"ran {index}")
         kept = rows if self.limits.rows is None else rows[: self.limits.rows]
@@ -245,6 +252,8 @@ def _failing(guard: Guard, name: str, sql: str) -> Iterator[None]:
         with _refusals(guard, statement=name):
             yield
     except QueryError as e:
+        if isinstance(e.__cause__, apsw.ReadOnlyError):
+            raise ConnectError(_NO_JOURNAL, hint=_NOTHING) from e.__cause__
         offset = getattr(e.__cause__, "error_offset", -1)
         line = sql.encode()[:offset].count(b"\n") + 1 if offset > 0 else 0
         where = f" (line {line} of it)" if line > 1 else ""
@@ -253,6 +262,8 @@ def _failing(guard: Guard, name: str, sql: str) -> Iterator[None]:
         raise ConnectError(f"{name} met a lock of another process", hint=_NOTHING) from e
     except apsw.FullError as e:
         raise QueryError(f"{name} did not fit: {e}", hint=f"{_NOTHING}; make room and try again") from e
+    except apsw.CantOpenError as e:
+        raise ConnectError(_NO_JOURNAL, hint=_NOTHING) from e
     except (apsw.CorruptError, apsw.IOError) as e:
         raise QueryError(f"the database failed at {name}: {e}", hint=_NOTHING) from e
 

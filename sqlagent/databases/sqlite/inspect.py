@@ -27,7 +27,7 @@ from sqlagent.databases.sqlite.authorizer import (
 )
 from sqlagent.databases.sqlite.connect import Budget
 from sqlagent.databases.sqlite.facts import Facts, facts
-from sqlagent.databases.sqlite.prepare import NotOneStatement, Prepared, plan, prepare
+from sqlagent.databases.sqlite.prepare import Prepared, Uncompilable, plan, prepare
 from sqlagent.databases.sqlite.replica import Replica
 from sqlagent.databases.sqlite.words import explained
 
@@ -86,7 +86,7 @@ def _opinion(connection: apsw.Connection, guard: Guard, sql: str, known: Facts) 
             prepared = prepare(connection, sql)
         except (apsw.BusyError, apsw.LockedError):
             raise
-        except (apsw.Error, NotOneStatement, ValueError) as e:
+        except (apsw.Error, Uncompilable) as e:
             error = _reason(e, sql, known)
         events, refused = tuple(guard.events), guard.refused
         if kind is Kind.OTHER and words[:1] == ["WITH"]:
@@ -114,9 +114,9 @@ def _opinion(connection: apsw.Connection, guard: Guard, sql: str, known: Facts) 
 
 def _words(sql: str) -> list[str]:
     """Its words and symbols in upper case, without comments; a string or quoted name is kept from being a keyword."""
-    tokens = (t for t in scan(sql, "sqlite") if t.kind != COMMENT)
+    tokens = (t for t in scan(sql.lstrip("\ufeff"), "sqlite") if t.kind != COMMENT)
     words = [f"'{t.text}" if t.kind in (STRING, QUOTED) else t.text.upper() for t in tokens]
-    while words and words[0] in (";", "\ufeff"):
+    while words and words[0] == ";":
         del words[0]
     return words
 
@@ -133,8 +133,6 @@ def _vacuum(sql: str, words: list[str]) -> EngineOpinion:
 def _reason(error: Exception, sql: str, known: Facts) -> str:
     if isinstance(error, apsw.BindingsError):
         return "the statement has a parameter, and nothing gives it a value"
-    if isinstance(error, UnicodeEncodeError):
-        return "the statement is not valid text: it holds half a character"
     message = str(error).splitlines()[0] if str(error) else type(error).__name__
     return explained(message, sql, known.names, harmless_functions())
 

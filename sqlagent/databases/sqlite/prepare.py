@@ -19,12 +19,12 @@ class Prepared:
     explain: bool
 
 
-class NotOneStatement(Exception):
-    """The text holds none, or more than one, as the engine cuts it."""
+class Uncompilable(Exception):
+    """The text is not one statement, as the engine cuts it, or not text at all."""
 
 
 def prepare(connection: apsw.Connection, sql: str) -> Prepared:
-    """Compile it and stop there; raises apsw.Error and NotOneStatement."""
+    """Compile it and stop there; raises apsw.Error and Uncompilable."""
     seen: list[Prepared] = []
     cursor = _cursor(connection, sql, seen.append)
     try:
@@ -33,7 +33,7 @@ def prepare(connection: apsw.Connection, sql: str) -> Prepared:
         return seen[0]
     finally:
         cursor.close(force=True)
-    raise NotOneStatement("there is no statement in it")
+    raise Uncompilable("there is no statement in it")
 
 
 def plan(connection: apsw.Connection, sql: str) -> tuple[str, ...]:
@@ -66,12 +66,16 @@ def start(connection: apsw.Connection, sql: str, accept: Callable[[Prepared], bo
 def _cursor(connection: apsw.Connection, sql: str, accept: Callable[[Prepared], object]) -> apsw.Cursor:
     def look(cursor: apsw.Cursor, first: str, _: object) -> bool:
         if not cursor.has_vdbe:
-            raise NotOneStatement("there is no statement in it")
+            raise Uncompilable("there is no statement in it")
         if not _is_blank(sql[len(first) :]):
-            raise NotOneStatement("there is more than one statement in it")
+            raise Uncompilable("there is more than one statement in it")
         names = tuple(name for name, *_ in cursor.get_description())
         return bool(accept(Prepared(names, cursor.is_readonly, cursor.is_explain > 0)))
 
+    if "\0" in sql:
+        raise Uncompilable("the statement holds a NUL character")
+    if any("\ud800" <= c <= "\udfff" for c in sql):
+        raise Uncompilable("the statement is not valid text: it holds half a character")
     cursor = connection.cursor()
     cursor.exec_trace = look
     return cursor
