@@ -27,6 +27,8 @@ class Call:
 
     name: str
     qualifier: str = ""
+    bare: bool = False
+    """Nothing stands between its brackets."""
 
 
 def calls(tokens: tuple[Token, ...]) -> Iterator[Call]:
@@ -41,7 +43,8 @@ def calls(tokens: tuple[Token, ...]) -> Iterator[Call]:
         elif name.kind != QUOTED:
             continue
         qualified = index > 2 and tokens[index - 2].text == "."
-        yield Call(unquoted(name), unquoted(tokens[index - 3]) if qualified else "")
+        bare = index + 1 < len(tokens) and tokens[index + 1].text == ")"
+        yield Call(unquoted(name), unquoted(tokens[index - 3]) if qualified else "", bare)
 
 
 def unquoted(token: Token) -> str:
@@ -75,6 +78,8 @@ def worst_call(tokens: tuple[Token, ...], dialect: str, excused: Counter[str]) -
     for call in calls(tokens):
         name = call.name.lower()
         effect = listed.get(name, Effect.UNKNOWN)
+        if call.bare:
+            effect = listed.get(f"{name}()", effect)
         if call.qualifier and effect is Effect.PURE and not _is_home(call.qualifier, dialect):
             effect, name = Effect.UNKNOWN, f"{call.qualifier}.{call.name}"
         if effect is not Effect.PURE and budget[name] > 0:

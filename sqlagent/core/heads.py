@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlagent.core.lexer import STRING, WORD
+from sqlagent.core.calls import unquoted
+from sqlagent.core.lexer import QUOTED, STRING, WORD
 from sqlagent.core.model import Kind, Risk
 from sqlagent.core.split import Piece
 
@@ -85,8 +86,12 @@ class Head:
     risk: Risk = Risk.UNKNOWN
     denied: str = ""
     why: str = ""
+    reads: str = ""
+    """The one table it reads."""
     body: int = -1
     """Where the statement inside starts (`EXPLAIN SELECT ...`), as a place among the tokens; -1 where there is none."""
+    runs: bool = False
+    """The statement inside is run, not only explained."""
 
 
 def head(piece: Piece, dialect: str) -> Head:
@@ -129,8 +134,8 @@ def _maintenance(piece: Piece, dialect: str, kind: Kind) -> Head:
     words = {t.text.upper() for t in piece.tokens if t.kind == WORD}
     if piece.word(0) == "VACUUM" and "INTO" in words:
         return Head(kind, denied="outside-database", why="VACUUM INTO writes another file")
-    if piece.word(0) == "ANALYZE" and words & {"INSERT", "UPDATE", "DELETE", "REPLACE", "SELECT"}:
-        return Head(Kind.EXPLAIN, Risk.UNKNOWN, why="ANALYZE runs the statement that it explains")
+    if piece.word(0) == "ANALYZE" and dialect == "mysql" and words & _STARTS:
+        return _explain(piece, dialect, Kind.EXPLAIN)
     return Head(kind, Risk.WRITE, why=f"{piece.word(0)} works on stored data or statistics")
 
 
@@ -145,23 +150,33 @@ def _copy(piece: Piece, dialect: str, kind: Kind) -> Head:
             break
     if target > 0 and dialect == "postgres":
         if piece.word(target + 1) == "STDOUT" and piece.word(target) == "TO":
-            query = piece.tokens[1].text == "("
-            return Head(kind, body=2 if query else 1, why="" if query else "table")
+            if piece.tokens[1].text == "(":
+                return Head(kind, body=2, runs=True)
+            return Head(kind, Risk.READ, reads=_name(piece, 1))
         if piece.word(target + 1) == "STDIN" and piece.word(target) == "FROM":
             return Head(kind, Risk.WRITE, why="COPY FROM adds rows")
     return Head(kind, denied="outside-database", why="COPY reads or writes a file or a program")
 
 
-_SHOWN = frozenset(
-    """
-    TABLES FULL COLUMNS FIELDS INDEX INDEXES KEYS DATABASES SCHEMAS CREATE TABLE VIEW STATUS VARIABLES WARNINGS ERRORS
-    ENGINES TRIGGERS FROM IN LIKE ALL GLOBAL SESSION COLLATION CHARACTER SET GRANTS PROCESSLIST
-    """.split()
-)
+def _name(piece: Piece, at: int) -> str:
+    """The dotted name that starts at a token."""
+    parts = []
+    while at < len(piece.tokens) and piece.tokens[at].kind in (WORD, QUOTED):
+        parts.append(unquoted(piece.tokens[at]))
+        if at + 1 == len(piece.tokens) or piece.tokens[at + 1].text != ".":
+            break
+        at += 2
+    return ".".join(parts)
 
 
 def _show(piece: Piece, dialect: str, kind: Kind) -> Head:
     """SHOW, DESCRIBE and SUMMARIZE of plain names only: a string may be a file, a bracket may be a call."""
+    if (
+        piece.word(0) in ("DESCRIBE", "DESC")
+        and dialect == "mysql"
+        and piece.word(1) in _STARTS | {"ANALYZE", "FORMAT"}
+    ):
+        return _explain(piece, dialect, Kind.EXPLAIN)
     rest = piece.tokens[1:]
     like = [i for i, t in enumerate(rest) if t.kind == STRING]
     strings_follow_like = all(piece.word(i) == "LIKE" for i in like) and dialect != "duckdb"
@@ -176,33 +191,25 @@ def _show(piece: Piece, dialect: str, kind: Kind) -> Head:
 _EXPLAIN_OPTIONS = frozenset(
     """
     VERBOSE COSTS SETTINGS BUFFERS FORMAT TEXT JSON XML YAML TREE TRADITIONAL ON OFF TRUE FALSE SUMMARY GENERIC_PLAN MEMORY
-    EXTENDED PARTITIONS NONE SERIALIZE 0 1 , =
+    EXTENDED PARTITIONS NONE SERIALIZE TIMING WAL 0 1 , = ( )
     """.split()
 )
+_STARTS = frozenset(word for word, kind in KINDS.items() if kind in PARSED) | {"EXECUTE", "PRAGMA", "DECLARE"}
 
 
 def _explain(piece: Piece, dialect: str, kind: Kind) -> Head:
-    """Where the explained statement starts, or why it would run: ANALYZE in any of its spellings."""
-    at = 1
+    """Where the explained statement starts, and whether it runs: ANALYZE has many spellings, so all but options do."""
+    at, runs = 1, piece.word(0) == "ANALYZE"
     if dialect == "sqlite":
-        at = 3 if (piece.word(1), piece.word(2)) == ("QUERY", "PLAN") else 1
-    elif piece.word(1) in ("ANALYZE", "ANALYSE"):
-        return Head(kind, why="EXPLAIN ANALYZE runs the statement")
-    elif (
-        len(piece.tokens) > 2
-        and piece.tokens[1].text == "("
-        and piece.word(2) not in KINDS
-        and piece.tokens[2].text != "("
-    ):
-        closing = next((i for i, t in enumerate(piece.tokens) if t.text == ")"), len(piece.tokens))
-        options = {t.text.upper() for t in piece.tokens[2:closing]}
-        if not options <= _EXPLAIN_OPTIONS:
-            return Head(kind, why="EXPLAIN with options that may run the statement")
-        at = closing + 1
-    else:
-        while at < len(piece.tokens) and piece.tokens[at].text.upper() in _EXPLAIN_OPTIONS and at < 5:
-            at += 1
-    return Head(kind, body=at)
+        return Head(kind, body=3 if (piece.word(1), piece.word(2)) == ("QUERY", "PLAN") else 1)
+    while at < len(piece.tokens) and piece.word(at) not in _STARTS:
+        if piece.tokens[at].text == "(" and (piece.word(at + 1) in _STARTS or piece.tokens[at + 1 : at + 2] == ()):
+            break
+        if piece.tokens[at].text == "(" and piece.tokens[at + 1].text == "(":
+            break
+        runs |= piece.tokens[at].text.upper() not in _EXPLAIN_OPTIONS
+        at += 1
+    return Head(kind, body=at, runs=runs)
 
 
 _BY_WORDS = {

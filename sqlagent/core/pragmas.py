@@ -19,7 +19,7 @@ TELLS_ALONE = TELLS | frozenset(
     """
     analysis_limit application_id auto_vacuum automatic_index busy_timeout cache_size cache_spill cell_size_check
     data_version defer_foreign_keys encoding foreign_keys freelist_count fullfsync ignore_check_constraints
-    journal_mode journal_size_limit legacy_alter_table locking_mode max_page_count mmap_size page_count page_size
+    journal_size_limit legacy_alter_table locking_mode max_page_count mmap_size page_count page_size
     query_only read_uncommitted recursive_triggers reverse_unordered_selects schema_version secure_delete
     synchronous temp_store threads trusted_schema user_version wal_autocheckpoint writable_schema
     """.split()

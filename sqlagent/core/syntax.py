@@ -21,13 +21,17 @@ from sqlagent.core.lexer import BROKEN, QUOTED, STRING, WORD
 from sqlagent.core.model import Bound, Kind, Risk, SyntaxOpinion
 from sqlagent.core.pragmas import pragma
 from sqlagent.core.rules import remarks_on
+from sqlagent.core.shapes import shape
 from sqlagent.core.split import Piece
 from sqlagent.core.tables import tables
 from sqlagent.core.text import remarks
 
-# What sqlglot cannot parse it also logs; here that is an opinion, said once.
-logging.getLogger("sqlglot").propagate = False
+# What sqlglot cannot parse it also logs as a warning; here that is an opinion, and said once.
+logging.getLogger("sqlglot").setLevel(logging.ERROR)
 
+SHAPES = frozenset({Kind.CREATE, Kind.ALTER, Kind.DROP})
+EXPLAINED = frozenset({Kind.SELECT, Kind.INSERT, Kind.REPLACE, Kind.UPDATE, Kind.DELETE, Kind.MERGE})
+"""Kinds that are safe to explain: their planner changes nothing."""
 ROOTS = (exp.Select, exp.SetOperation, exp.Subquery, exp.Values)
 """What the tree of a query may start with."""
 
@@ -58,6 +62,8 @@ def _read(piece: Piece, dialect: str, first: Head, blank: SyntaxOpinion) -> Synt
         first = pragma(piece)
     if first.body >= 0:
         return _wrapped(piece, dialect, first, blank)
+    if first.kind in SHAPES:
+        return _shaped(piece, dialect, first.kind, blank)
     if first.kind in PARSED:
         return _parsed(piece, dialect, first, blank)
     reaches = "" if first.denied else _outside(piece, dialect)
@@ -66,32 +72,53 @@ def _read(piece: Piece, dialect: str, first: Head, blank: SyntaxOpinion) -> Synt
         kind=first.kind,
         risk=Risk.UNKNOWN if first.denied or reaches else first.risk,
         parsed=True,
+        reads=(first.reads,) if first.reads else (),
         denied=first.denied or ("outside-database" if reaches else ""),
         why=first.why or reaches,
     )
 
 
 def _wrapped(piece: Piece, dialect: str, first: Head, blank: SyntaxOpinion) -> SyntaxOpinion:
-    """EXPLAIN and COPY ... TO STDOUT: as harmless as what is inside, if that is a statement of rows."""
+    """EXPLAIN, and COPY ... TO STDOUT: as harmless as what is inside; only explained, a write of rows is harmless too."""
     inner = piece.inside(first.body, closing=first.kind is Kind.COPY)
     if inner is None:
         return replace(blank, why=f"{first.kind.value} of nothing")
     found = opinion(inner, dialect)
-    harmless = found.risk is Risk.READ
-    if first.kind is Kind.EXPLAIN:
-        rows = (Kind.SELECT, Kind.INSERT, Kind.REPLACE, Kind.UPDATE, Kind.DELETE, Kind.MERGE)
-        called = worst_call(inner.tokens, dialect, Counter())
-        harmless |= found.parsed and found.kind in rows and called.effect is Effect.PURE and not found.denied
+    harmless = found.risk is Risk.READ and found.kind is Kind.SELECT
+    if not first.runs and found.kind in EXPLAINED and found.parsed and not found.denied:
+        # Planning runs functions that are declared immutable, so even then each must be known.
+        harmless |= worst_call(inner.tokens, dialect, Counter(n.lower() for n in found.writes)).effect is Effect.PURE
     return replace(
         found,
         sql=piece.sql,
         line=piece.line,
         kind=first.kind,
-        risk=Risk.READ if harmless else max(found.risk, Risk.UNKNOWN),
+        risk=Risk.READ if harmless else max(found.risk, Risk.WRITE),
+        reads=tuple(dict.fromkeys((*found.reads, *found.writes))) if harmless else found.reads,
         writes=() if harmless else found.writes,
-        bound=Bound.NOT_APPLICABLE,
-        columns_written=(),
+        bound=Bound.NOT_APPLICABLE if harmless else found.bound,
+        columns_written=() if harmless else found.columns_written,
         why="" if harmless else found.why or f"{first.kind.value} of {found.kind.value}",
+    )
+
+
+def _shaped(piece: Piece, dialect: str, kind: Kind, blank: SyntaxOpinion) -> SyntaxOpinion:
+    """CREATE, ALTER, DROP: judged by their words; the parser only adds what a CREATE ... AS reads."""
+    made = shape(piece, kind)
+    reaches = _outside(piece, dialect) if kind is Kind.CREATE else ""
+    try:
+        reads = tuple(tables(parse_one(piece, dialect), dialect).reads) if kind is Kind.CREATE else ()
+    except Unreadable:
+        reads = ()
+    return replace(
+        blank,
+        kind=kind,
+        risk=Risk.UNKNOWN if reaches else made.risk,
+        reads=reads,
+        writes=made.names,
+        parsed=True,
+        denied=made.denied or ("outside-database" if reaches else ""),
+        why=reaches or made.why,
     )
 
 
@@ -101,7 +128,7 @@ def _parsed(piece: Piece, dialect: str, first: Head, blank: SyntaxOpinion) -> Sy
     worst = worst_call(piece.tokens, dialect, _definitions(tree))
     reaches = _outside(piece, dialect, worst) or _file(tree, dialect)
     kind, bounded = kind_of(tree, first.kind), bound(tree, dialect)
-    risk, why = _risk(tree, dialect, kind, bounded, worst)
+    risk, why = _risk(tree, dialect, kind, worst)
     found = replace(
         blank,
         kind=kind,
@@ -113,7 +140,7 @@ def _parsed(piece: Piece, dialect: str, first: Head, blank: SyntaxOpinion) -> Sy
         why=reaches or why,
         parsed=True,
         denied="outside-database" if reaches else "",
-        unplaced=worst.unplaced if why == _unlisted(worst) else (),
+        unplaced=worst.unplaced if why and why == _unlisted(worst) else (),
     )
     return replace(found, findings=blank.findings + remarks_on(tree, found, dialect))
 
@@ -187,9 +214,6 @@ _ROOT_KINDS: tuple[tuple[type | tuple[type, ...], Kind], ...] = (
     (exp.Delete, Kind.DELETE),
     (exp.Merge, Kind.MERGE),
     (exp.TruncateTable, Kind.TRUNCATE),
-    (exp.Create, Kind.CREATE),
-    (exp.Alter, Kind.ALTER),
-    (exp.Drop, Kind.DROP),
 )
 _HIDDEN_WRITERS = (exp.Insert, exp.Update, exp.Delete, exp.Merge)
 
@@ -209,21 +233,15 @@ def kind_of(tree: exp.Expression, by_word: Kind) -> Kind:
     return kind
 
 
-def _risk(tree: exp.Expression, dialect: str, kind: Kind, bounded: Bound, worst: Worst) -> tuple[Risk, str]:
-    if kind is Kind.SELECT and isinstance(tree, ROOTS):
+def _risk(tree: exp.Expression, dialect: str, kind: Kind, worst: Worst) -> tuple[Risk, str]:
+    if isinstance(tree, ROOTS) and kind is Kind.SELECT:
         return _query_risk(tree, dialect, worst)
-    if kind in (Kind.DROP, Kind.ALTER, Kind.TRUNCATE):
-        return Risk.SEVERE, f"{kind.value} has no undo"
-    if kind is Kind.CREATE:
-        replaces = bool(tree.args.get("replace"))
-        return (Risk.SEVERE, "it replaces what is there") if replaces else (Risk.WRITE, "it creates something")
-    if kind in (Kind.UPDATE, Kind.DELETE) and any(
-        bound(n, dialect) in (Bound.ABSENT, Bound.ALWAYS_TRUE)
-        for n in tree.find_all(exp.Update, exp.Delete)
-        if n.parent is None or not isinstance(n.parent, exp.When)
-    ):
-        return Risk.SEVERE, f"{kind.value} of every row"
-    return Risk.WRITE, f"{kind.value} changes rows"
+    if kind is Kind.TRUNCATE:
+        return Risk.SEVERE, "truncate has no undo"
+    for node in tree.find_all(exp.Update, exp.Delete):
+        if not isinstance(node.parent, exp.When) and bound(node, dialect) in (Bound.ABSENT, Bound.ALWAYS_TRUE):
+            return Risk.SEVERE, f"{node.key} of every row"
+    return Risk.WRITE, f"{kind.value} changes rows" if kind is not Kind.CREATE else "it creates a table"
 
 
 def _query_risk(tree: exp.Expression, dialect: str, worst: Worst) -> tuple[Risk, str]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
+from sqlagent.core.functions import Effect, effect_of
+
 Scope = frozenset[str]
 """Names of the CTEs that can be seen from somewhere, folded."""
 
@@ -92,6 +94,9 @@ def _table(node: exp.Table, scope: Scope, found: Tables, targets: dict[int, None
         if node.args.get("db") is None and fold(this, found.dialect) in scope:
             return
         found.reads[shown(node, found.dialect)] = None
+    elif isinstance(this, exp.Anonymous) and found.dialect == "sqlite":
+        if effect_of(this.name, "sqlite") is Effect.UNKNOWN:
+            found.reads[this.name] = None  # a full-text table, searched as `docs('words')`
 
 
 def _in(node: exp.In, scope: Scope, found: Tables) -> None:
@@ -118,10 +123,8 @@ def _targets(tree: exp.Expression, found: Tables) -> list[exp.Expression]:
             written = _delete(node)
         elif isinstance(node, exp.Merge):
             written = [node.this]
-        elif isinstance(node, (exp.Create, exp.Alter)):
-            written = _shaped(node)
-        elif isinstance(node, exp.Drop):
-            written = node.args.get("tables") or ([node.this] if node.this else [])
+        elif isinstance(node, exp.Create):
+            written = _created(node)
         elif isinstance(node, exp.TruncateTable):
             written = node.expressions
         elif isinstance(node, exp.Into):
@@ -172,10 +175,9 @@ def _delete(node: exp.Delete) -> list[exp.Expression]:
     return [real.get(t.name.lower(), t) for t in listed]
 
 
-def _shaped(node: exp.Expression) -> list[exp.Expression]:
+def _created(node: exp.Create) -> list[exp.Expression]:
+    """What a CREATE ... AS makes: the object itself, which its query does not read."""
     this = node.this
     if isinstance(this, exp.Schema):
         this = this.this
-    if isinstance(this, exp.Index):
-        this = this.args.get("table")
     return [this] if this is not None else []
