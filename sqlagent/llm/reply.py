@@ -52,7 +52,7 @@ _FENCE = re.compile(r"(?P<mark>`{3,}|~{3,})(?P<info>[^\n`]*)\n?")
 _SQL_WORDS = "sql sqlite sqlite3 postgresql postgres psql pgsql mysql mariadb plsql tsql duckdb oracle ansi query"
 _SQL_NAMES = frozenset(["", *re.findall(r"\w+", _SQL_WORDS)])
 _CANNOT = re.compile(r"[\s\"'`*#>/-]*CANNOT\b[\"'`*\s]*(?:[:.,-]\s*(?P<why>.*)|\s*$)", re.IGNORECASE | re.DOTALL)
-_SAYS_CANNOT = re.compile(r"\s*SELECT\s+'CANNOT\b\s*:?\s*(?P<why>(?:[^']|'')*)'[^;]{0,40};?\s*", re.IGNORECASE)
+_SAYS_CANNOT = re.compile(r"\s*SELECT\s+'CANNOT\b\s*:?\s*(?P<why>(?:[^']|'')*)'(?:\s+AS\s+\w+)?\s*;?\s*", re.IGNORECASE)
 _REFUSES = re.compile(
     r"\b(?:can(?:no|')t|can not|could not|unable to|not able to|impossible|not possible|do(?:es)? not (?:contain|have|"
     r"hold|include|store)|doesn'?t (?:contain|have|hold|include|store)|no (?:table|column|such|information|data)\b)",
@@ -260,7 +260,7 @@ def _outside(text: str, pieces: Sequence[_Piece]) -> str:
 def _wordy(text: str) -> Draft:
     """An answer without SQL: a refusal if it says so, or else only words."""
     prose = _short(" ".join(text.split()), 600)
-    if found := re.search(r"^[\s\"'`*#>-]*CANNOT\s*:\s*(.*)", text, re.MULTILINE):
+    if found := re.search(r"^[ \t\"'`*#>-]*CANNOT\s*:\s*(.*)", text, re.MULTILINE):
         return Draft(cannot=_short(found[1] or prose))
     return Draft(cannot=_short(prose)) if _REFUSES.search(prose) else Draft(note=prose)
 
@@ -309,5 +309,5 @@ def _ended(sql: str) -> str:
 
 
 def _short(text: str, length: int = 300) -> str:
-    text = " ".join(text.split()).strip("`\"' ")
+    text = " ".join(text.split()).strip("`\"'* ")
     return text if len(text) <= length else text[: length - 3] + "..."
