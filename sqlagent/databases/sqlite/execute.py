@@ -87,10 +87,6 @@ def _refusals(guard: Guard, *, statement: str = "it") -> Iterator[None]:
         yield
     except apsw.InterruptError:
         raise
-    except apsw.AuthError as e:
-        rule = forbidding_rule(guard.refused) if guard.refused else ""
-        what = f"{guard.refused}" if guard.refused else "something"
-        raise QueryError(f"{statement} was refused: {what} is not allowed{f'  [{rule}]' if rule else ''}") from e
     except Uncompilable as e:
         raise QueryError(f"{statement} was refused: {e}") from e
     except apsw.BindingsError as e:
@@ -110,6 +106,10 @@ def _refusals(guard: Guard, *, statement: str = "it") -> Iterator[None]:
             "a text in the result is not valid UTF-8", hint="select CAST(column AS BLOB) to see its bytes"
         ) from e
     except apsw.Error as e:
+        if guard.refused:
+            rule = forbidding_rule(guard.refused)
+            known = f"  [{rule}]" if rule else ""
+            raise QueryError(f"{statement} was refused: {guard.refused} is not allowed{known}") from e
         raise QueryError(f"the database refused {statement}: {str(e) or type(e).__name__}") from e
 
 
