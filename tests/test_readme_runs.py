@@ -1,0 +1,134 @@
+"""Every example of the README is run, on a real terminal of 80 columns; with REWRITE_DOCS=1 its output is written in."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pexpect
+import pytest
+from openai_server import OpenAIServer, Request
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+BLOCKS = re.compile(r"(<!-- runs -->\n```console\n)(.*?)(```\n<!-- /runs -->)", re.S)
+ID, DIGEST = "k7f3", "9f2c41d0a8b6"
+"""What the README calls the one session and the one digest of an example."""
+
+
+def _fenced(name: str) -> str:
+    (body,) = re.findall(rf"<!-- {name} -->\n```\w+\n(.*?)```\n<!-- /{name} -->", README.read_text(), re.S)
+    return str(body)
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the sample, as the README's reader has it."""
+    shutil.copy(ROOT / "sample.db", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def _reply(request: Request) -> str:
+    known = tomllib.loads((ROOT / "fixtures/readme/replies.toml").read_text())
+    return str(next(sql.strip() for question, sql in known.items() if question in request.messages[-1]["content"]))
+
+
+class Terminal:
+    """Runs the commands of one example, one after the other, and keeps what a person would see."""
+
+    def __init__(self, folder: Path, env: dict[str, str]) -> None:
+        self._folder = folder
+        self._env = env | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "TERM": "dumb"}
+        self._journal = Path(env["XDG_STATE_HOME"]) / "sqlagent" / "journal.db"
+
+    def type(self, command: str, answers: list[str]) -> str:
+        thread, digest = self._newest()
+        real = command.replace(DIGEST, digest[:12]).replace(ID, thread)
+        child = pexpect.spawn(
+            "bash",
+            ["-c", real],
+            cwd=str(self._folder),
+            env=self._env,
+            dimensions=(50, 80),
+            encoding="utf-8",
+            timeout=60,
+        )
+        seen = ""
+        for answer in answers:
+            child.expect_exact("\n  > ")
+            seen += child.before + "\n  > "
+            child.sendline(answer)
+        child.expect(pexpect.EOF)
+        return self._told(seen + child.before)
+
+    def _newest(self) -> tuple[str, str]:
+        if not self._journal.exists():
+            return ID, DIGEST
+        query = "SELECT t.id, p.digest FROM threads t JOIN proposals p ON p.id = t.proposal ORDER BY t.created_at DESC"
+        found = subprocess.run(
+            [sys.executable, "-c", "import apsw, sys; print(*apsw.Connection(sys.argv[1]).execute(sys.argv[2]).fetchone())",
+             str(self._journal), query],
+            capture_output=True, text=True, check=True,
+        ).stdout.split()  # fmt: skip
+        return found[0], found[1]
+
+    def _told(self, output: str) -> str:
+        thread, digest = self._newest()
+        lines = output.replace("\r\n", "\n").split("\n")
+        text = "\n".join(line.split("\r")[-1] for line in lines)  # what was written over is not there to be seen
+        text = text.replace(thread, ID).replace(digest[:12], DIGEST)
+        text = re.sub(rf"({DIGEST})[0-9a-f]{{52}}", r"\1...", text)
+        return re.sub(r"\d+\.\d+ s\b", "0.01 s", text)
+
+
+def _run(example: str, terminal: Terminal) -> str:
+    """The example again, with what its commands print today."""
+    steps = re.split(r"^(?=\$ )", example, flags=re.M)[1:]
+    shown = ""
+    for step in steps:
+        command = step.split("\n", 1)[0].removeprefix("$ ")
+        answers = re.findall(r"^  > (.*)$", step, re.M)
+        printed = terminal.type(command, answers).rstrip("\n")
+        shown += f"$ {command}\n" + (f"{printed}\n" if printed else "")
+    return "\n".join(line.rstrip() for line in shown.split("\n"))
+
+
+@pytest.mark.parametrize("place", range(len(BLOCKS.findall(README.read_text()))))
+def test_an_example_prints_what_the_readme_shows(place: int, shop: Path) -> None:
+    before, example, after = BLOCKS.findall(README.read_text())[place]
+    with OpenAIServer(_reply) as server:
+        terminal = Terminal(shop, dict(os.environ) | server.env() | {"SQLAGENT_MODEL": "gpt-5-mini"})
+        printed = _run(example, terminal)
+    if os.environ.get("REWRITE_DOCS"):
+        README.write_text(README.read_text().replace(before + example + after, before + printed + after))
+    else:
+        assert printed == example, "run: REWRITE_DOCS=1 python -m pytest tests/test_readme_runs.py"
+
+
+def test_the_python_example_runs(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    exec(compile(_fenced("python"), "README.md", "exec"), {})
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].startswith("update products ")
+    assert printed[-2].startswith("executed ")
+
+
+def test_the_settings_example_is_accepted(shop: Path) -> None:
+    from sqlagent import config
+
+    file = shop / "user.toml"
+    file.write_text(_fenced("config"))
+    settings = config.load({"config": str(file)}, {}, shop)
+    assert settings.reads == "allow"
+    assert settings.find_database("prod").read_only is True
+
+
+def test_the_command_that_tries_it_asks_what_the_readme_shows() -> None:
+    (command,) = re.findall(r"^python3 -m venv .*sqlagent ask .*$", README.read_text(), re.M)
+    assert '".[local]"' in command
+    assert 'ask "top 3 customers by revenue"' in command
