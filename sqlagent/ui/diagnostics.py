@@ -60,6 +60,7 @@ _CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
     (errors.UsageError, ExitCode.USAGE),
     (errors.ConfigError, ExitCode.USAGE),
     (errors.UnknownThread, ExitCode.USAGE),
+    (errors.Finished, ExitCode.USAGE),
     (errors.ConnectError, ExitCode.CONNECTION),
     (errors.AuthError, ExitCode.AUTH),
     (errors.Rejected, ExitCode.REJECTED),

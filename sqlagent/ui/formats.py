@@ -191,8 +191,7 @@ def _table(columns: Sequence[str], rows: Iterator[Row], _: Spelling) -> Chunks:
     drawn = [_cells(row) for row in first]
     widths = [max(map(width, column)) for column in zip(names, *drawn, strict=True)]
     aligned = [_alignment(column) for column in zip(*first, strict=True)] or [Align.LEFT] * len(names)
-    heading = _table_line(names, widths, [Align.LEFT] * len(names))
-    yield heading + "+".join("-" * (size + 2) for size in widths)[: -1 or None] + "\n", 0
+    yield _table_line(names, widths, aligned) + "+".join("-" * (size + 2) for size in widths) + "\n", 0
     yield "".join(_table_line(row, widths, aligned) for row in drawn), len(drawn)
     for chunk in _chunks(rows):
         yield "".join(_table_line(_cells(row), widths, aligned) for row in chunk), len(chunk)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from datetime import datetime
 from enum import StrEnum
 
 from sqlagent.core.model import Analysis, Basis, Operation, Proposal, Risk, Size, Statement, Verb
@@ -138,8 +139,10 @@ def _edited(proposal: Proposal, columns: int) -> list[Line]:
 
 
 def _consequences(proposal: Proposal, columns: int, title: str) -> list[Line]:
-    stage = f"  (stage {proposal.stage} of {proposal.stages})" if proposal.stages > 1 else ""
-    lines = [text_line(f"{title}{stage}", Role.STRONG)]
+    stage = f"stage {proposal.stage} of {proposal.stages}" if proposal.stages > 1 else ""
+    expires = f"expires {local(proposal.expires_at)}" if proposal.expires_at else ""
+    bounds = ", ".join(filter(None, (stage, expires)))
+    lines = [text_line(title + (f"  ({bounds})" if bounds else ""), Role.STRONG)]
     if len(proposal.analysis.statements) > 1:
         return [*lines, *_batch(proposal.analysis, columns)]
     operations = [op for statement in proposal.analysis.statements for op in shown_operations(statement)]
@@ -286,7 +289,9 @@ def details(proposal: Proposal, *, columns: int = 80) -> Block:
         "digest", [f"sha256 {grouped(proposal.digest)}", "(approval is void if one byte changes)"], columns
     )
     lines += _detail("database", [proposal.target], columns)
-    lines += _detail("author", [f"{proposal.author}, asked by {proposal.requested_by}, {proposal.created_at}"], columns)
+    lines += _detail(
+        "author", [f"{proposal.author}, asked by {proposal.requested_by}, {local(proposal.created_at)}"], columns
+    )
     for number, attempt in enumerate(proposal.attempts, 1):
         lines += _detail(f"try {number}", [attempt.error, *attempt.sql.split("\n")], columns)
     if proposal.note:
@@ -305,3 +310,11 @@ def _detail(label: str, facts: list[str], columns: int) -> list[Line]:
 def grouped(digest: str) -> str:
     """A digest in groups of four, as a person compares it."""
     return " ".join(digest[start : start + 4] for start in range(0, len(digest), 4))
+
+
+def local(timestamp: str) -> str:
+    """A stored UTC time as the clock on this wall shows it."""
+    try:
+        return datetime.fromisoformat(timestamp).astimezone().strftime("%Y-%m-%d %H:%M")
+    except ValueError:
+        return timestamp or "?"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sqlagent.core.model import TERMINAL, Outcome, Report, Result, Status, Thread
-from sqlagent.ui.human import heading, review
+from sqlagent.ui.human import heading, local, review
 from sqlagent.ui.layout import Block, Line, paragraph, table, text_line
 from sqlagent.ui.safe import one_line
 
@@ -129,14 +129,6 @@ def _fact(label: str, text: str, columns: int) -> list[Line]:
     return paragraph(text, columns, first=f"  {label:<11}", rest=" " * 13)
 
 
-def local(timestamp: str) -> str:
-    """A stored UTC time as the clock on this wall shows it."""
-    try:
-        return datetime.fromisoformat(timestamp).astimezone().strftime("%Y-%m-%d %H:%M")
-    except ValueError:
-        return timestamp or "?"
-
-
 # ---- after acting ------------------------------------------------------------------------------------------------
 
 
@@ -159,6 +151,8 @@ def row_notes(outcome: Outcome) -> list[str]:
             notes.append(f"({result.returned:,} row{'s' * (result.returned != 1)})")
         if result.truncated:
             notes.append(f"first {result.returned:,} rows shown; --limit -1 for all")
+    if outcome.unwritten:
+        notes.append(f"it was committed, but its rows were not written: {one_line(outcome.unwritten)}")
     return notes
 
 

@@ -50,6 +50,7 @@ def proposal_json(proposal: Proposal) -> dict[str, Any]:
         "requested_by": proposal.requested_by,
         "author": proposal.author,
         "created_at": proposal.created_at,
+        "expires_at": proposal.expires_at,
         "policy": proposal.policy,
         "stage": proposal.stage,
         "stages": proposal.stages,
@@ -135,7 +136,12 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         {"index": item.index, "changed": item.changed, "returned": item.returned, "truncated": item.truncated}
         for item in outcome.results
     ]
-    return {"results": results, "seconds": outcome.seconds, "settled": outcome.settled}
+    return {
+        "results": results,
+        "seconds": outcome.seconds,
+        "settled": outcome.settled,
+        "unwritten": outcome.unwritten,
+    }
 
 
 class JsonRows:
