@@ -16,12 +16,14 @@ from sqlagent.databases.sqlite.connect import Budget
 _SECONDS_A_TABLE = 0.2
 _LOOKED_AT = 2000  # rows of a table that are looked at for examples
 _LONGEST = 40
-_SECRET = re.compile(
-    r"pass(word|wd|phrase)?s?(?![a-z])|pwd|secret|token|api_?key|private_?key|salt|hash|iban|bic(?![a-z])|swift|ssn|"
-    r"social_?security|tax_?id|passport|credit|card_?(no|num)|cvv|cvc|(^|_)pin($|_)|otp|session|cookie|"
-    r"signature|phone|mobile|e?_?mail|birth|dob(?![a-z])|salary",
-    re.IGNORECASE,
+_SECRET_WORDS = frozenset(
+    "pass pwd pin otp salt hash bic dob cvv cvc ssn card tax mail mobile birth session cookie".split()
 )
+_SECRET_PARTS = re.compile(
+    "passw|passphrase|secret|token|apikey|privatekey|iban|swift|socialsecurity|passport|credit|signature|phone|email|"
+    "birthda|salary|credential"
+)
+_NAME_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _PERSONAL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|\+?\d[\d ()-]{9,}\d$")
 _OBJECTS = """
 SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_schema
@@ -115,7 +117,7 @@ def _rows(connection: apsw.Connection, name: str) -> int | None:
 
 def _examples(connection: apsw.Connection, table: str, column: str, wanted: int) -> tuple[str, ...]:
     """The commonest short values among the first rows; none where the name or a value looks like a secret."""
-    if not wanted or _SECRET.search(column):
+    if not wanted or _looks_secret(column):
         return ()
     field = quoted(column)
     sql = (
@@ -127,6 +129,11 @@ def _examples(connection: apsw.Connection, table: str, column: str, wanted: int)
         values = [str(v) for (v,) in connection.execute(sql).fetchall()]
         return () if any(_PERSONAL.match(v) for v in values) else tuple(values)
     return ()
+
+
+def _looks_secret(column: str) -> bool:
+    words = [w.lower() for w in _NAME_PARTS.findall(column)]
+    return not _SECRET_WORDS.isdisjoint(words) or bool(_SECRET_PARTS.search("".join(words)))
 
 
 def _checks(sql: str) -> tuple[str, ...]:
