@@ -13,6 +13,7 @@ from sqlagent.core.model import EngineOpinion, Outcome, Schema, Size
 from sqlagent.databases.base import Capabilities, Limits, Mark, Sink
 from sqlagent.databases.sqlite import execute, inspect, schema
 from sqlagent.databases.sqlite.connect import check_file, open_reader, open_writer, recover, speaking_of
+from sqlagent.databases.sqlite.facts import Facts, facts
 
 _T = TypeVar("_T")
 
@@ -39,6 +40,7 @@ class Sqlite:
             self._path, foreign_keys=self._foreign_keys, busy_seconds=self._busy_seconds
         )
         self._running: apsw.Connection = self._reader
+        self._facts: tuple[int, Facts] | None = None
 
     def _reading(self, look: Callable[[apsw.Connection], _T]) -> _T:
         """On the connection that cannot write, to the file that has the name now."""
@@ -63,8 +65,14 @@ class Sqlite:
         return self._reading(lambda reader: schema.schema(reader, examples=examples))
 
     def inspect(self, statements: Sequence[str]) -> tuple[EngineOpinion, ...]:
+        return self._reading(lambda reader: self._inspect(reader, statements))
+
+    def _inspect(self, reader: apsw.Connection, statements: Sequence[str]) -> tuple[EngineOpinion, ...]:
+        version = int(str(reader.pragma("schema_version")))
+        if self._facts is None or self._facts[0] != version:  # reading them takes longer than compiling a statement
+            self._facts = version, facts(reader)
         keys = self._foreign_keys
-        return self._reading(lambda reader: inspect.inspect(reader, self._guard, statements, foreign_keys=keys))
+        return inspect.inspect(reader, self._guard, statements, known=self._facts[1], foreign_keys=keys)
 
     def count(self, sql: str, *, seconds: float) -> Size:
         return self._reading(lambda reader: execute.count(reader, self._guard, sql, seconds=seconds))

@@ -47,10 +47,9 @@ _PLANNED = frozenset({Kind.SELECT, Kind.INSERT, Kind.REPLACE, Kind.UPDATE, Kind.
 
 
 def inspect(
-    connection: apsw.Connection, guard: Guard, statements: Sequence[str], *, foreign_keys: bool
+    connection: apsw.Connection, guard: Guard, statements: Sequence[str], *, known: Facts, foreign_keys: bool
 ) -> tuple[EngineOpinion, ...]:
     """An opinion of each in order; what a statement before it would create, alter or drop is taken as done."""
-    known = facts(connection)
     opinions: list[EngineOpinion] = []
     replica: Replica | None = None
     try:
