@@ -141,6 +141,7 @@ def _ruling(verdict: policy.Verdict, proposal: Proposal, x: Context) -> State:
                 "hint": "nobody can approve this here; run it elsewhere",
             }
         case policy.Allow(rule):
+            x.unasked(proposal)
             x.journal.decide(proposal, Decision(Choice.APPROVE, proposal.digest, "policy", "policy", reason=rule))
             return {"verdict": "allow"}
         case policy.Ask():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sqlagent.core.model import Proposal
 from sqlagent.core.policy import Policy
 from sqlagent.databases.base import Database, Limits, Sink
 from sqlagent.llm.client import Model
@@ -37,5 +38,9 @@ class Context:
     """Seconds that a proposal lives; None for ever."""
     reached: Callable[[str], None]
     """Called at every named crash point; idle but in tests."""
+    ended: Callable[[], None] = lambda: None
+    """Told that what took time is over, before anything else is said."""
+    unasked: Callable[[Proposal], None] = lambda _proposal: None
+    """Told of what the policy lets run without a person, before it runs."""
     count_seconds: float = 2.0
     """How long counting the rows of one proposal may take in all."""

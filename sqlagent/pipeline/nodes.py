@@ -33,7 +33,9 @@ def generate(state: State, runtime: Runtime[Context]) -> State:
             on_text=x.heard, on_wait=x.note,
         )  # fmt: skip
     except NoDraft as e:
+        x.ended()
         return _another_try(state, x, sql="", error=e.message, hint=e.hint, author=model.name)
+    x.ended()
     x.reached("generate: after the model")
     if draft.cannot:
         return {
