@@ -3,63 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from sqlagent import config
-from sqlagent.core.errors import (
-    Finished,
-    NeedsApproval,
-    OutcomeUnknown,
-    SqlagentError,
-    Stale,
-    UsageError,
-)
-from sqlagent.core.model import Choice, Decision, Proposal, Report, Rowset, Source, Status, Thread
-from sqlagent.core.policy import Policy, Reads, Writes
-from sqlagent.databases.base import Database, Limits, Sink
+from sqlagent.core.errors import Finished, NeedsApproval, OutcomeUnknown, SqlagentError, Stale, UsageError
+from sqlagent.core.model import Choice, Decision, Proposal, Report, Source, Status, Thread
+from sqlagent.databases.base import Database, Sink
+from sqlagent.service.parts import Kept, Listener, Parts
 from sqlagent.store.identity import current_user
 from sqlagent.store.ids import new_id
 from sqlagent.store.journal import Journal, RunState
 
 if TYPE_CHECKING:
-    from sqlagent.config import DatabaseSettings, Settings
-    from sqlagent.llm.client import Model
-    from sqlagent.pipeline.context import Context
-    from sqlagent.pipeline.driver import Driver
+    from sqlagent.config import Settings
 
 LONGEST_QUESTION = 20_000
 """Characters; what is longer is a file, not a question."""
-
-
-@dataclass(slots=True)
-class Kept:
-    """A sink that keeps rows for a library caller, who gets them as `Report.rowsets`."""
-
-    rowsets: list[Rowset] = field(default_factory=list)
-
-    def write(self, columns: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> int:
-        taken = tuple(rows)
-        self.rowsets.append(Rowset(tuple(columns), taken))
-        return len(taken)
-
-    def take(self) -> tuple[Rowset, ...]:
-        taken, self.rowsets = tuple(self.rowsets), []
-        return taken
-
-
-@dataclass(frozen=True, slots=True)
-class Listener:
-    """Who is told what happens meanwhile: a step that takes time, remarks, the model's text, a download's bytes."""
-
-    begin: Callable[[str], None] = lambda _words: None
-    note: Callable[[str], None] = lambda _words: None
-    heard: Callable[[str], None] = lambda _text: None
-    progress: Callable[[int, int, str], None] | None = None
 
 
 class Agent:
@@ -74,34 +37,34 @@ class Agent:
         *,
         sink: Sink | None = None,
         listener: Listener | None = None,
-        by: str | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.settings = settings
-        self.by = by or current_user()
-        self._listener = listener or Listener()
+        self.by = current_user()
         self._kept = Kept()
         self._sink: Sink = sink or self._kept
-        self._now = now
-        self._databases: dict[str, Database] = {}
+        self._parts = Parts(settings, listener or Listener(), now)
 
     @classmethod
     def open(cls, database: str | None = None, **settings: Any) -> Self:
         """An agent for a database: a path, a configured name or a URL, and any setting by its name in the config file.
 
-        `Agent.open("shop.db", model="local", reads="allow")`.  Unlike the command line it reads no `./sqlagent.toml`
-        of the current folder unless told so; it does read the environment and the user's own file.
+        `Agent.open("shop.db", model="local", reads="allow")`.  What is not given comes from the
+        environment and the config files, as on the command line.
         """
         return cls(config.load({"database": database, **settings}, os.environ, Path.cwd()))
 
     def close(self) -> None:
-        for database in self._databases.values():
-            database.close()
-        self._databases.clear()
-        if "_driver" in self.__dict__:
-            self._driver.close()
-            del self.__dict__["_driver"]
-        self.journal.close()
+        self._parts.close()
+
+    @property
+    def journal(self) -> Journal:
+        return self._parts.journal
+
+    @property
+    def database(self) -> Database:
+        """The database that the settings name."""
+        return self._parts.database(self.settings.database)
 
     def __enter__(self) -> Self:
         return self
@@ -131,7 +94,7 @@ class Agent:
 
     def _admit(self, source: Source, question: str, sql: str) -> Thread:
         chosen = self.settings.database
-        database = self._open(chosen)
+        database = self._parts.database(chosen)
         now = self.journal.time()
         row = Thread(
             id="", status=Status.NEW, database=chosen.name, url=chosen.url, target=database.identity(), source=source,
@@ -157,7 +120,7 @@ class Agent:
             case Status.UNKNOWN:
                 raise _doubt(row)
             case _:
-                self._bound(row)
+                self._parts.database_of(row)
         if not self.journal.ask_again(
             thread, expected_turn=row.turn, source=source, question=question, sql=sql, by=self.by
         ):
@@ -182,7 +145,7 @@ class Agent:
                 f"{decision.digest[:12]} is not what waits in {thread}: {proposal.digest[:12]} is",
                 hint=f"look at it first: sqlagent show {thread}",
             )
-        self._bound(row)
+        self._parts.database_of(row)
         if decision.choice is Choice.EDIT:
             self._preparable(row, decision.sql)
         counted = self.journal.decide(proposal, decision)
@@ -209,7 +172,7 @@ class Agent:
         """
         row = self.journal.thread(thread)
         if row.status in (Status.NEW, Status.PENDING):
-            self._bound(row)
+            self._parts.database_of(row)
             if row.proposal:
                 self._expired(self.journal.proposal(row.proposal))
             return self._drive(row)
@@ -254,66 +217,6 @@ class Agent:
             asked_at=row.created_at, attempts=self.journal.attempts(thread, row.turn),
         )  # fmt: skip
 
-    # ---- parts, opened when they are first needed ----------------------------------------------------------------
-
-    @cached_property
-    def journal(self) -> Journal:
-        return Journal(self.settings.state_dir / "journal.db", now=self._now)
-
-    @cached_property
-    def _driver(self) -> Driver:
-        from sqlagent.pipeline.driver import Driver  # imports LangGraph: a second that `pending` must not pay
-
-        return Driver(self.settings.state_dir)
-
-    @cached_property
-    def model(self) -> Model:
-        """The model that the settings name; asking it is what opens it."""
-        from sqlagent.llm.client import ModelSpec, open_model
-
-        s = self.settings
-        spec = ModelSpec(
-            model=s.model,
-            base_url=s.base_url,
-            api_key=s.api_key,
-            timeout=s.model_timeout or 0.0,
-            keep_alive=s.keep_alive,
-        )
-        return open_model(spec, cache_dir=s.cache_dir, state_dir=s.state_dir, progress=self._listener.progress)
-
-    @property
-    def database(self) -> Database:
-        """The database that the settings name."""
-        return self._open(self.settings.database)
-
-    def interrupt(self) -> None:
-        """Cancel the statement that runs, from a signal handler."""
-        for database in self._databases.values():
-            database.interrupt()
-
-    def _open(self, chosen: DatabaseSettings) -> Database:
-        from sqlagent.databases.open import open_database
-
-        if chosen.url not in self._databases:
-            self._databases[chosen.url] = open_database(chosen.url, name=chosen.name, foreign_keys=chosen.foreign_keys)
-        return self._databases[chosen.url]
-
-    def _settings_of(self, row: Thread) -> DatabaseSettings:
-        """The thread's own database, with what is configured for it now."""
-        known = self.settings.databases.get(row.database)
-        if known is not None and known.url == row.url:
-            return known
-        return replace(self.settings.find_database(row.url), name=row.database)
-
-    def _bound(self, row: Thread) -> None:
-        """Refuse to go on when the thread's database is not the one it was asked of."""
-        identity = self._open(self._settings_of(row)).identity()
-        if identity != row.target:
-            raise Stale(
-                f"{row.id} was asked of {row.target}, and {row.database} is {identity} now",
-                hint="ask again in a new thread",
-            )
-
     # ---- moving --------------------------------------------------------------------------------------------------
 
     def _waiting(self, thread: str) -> Thread:
@@ -344,11 +247,11 @@ class Agent:
 
         if not sql.strip():
             raise UsageError("the edited SQL is empty", hint=f"sqlagent resume {row.id} --reject WHY")
-        examine(sql, self._open(self._settings_of(row)), seconds=0)
+        examine(sql, self._parts.database_of(row), seconds=0)
 
     def _drive(self, row: Thread, *, approved: Proposal | None = None) -> Report:
         try:
-            state = self._driver.drive(row.id, self._context(row))
+            state = self._parts.driver.drive(row.id, self._parts.context(row, by=self.by, sink=self._sink))
         except SqlagentError as e:
             e.thread = row.id
             raise
@@ -357,28 +260,6 @@ class Agent:
         if report.status is Status.PENDING and moved_on and report.proposal is not None and report.proposal.stale:
             return replace(report, status=Status.STALE, message=report.proposal.stale)
         return report
-
-    def _context(self, row: Thread) -> Context:
-        from sqlagent.pipeline.context import Context
-        from sqlagent.pipeline.crash import crash_points
-
-        s, chosen = self.settings, self._settings_of(row)
-        return Context(
-            database=lambda: self._open(chosen),
-            model=lambda: self.model,
-            journal=self.journal,
-            policy=Policy(reads=Reads(s.reads), writes=Writes.DENY if chosen.read_only else Writes.ASK),
-            limits=Limits(rows=None if s.limit < 0 else s.limit, seconds=s.timeout),
-            sink=self._sink,
-            by=self.by,
-            begin=self._listener.begin,
-            note=self._listener.note,
-            heard=self._listener.heard,
-            send_examples=s.send_examples,
-            examples=min(s.examples, chosen.examples),
-            expires=s.expires,
-            reached=crash_points(os.environ.get("SQLAGENT_CRASH_AT", "")),
-        )
 
 
 def _question(text: str) -> str:
@@ -403,6 +284,3 @@ def _finished(row: Thread) -> Finished:
         f"{row.id} is finished, {row.status}{more}",
         hint=f'sqlagent show {row.id}   or   sqlagent ask --thread {row.id} "..."',
     )
-
-
-__all__ = ["Agent", "Kept", "Listener"]

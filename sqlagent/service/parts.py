@@ -1,0 +1,141 @@
+"""What an agent stands on, opened when it is first needed: journal, driver, model, databases."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from sqlagent.core.errors import Stale
+from sqlagent.core.model import Rowset, Thread
+from sqlagent.core.policy import Policy, Reads, Writes
+from sqlagent.databases.base import Database, Limits, Sink
+from sqlagent.store.journal import Journal
+
+if TYPE_CHECKING:
+    from sqlagent.config import DatabaseSettings, Settings
+    from sqlagent.llm.client import Model
+    from sqlagent.pipeline.context import Context
+    from sqlagent.pipeline.driver import Driver
+
+
+@dataclass(slots=True)
+class Kept:
+    """A sink that keeps rows for a library caller, who gets them as `Report.rowsets`."""
+
+    rowsets: list[Rowset] = field(default_factory=list)
+
+    def write(self, columns: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> int:
+        taken = tuple(rows)
+        self.rowsets.append(Rowset(tuple(columns), taken))
+        return len(taken)
+
+    def take(self) -> tuple[Rowset, ...]:
+        taken, self.rowsets = tuple(self.rowsets), []
+        return taken
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Who is told what happens meanwhile: a step that takes time, remarks, the model's text, a download's bytes."""
+
+    begin: Callable[[str], None] = lambda _words: None
+    note: Callable[[str], None] = lambda _words: None
+    heard: Callable[[str], None] = lambda _text: None
+    progress: Callable[[int, int, str], None] | None = None
+
+
+class Parts:
+    """Each part is made once, and none before it is asked for: listing what waits must not pay for LangGraph."""
+
+    def __init__(self, settings: Settings, listener: Listener, now: Callable[[], datetime]) -> None:
+        self._settings = settings
+        self._listener = listener
+        self._now = now
+        self._databases: dict[str, Database] = {}
+
+    @cached_property
+    def journal(self) -> Journal:
+        return Journal(self._settings.state_dir / "journal.db", now=self._now)
+
+    @cached_property
+    def driver(self) -> Driver:
+        from sqlagent.pipeline.driver import Driver  # imports LangGraph, which takes a second
+
+        return Driver(self._settings.state_dir)
+
+    @cached_property
+    def model(self) -> Model:
+        """The model that the settings name; nothing is loaded or connected before it is asked."""
+        from sqlagent.llm.client import ModelSpec, open_model  # only the commands that ask a model pay for it
+
+        s = self._settings
+        spec = ModelSpec(
+            model=s.model,
+            base_url=s.base_url,
+            api_key=s.api_key,
+            timeout=s.model_timeout or 0.0,
+            keep_alive=s.keep_alive,
+        )
+        return open_model(spec, cache_dir=s.cache_dir, state_dir=s.state_dir, progress=self._listener.progress)
+
+    def database(self, chosen: DatabaseSettings) -> Database:
+        """The open database of these settings."""
+        from sqlagent.databases.open import open_database  # a driver that `pending` does not need
+
+        if chosen.url not in self._databases:
+            self._databases[chosen.url] = open_database(chosen.url, name=chosen.name, foreign_keys=chosen.foreign_keys)
+        return self._databases[chosen.url]
+
+    def database_of(self, row: Thread) -> Database:
+        """The thread's own database; refuses one that is not what it was asked of."""
+        database = self.database(self._settings_of(row))
+        identity = database.identity()
+        if identity != row.target:
+            raise Stale(
+                f"{row.id} was asked of {row.target}, and {row.database} is {identity} now",
+                hint="ask again in a new thread",
+            )
+        return database
+
+    def context(self, row: Thread, *, by: str, sink: Sink) -> Context:
+        """What the pipeline's nodes reach the world through, for this thread."""
+        from sqlagent.pipeline.context import Context
+        from sqlagent.pipeline.crash import crash_points
+
+        s, chosen, heard = self._settings, self._settings_of(row), self._listener
+        return Context(
+            database=lambda: self.database(chosen),
+            model=lambda: self.model,
+            journal=self.journal,
+            policy=Policy(reads=Reads(s.reads), writes=Writes.DENY if chosen.read_only else Writes.ASK),
+            limits=Limits(rows=None if s.limit < 0 else s.limit, seconds=s.timeout),
+            sink=sink,
+            by=by,
+            begin=heard.begin,
+            note=heard.note,
+            heard=heard.heard,
+            send_examples=s.send_examples,
+            examples=min(s.examples, chosen.examples),
+            expires=s.expires,
+            reached=crash_points(os.environ.get("SQLAGENT_CRASH_AT", "")),
+        )
+
+    def close(self) -> None:
+        for database in self._databases.values():
+            database.close()
+        self._databases.clear()
+        if "driver" in self.__dict__:
+            self.__dict__.pop("driver").close()
+        if "journal" in self.__dict__:
+            self.journal.close()
+
+    def _settings_of(self, row: Thread) -> DatabaseSettings:
+        """The thread's database as it was opened then, with what is configured for it now."""
+        known = self._settings.databases.get(row.database)
+        if known is not None and known.url == row.url:
+            return known
+        return replace(self._settings.find_database(row.url), name=row.database)
