@@ -82,7 +82,7 @@ def worst_call(tokens: tuple[Token, ...], dialect: str, excused: Counter[str]) -
             effect = listed.get(f"{name}()", effect)
         if call.qualifier and effect is Effect.PURE and not _is_home(call.qualifier, dialect):
             effect, name = Effect.UNKNOWN, f"{call.qualifier}.{call.name}"
-        if effect is not Effect.PURE and budget[name] > 0:
+        if effect is Effect.UNKNOWN and budget[name] > 0:
             budget[name] -= 1
             continue
         if effect is Effect.UNKNOWN:

@@ -112,7 +112,8 @@ def _closed(kind: str, opening: str, quote: str, *, escape: bool) -> list[str]:
 
 
 @lru_cache
-def _pattern(rules: Lexicon) -> re.Pattern[str]:
+def _pattern(rules: Lexicon) -> tuple[re.Pattern[str], list[str]]:
+    """What finds the next token, and the kind of token that each of its groups stands for ("" for one that nests)."""
     dash = r"--(?=[\s\x00-\x1f]|\Z)[^\n]*" if rules.dash_needs_space else r"--[^\n]*"
     hash_sign = r"|#[^\n]*" if rules.hash_comments else ""
     not_a_string = f"(?!['\"]|[{rules.prefixes}]'" + ("|[eE]'|[uU]&['\"])" if rules.escape_strings else ")")
@@ -142,7 +143,11 @@ def _pattern(rules: Lexicon) -> re.Pattern[str]:
         r"(?P<parameter>\?\d+|[:@$][A-Za-z_\d][\w$]*|@@[\w.]+)",
         r"(?P<symbol>::|->>|->|\|\||<=|>=|<>|!=|==|:=|[^ \t\n\r\f\v])",
     ]
-    return re.compile(rf"(?:{'|'.join(parts)})[ \t\n\r\f\v]*", re.DOTALL)
+    pattern = re.compile(rf"(?:{'|'.join(parts)})[ \t\n\r\f\v]*", re.DOTALL)
+    kinds = [""] * (pattern.groups + 1)
+    for name, index in pattern.groupindex.items():
+        kinds[index] = "" if name == "block" else _KIND_OF.get(name, BROKEN)
+    return pattern, kinds
 
 
 _EDGE = re.compile(r"/\*|\*/")
@@ -164,18 +169,19 @@ _KIND_OF = {
 
 def scan(script: str, dialect: str) -> Iterator[Token]:
     """Every token of the script in order, comments included, white space left out."""
-    pattern = _pattern(lexicon(dialect))
+    pattern, kinds = _pattern(lexicon(dialect))
     start: int | None = 0
     while start is not None:
         matches, start = pattern.finditer(script, start), None
         for match in matches:
-            group = match.lastgroup or ""
-            if group == "block":
+            group = match.lastindex or 0
+            kind = kinds[group]
+            if not kind:
                 token = _nested_comment(script, match.start())
                 yield token
                 start = token.end
                 break
-            yield Token(_KIND_OF.get(group, BROKEN), match.start(), match.end(group), match.group(group))
+            yield Token(kind, *match.span(group), match[group])
 
 
 def _nested_comment(script: str, start: int) -> Token:

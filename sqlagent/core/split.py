@@ -27,11 +27,12 @@ class Piece:
     gaps: str
     """The text around it that belongs to no other statement: white space and comments."""
 
+    words: tuple[str, ...]
+    """The tokens as upper-case words, "" for one that is not a bare word."""
+
     def word(self, index: int) -> str:
-        """The upper-case word at a place, or "" where there is none or it is not a bare word."""
-        if index < len(self.tokens) and self.tokens[index].kind == WORD:
-            return self.tokens[index].text.upper()
-        return ""
+        """The upper-case word at a place, or "" where there is none."""
+        return self.words[index] if 0 <= index < len(self.words) else ""
 
     def inside(self, first: int, *, closing: bool) -> Piece | None:
         """The statement that starts at a token of this one, up to its end or to the bracket that closes it."""
@@ -46,17 +47,26 @@ class Piece:
             return None
         begin, end = tokens[0].start, tokens[-1].end
         sql = self.sql[begin - self.start : end - self.start]
-        return Piece(sql, self.line, tokens, self.comments, begin, gaps="")
+        return Piece(sql, self.line, tokens, self.comments, begin, "", self.words[first:last])
 
 
 def split(script: str, dialect: str) -> Iterator[Piece]:
     """Every statement of the script, in order; nothing for empty ones and for comments that nothing runs."""
     draft = _Draft(script, dialect)
     for token in scan(script, dialect):
-        if token.text == ";" and token.kind == SYMBOL and not draft.inside_body:
+        kind, _, _, text = token
+        if text == ";" and kind == SYMBOL and not draft.inside_body:
             yield from draft.finish(token.start)
+        elif kind == COMMENT or (kind == BROKEN and dialect == "sqlite" and text.startswith("/*")):
+            draft.comments.append(token)
         else:
-            draft.add(token)
+            word = text.upper() if kind == WORD else ""
+            if draft.block:
+                draft.deepen(text, word)
+            elif word in _BLOCKS and "CREATE" in draft.words[:4] and len(draft.words) < 12:
+                draft.block = word
+            draft.tokens.append(token)
+            draft.words.append(word)
     yield from draft.finish(len(script))
 
 
@@ -67,6 +77,7 @@ class _Draft:
     script: str
     dialect: str
     tokens: list[Token] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)
     comments: list[Token] = field(default_factory=list)
     begin: int = 0
     line: int = 1
@@ -75,26 +86,11 @@ class _Draft:
     depth: int = 0
     brackets: int = 0
 
-    def add(self, token: Token) -> None:
-        if token.kind == COMMENT or (token.kind == BROKEN and token.text.startswith("/*") and self.dialect == "sqlite"):
-            self.comments.append(token)
-            return
-        if self.block:
-            self._deepen(token)
-        elif token.kind == WORD and len(self.tokens) < 12 and token.text.upper() in _BLOCKS and self._creates():
-            self.block = token.text.upper()
-        self.tokens.append(token)
-
-    def _creates(self) -> bool:
-        words = [t.text.upper() for t in self.tokens[:4]]
-        return "CREATE" in words
-
-    def _deepen(self, token: Token) -> None:
+    def deepen(self, text: str, word: str) -> None:
         """Follow BEGIN ... END (and brackets of a RULE) so that a semicolon inside does not end the statement."""
-        word = token.text.upper()
-        if word in ("(", ")"):
-            self.brackets += 1 if word == "(" else -1
-        if token.kind != WORD:
+        if text in ("(", ")"):
+            self.brackets += 1 if text == "(" else -1
+        if not word:
             return
         last = self.tokens[-1].text.upper()
         if self.dialect == "sqlite":
@@ -128,8 +124,9 @@ class _Draft:
                 comments=tuple(self.comments),
                 start=first,
                 gaps=self.script[self.begin : first] + self.script[last:end],
+                words=tuple(self.words) or ("",),
             )
-        self.tokens, self.comments, self.block, self.depth, self.brackets = [], [], "", 0, 0
+        self.tokens, self.words, self.comments, self.block, self.depth, self.brackets = [], [], [], "", 0, 0
         self.begin = end + 1
 
 

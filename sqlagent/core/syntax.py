@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any
 
 from sqlglot import exp
-from sqlglot.dialects.dialect import Dialect
 
 from sqlagent.core.bounds import bound
 from sqlagent.core.calls import Worst, worst_call
 from sqlagent.core.functions import Effect, effect_of
 from sqlagent.core.heads import PARSED, Head, head
-from sqlagent.core.lexer import BROKEN, QUOTED, STRING, WORD
+from sqlagent.core.lexer import BROKEN
 from sqlagent.core.model import Bound, Kind, Risk, SyntaxOpinion
 from sqlagent.core.pragmas import pragma
 from sqlagent.core.rules import remarks_on
@@ -25,19 +21,13 @@ from sqlagent.core.shapes import shape
 from sqlagent.core.split import Piece
 from sqlagent.core.tables import tables
 from sqlagent.core.text import remarks
-
-# What sqlglot cannot parse it also logs as a warning; here that is an opinion, and said once.
-logging.getLogger("sqlglot").setLevel(logging.ERROR)
+from sqlagent.core.tree import Tree, Unreadable, parse_one
 
 SHAPES = frozenset({Kind.CREATE, Kind.ALTER, Kind.DROP})
 EXPLAINED = frozenset({Kind.SELECT, Kind.INSERT, Kind.REPLACE, Kind.UPDATE, Kind.DELETE, Kind.MERGE})
 """Kinds that are safe to explain: their planner changes nothing."""
-ROOTS = (exp.Select, exp.SetOperation, exp.Subquery, exp.Values)
+ROOTS = (exp.Select, exp.SetOperation, exp.Subquery, exp.Values, exp.Pivot)
 """What the tree of a query may start with."""
-
-
-class Unreadable(Exception):
-    """The parser could not make one statement of the text."""
 
 
 def opinion(piece: Piece, dialect: str) -> SyntaxOpinion:
@@ -127,7 +117,7 @@ def _parsed(piece: Piece, dialect: str, first: Head, blank: SyntaxOpinion) -> Sy
     named = tables(tree, dialect)
     worst = worst_call(piece.tokens, dialect, _definitions(tree))
     reaches = _outside(piece, dialect, worst) or _file(tree, dialect)
-    kind, bounded = kind_of(tree, first.kind), bound(tree, dialect)
+    kind, bounded = kind_of(tree, piece, first.kind), bound(tree.root, dialect)
     risk, why = _risk(tree, dialect, kind, worst)
     found = replace(
         blank,
@@ -143,57 +133,6 @@ def _parsed(piece: Piece, dialect: str, first: Head, blank: SyntaxOpinion) -> Sy
         unplaced=worst.unplaced if why and why == _unlisted(worst) else (),
     )
     return replace(found, findings=blank.findings + remarks_on(tree, found, dialect))
-
-
-# ---- the parser ------------------------------------------------------------------------------------------------
-
-
-@lru_cache
-def _dialect(name: str) -> Dialect:
-    return Dialect.get_or_raise(name)
-
-
-def parse_one(piece: Piece, dialect: str) -> exp.Expression:
-    """The tree of the statement, if our reading of its words and sqlglot's agree."""
-    speaks = _dialect(dialect)
-    text = for_parser(piece, dialect)
-    try:
-        tokens = speaks.tokenize(text)
-        trees = [t for t in speaks.parser().parse(tokens, text) if t is not None]
-    except Exception as error:  # noqa: BLE001  compiled code: RecursionError, AttributeError, ... all mean "cannot read"
-        raise Unreadable(f"the parser cannot read it ({type(error).__name__})") from error
-    if text == piece.sql and not _cut_alike(piece, tokens):
-        raise Unreadable("its words can be cut in two ways")
-    if len(trees) != 1:
-        raise Unreadable(f"the parser sees {len(trees)} statements in it")
-    if isinstance(trees[0], exp.Command):
-        raise Unreadable("the parser does not know the statement")
-    return trees[0]
-
-
-def for_parser(piece: Piece, dialect: str) -> str:
-    """The text as sqlglot can read it: only for statements that write, which no reading can make a READ."""
-    if dialect == "sqlite" and piece.word(0) == "REPLACE":
-        return "INSERT OR " + piece.sql
-    if dialect == "sqlite" and piece.word(0) == "UPDATE" and piece.word(1) == "OR":
-        conflict = slice(piece.tokens[1].start - piece.start, piece.tokens[2].end - piece.start)
-        return piece.sql[: conflict.start] + " " * (conflict.stop - conflict.start) + piece.sql[conflict.stop :]
-    return piece.sql
-
-
-def _cut_alike(piece: Piece, theirs: Sequence[Any]) -> bool:
-    """Whether two lexers find the same words: every word of ours starts, or lies in, a token of theirs."""
-    spans = iter(theirs)
-    span = next(spans, None)
-    for token in piece.tokens:
-        start = token.start - piece.start
-        while span is not None and span.end < start:
-            span = next(spans, None)
-        if span is None or span.start > start:
-            return False
-        if token.kind in (STRING, QUOTED) and span.start != start:
-            return False
-    return next(spans, None) is None
 
 
 # ---- the verdict of the tree -----------------------------------------------------------------------------------
@@ -215,47 +154,48 @@ _ROOT_KINDS: tuple[tuple[type | tuple[type, ...], Kind], ...] = (
     (exp.Merge, Kind.MERGE),
     (exp.TruncateTable, Kind.TRUNCATE),
 )
-_HIDDEN_WRITERS = (exp.Insert, exp.Update, exp.Delete, exp.Merge)
+WRITERS = (exp.Insert, exp.Update, exp.Delete, exp.Merge)
 
 
-def kind_of(tree: exp.Expression, by_word: Kind) -> Kind:
+def kind_of(tree: Tree, piece: Piece, by_word: Kind) -> Kind:
     """The kind by the tree's root; a query that writes inside is called after the write."""
-    kind = next((kind for roots, kind in _ROOT_KINDS if isinstance(tree, roots)), by_word)
-    if kind is Kind.INSERT and (
-        by_word is Kind.REPLACE or str(tree.args.get("alternative") or "").upper() == "REPLACE"
-    ):
-        return Kind.REPLACE
+    kind = next((kind for roots, kind in _ROOT_KINDS if isinstance(tree.root, roots)), by_word)
     if kind is Kind.SELECT:
-        for node in tree.find_all(*_HIDDEN_WRITERS):
-            return kind_of(node, by_word)
-        if any(s.args.get("into") for s in tree.find_all(exp.Select)):
-            return Kind.CREATE
+        kind = next((k for class_, k in _ROOT_KINDS[1:] for _ in tree.of(class_)), kind)  # type: ignore[type-var]
+    if kind is Kind.SELECT and exp.Into in tree.by_class:
+        return Kind.CREATE
+    if kind is Kind.INSERT and "REPLACE" in piece.words:
+        at = piece.words.index("REPLACE")
+        return Kind.REPLACE if "INTO" in piece.words[at + 1 : at + 2] else kind
     return kind
 
 
-def _risk(tree: exp.Expression, dialect: str, kind: Kind, worst: Worst) -> tuple[Risk, str]:
-    if isinstance(tree, ROOTS) and kind is Kind.SELECT:
+def _risk(tree: Tree, dialect: str, kind: Kind, worst: Worst) -> tuple[Risk, str]:
+    if isinstance(tree.root, ROOTS) and kind is Kind.SELECT:
         return _query_risk(tree, dialect, worst)
     if kind is Kind.TRUNCATE:
         return Risk.SEVERE, "truncate has no undo"
-    for node in tree.find_all(exp.Update, exp.Delete):
+    for node in tree.of(exp.Update, exp.Delete):
         if not isinstance(node.parent, exp.When) and bound(node, dialect) in (Bound.ABSENT, Bound.ALWAYS_TRUE):
             return Risk.SEVERE, f"{node.key} of every row"
-    return Risk.WRITE, f"{kind.value} changes rows" if kind is not Kind.CREATE else "it creates a table"
+    if kind is Kind.CREATE:
+        return Risk.WRITE, "it creates a table"
+    if isinstance(tree.root, WRITERS) or kind is not Kind.SELECT:
+        return Risk.WRITE, f"{kind.value} changes rows"
+    return Risk.UNKNOWN, f"`{type(tree.root).__name__}` is no query that we know"
 
 
-def _query_risk(tree: exp.Expression, dialect: str, worst: Worst) -> tuple[Risk, str]:
+def _query_risk(tree: Tree, dialect: str, worst: Worst) -> tuple[Risk, str]:
     """READ where nothing objects; the first objection otherwise."""
-    allowed = allowed_nodes()
-    for node in tree.walk():
-        if type(node) not in allowed:
-            return Risk.UNKNOWN, f"`{type(node).__name__}` is not on the list of what only reads"
-        if isinstance(node, exp.Query) and node.args.get("locks"):
-            return Risk.WRITE, "it locks the rows that it reads"
-        if isinstance(node, exp.DataType) and not _known_type(node, dialect):
-            return Risk.UNKNOWN, f"a type that is not built in: {node.sql()[:60]}"
-        if dialect == "mysql" and isinstance(node, exp.PropertyEQ):
-            return Risk.UNKNOWN, "it assigns a variable"
+    if exp.Lock in tree.by_class:
+        return Risk.WRITE, "it locks the rows that it reads"
+    if strange := tree.by_class.keys() - allowed_nodes():
+        return Risk.UNKNOWN, f"`{min(c.__name__ for c in strange)}` is not on the list of what only reads"
+    for type_ in tree.of(exp.DataType):
+        if not _known_type(type_, dialect):
+            return Risk.UNKNOWN, f"a type that is not built in: {type_.sql()[:60]}"
+    if dialect == "mysql" and exp.PropertyEQ in tree.by_class:
+        return Risk.UNKNOWN, "it assigns a variable"
     if worst.effect is Effect.VOLATILE:
         return Risk.WRITE, f"{worst.name}() changes something"
     if worst.effect is not Effect.PURE:
@@ -276,14 +216,15 @@ def _known_type(node: exp.DataType, dialect: str) -> bool:
     return effect_of(name.removeprefix("pg_catalog."), dialect) is Effect.PURE
 
 
-def _definitions(tree: exp.Expression) -> Counter[str]:
+def _definitions(tree: Tree) -> Counter[str]:
     """Names that stand before a bracket because they are defined there: `t(a, b)` of CTEs, aliases and targets."""
-    names: Counter[str] = Counter()
-    for node in tree.find_all(exp.TableAlias, exp.Schema):
-        if isinstance(node, exp.Schema) and isinstance(node.this, exp.Table):
-            names[node.this.name.lower()] += 1
-        elif isinstance(node, exp.TableAlias) and node.args.get("columns") and node.this:
-            names[node.this.name.lower()] += 1
+    names = Counter(n.this.name.lower() for n in tree.of(exp.Schema) if isinstance(n.this, exp.Table))
+    for alias in tree.of(exp.TableAlias):
+        of_view = isinstance(alias.parent, exp.Lateral) and alias.parent.args.get(
+            "view"
+        )  # its columns have no brackets
+        if alias.args.get("columns") and alias.this and not of_view:
+            names[alias.this.name.lower()] += 1
     return names
 
 
@@ -295,17 +236,17 @@ def _outside(piece: Piece, dialect: str, worst: Worst | None = None) -> str:
     worst = worst or worst_call(piece.tokens, dialect, Counter())
     if worst.effect is Effect.OUTSIDE:
         return f"{worst.name}() reaches outside the database"
-    for index in range(len(piece.tokens) - 1):
-        if piece.word(index) == "INTO" and piece.word(index + 1) in ("OUTFILE", "DUMPFILE"):
-            return f"INTO {piece.word(index + 1)} writes a file"
+    for word in ("OUTFILE", "DUMPFILE"):
+        if word in piece.words and piece.word(piece.words.index(word) - 1) == "INTO":
+            return f"INTO {word} writes a file"
     return ""
 
 
-def _file(tree: exp.Expression, dialect: str) -> str:
+def _file(tree: Tree, dialect: str) -> str:
     """DuckDB reads a file where a table's name looks like a path."""
     if dialect != "duckdb":
         return ""
-    for table in tree.find_all(exp.Table):
+    for table in tree.of(exp.Table):
         name = table.this.name if isinstance(table.this, exp.Identifier) else ""
         if any(c in name for c in "./:*\\?"):
             return f"it reads the file {name[:60]}"

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from sqlagent.core.functions import Effect, effect_of
-
-Scope = frozenset[str]
-"""Names of the CTEs that can be seen from somewhere, folded."""
+from sqlagent.core.tree import Tree
 
 _FOLDS_LOWER = frozenset({"postgres", "redshift", "materialize", "risingwave"})
+_SQLITE_ALIASES = {"sqlite_schema": "sqlite_master", "sqlite_temp_schema": "sqlite_temp_master"}
+"""SQLite itself calls them by their older names."""
 
 
 @dataclass(slots=True)
@@ -23,50 +23,83 @@ class Tables:
     reads: dict[str, None] = field(default_factory=dict)
     writes: dict[str, None] = field(default_factory=dict)
     columns_written: dict[str, None] = field(default_factory=dict)
+    aliases: set[int] = field(default_factory=set)
+    """Nodes that look like tables and only repeat another's alias: `DELETE u FROM users u`."""
 
 
-def tables(tree: exp.Expression, dialect: str) -> Tables:
-    """Every table the text names.  Iterative, for 10,000 ANDs nest 10,000 deep."""
+def tables(tree: Tree, dialect: str) -> Tables:
+    """Every table the text names."""
     found = Tables(dialect)
-    targets = {id(t): None for t in _targets(tree, found)}
-    stack: list[tuple[exp.Expression, Scope]] = [(tree, frozenset())]
-    while stack:
-        node, scope = stack.pop()
-        if isinstance(node, exp.Table):
-            _table(node, scope, found, targets)
-        elif isinstance(node, exp.In):
-            _in(node, scope, found)
-        stack.extend(_children(node, scope, dialect))
+    targets = {id(table) for table in _targets(tree, found)}
+    has_ctes = exp.CTE in tree.by_class
+    for table in tree.of(exp.Table):
+        if id(table) not in targets | found.aliases and table.arg_key != "indexed":
+            _read(table, has_ctes, found)
+    if dialect == "sqlite":
+        for node in tree.of(exp.In):
+            _in(node, has_ctes, found)
     return found
 
 
-def _children(node: exp.Expression, scope: Scope, dialect: str) -> Iterator[tuple[exp.Expression, Scope]]:
-    """The parts of a node, last first, each with the CTEs it can see."""
-    with_ = node.args.get("with_")
-    inner = scope
-    if isinstance(with_, exp.With):
-        inner = scope | {fold(cte.args["alias"].this, dialect) for cte in with_.expressions if cte.args.get("alias")}
-    for key, value in reversed(node.args.items()):
-        if key == "indexed":
+def _read(table: exp.Table, has_ctes: bool, found: Tables) -> None:
+    this = table.args.get("this")
+    if isinstance(this, exp.Identifier):
+        bare = table.args.get("db") is None
+        if not (bare and has_ctes and names_cte(table, this, found.dialect)):
+            found.reads[shown(table, found.dialect)] = None
+    elif isinstance(this, exp.Anonymous) and found.dialect == "sqlite":
+        if effect_of(this.name, "sqlite") is Effect.UNKNOWN:
+            found.reads[this.name] = None  # a full-text table, searched as `docs('words')`
+
+
+def _in(node: exp.In, has_ctes: bool, found: Tables) -> None:
+    """SQLite's `x IN t` reads a table, though it stands where a column might."""
+    column = node.args.get("field")
+    if not isinstance(column, exp.Column):
+        return
+    schema = column.args.get("table")
+    if schema is None and has_ctes and names_cte(node, column.this, "sqlite"):
+        return
+    name = exp.Table(this=column.this.copy(), db=schema.copy() if schema is not None else None)
+    found.reads[shown(name, "sqlite")] = None
+
+
+# ---- names -----------------------------------------------------------------------------------------------------
+
+
+def names_cte(place: exp.Expression, name: exp.Expression, dialect: str) -> bool:
+    """Whether a bare name, read at a place of the tree, means a CTE: look outward through every WITH around it."""
+    wanted = fold(name, dialect)
+    node: exp.Expression | None = place
+    while node is not None:
+        above = node.parent
+        if isinstance(node, exp.CTE) and isinstance(above, exp.With):
+            if wanted in _siblings(node, above, dialect):
+                return True
+            node = above.parent  # the WITH of its own query is done
             continue
-        if isinstance(value, exp.With):
-            yield from reversed(list(_definitions(value, scope, dialect)))
-        elif isinstance(value, exp.Expr):
-            yield value, inner
-        elif isinstance(value, list):
-            yield from ((item, inner) for item in reversed(value) if isinstance(item, exp.Expr))
+        with_ = node.args.get("with_")
+        if isinstance(with_, exp.With) and wanted in {_cte_name(cte, dialect) for cte in with_.expressions}:
+            return True
+        node = above
+    return False
 
 
-def _definitions(with_: exp.With, scope: Scope, dialect: str) -> Iterator[tuple[exp.Expression, Scope]]:
-    """The body of each CTE with what it can see: in SQLite every sibling, elsewhere the earlier ones."""
-    names = [fold(cte.args["alias"].this, dialect) for cte in with_.expressions]
-    everything = scope.union(names)
-    for place, cte in enumerate(with_.expressions):
-        if dialect == "sqlite" or (with_.args.get("recursive") and dialect in _FOLDS_LOWER):
-            visible = everything
-        else:
-            visible = scope.union(names[: place + bool(with_.args.get("recursive"))])
-        yield cte.this, visible
+def _siblings(cte: exp.CTE, with_: exp.With, dialect: str) -> set[str]:
+    """The CTEs that the body of one can see: in SQLite all of its WITH, elsewhere the earlier ones."""
+    recursive = bool(with_.args.get("recursive"))
+    everything = dialect == "sqlite" or (recursive and dialect in _FOLDS_LOWER)
+    seen: set[str] = set()
+    for sibling in with_.expressions:
+        if sibling is cte and not everything:
+            return seen | ({_cte_name(cte, dialect)} if recursive else set())
+        seen.add(_cte_name(sibling, dialect))
+    return seen
+
+
+def _cte_name(cte: exp.Expression, dialect: str) -> str:
+    alias = cte.args.get("alias")
+    return fold(alias.this, dialect) if alias is not None and alias.this is not None else ""
 
 
 def fold(name: exp.Expression, dialect: str) -> str:
@@ -81,62 +114,44 @@ def shown(table: exp.Table, dialect: str) -> str:
     """A table's name as people and opinions call it: its schema only where that says something."""
     parts = [p for p in (table.args.get("catalog"), table.args.get("db"), table.args.get("this")) if p is not None]
     names = [p.name.lower() if dialect in _FOLDS_LOWER and not p.args.get("quoted") else p.name for p in parts]
-    if dialect == "sqlite" and len(names) > 1 and names[0].lower() == "main":
-        names = names[1:]
+    if dialect == "sqlite":
+        if len(names) > 1 and names[0].lower() == "main":
+            names = names[1:]
+        names[-1] = _SQLITE_ALIASES.get(names[-1].lower(), names[-1])
+        if [n.lower() for n in names] == ["temp", "sqlite_master"]:
+            names = ["temp", "sqlite_temp_master"]
     return ".".join(names)
 
 
-def _table(node: exp.Table, scope: Scope, found: Tables, targets: dict[int, None]) -> None:
-    if id(node) in targets:
-        return
-    this = node.args.get("this")
-    if isinstance(this, exp.Identifier):
-        if node.args.get("db") is None and fold(this, found.dialect) in scope:
-            return
-        found.reads[shown(node, found.dialect)] = None
-    elif isinstance(this, exp.Anonymous) and found.dialect == "sqlite":
-        if effect_of(this.name, "sqlite") is Effect.UNKNOWN:
-            found.reads[this.name] = None  # a full-text table, searched as `docs('words')`
+# ---- what is written -------------------------------------------------------------------------------------------
 
 
-def _in(node: exp.In, scope: Scope, found: Tables) -> None:
-    """SQLite's `x IN t` reads a table, though it stands where a column might."""
-    field_ = node.args.get("field")
-    if found.dialect != "sqlite" or not isinstance(field_, exp.Column):
-        return
-    table = exp.Table(this=field_.this, db=field_.args.get("table"))
-    if field_.args.get("table") is None and fold(field_.this, "sqlite") in scope:
-        return
-    found.reads[shown(table, "sqlite")] = None
-
-
-def _targets(tree: exp.Expression, found: Tables) -> list[exp.Expression]:
+def _targets(tree: Tree, found: Tables) -> Iterator[exp.Expression]:
     """The nodes that name what is written; their names go to `found`."""
-    targets: list[exp.Expression] = []
-    for node in tree.walk():
-        written: Iterable[exp.Expression] = ()
-        if isinstance(node, exp.Insert):
-            written = _insert(node, found)
-        elif isinstance(node, exp.Update):
-            written = _update(node, found)
-        elif isinstance(node, exp.Delete):
-            written = _delete(node)
-        elif isinstance(node, exp.Merge):
-            written = [node.this]
-        elif isinstance(node, exp.Create):
-            written = _created(node)
-        elif isinstance(node, exp.TruncateTable):
-            written = node.expressions
-        elif isinstance(node, exp.Into):
-            written = [node.this]
-        for table in written:
-            if isinstance(table, exp.Table):
-                targets.append(table)
-                found.writes[shown(table, found.dialect)] = None
-    return targets
+    for table in _written(tree, found):
+        if isinstance(table, exp.Table):
+            found.writes[shown(table, found.dialect)] = None
+            yield table
 
 
-def _insert(node: exp.Insert, found: Tables) -> list[exp.Expression]:
+def _written(tree: Tree, found: Tables) -> Iterator[exp.Expression | None]:
+    for insert in tree.of(exp.Insert):
+        yield _insert(insert, found)
+    for update in tree.of(exp.Update):
+        yield from _update(update, found)
+    for delete in tree.of(exp.Delete):
+        yield from _delete(delete, found)
+    for merge in tree.of(exp.Merge):
+        yield merge.this
+    for create in tree.of(exp.Create):
+        yield create.this.this if isinstance(create.this, exp.Schema) else create.this
+    for truncate in tree.of(exp.TruncateTable):
+        yield from truncate.expressions
+    for into in tree.of(exp.Into):
+        yield into.this
+
+
+def _insert(node: exp.Insert, found: Tables) -> exp.Expression | None:
     target = node.this
     if isinstance(target, exp.Schema):
         found.columns_written.update(dict.fromkeys(c.name for c in target.expressions))
@@ -144,21 +159,24 @@ def _insert(node: exp.Insert, found: Tables) -> list[exp.Expression]:
     conflict = node.args.get("conflict")
     if isinstance(conflict, exp.OnConflict):
         _assigned(conflict.expressions, found)
-    return [target] if target is not None else []
+        if conflict.expressions and isinstance(target, exp.Table):
+            found.reads[shown(target, found.dialect)] = None  # DO UPDATE looks at the row in its way
+    return target
 
 
 def _assigned(assignments: list[exp.Expression], found: Tables) -> list[exp.Column]:
-    columns = [c for a in assignments if a.this for c in a.this.find_all(exp.Column) if isinstance(a, exp.EQ)]
+    columns = [c for a in assignments if isinstance(a, exp.EQ) for c in a.this.find_all(exp.Column)]
     found.columns_written.update(dict.fromkeys(c.name for c in columns))
     return columns
 
 
-def _update(node: exp.Update, found: Tables) -> list[exp.Expression]:
+def _update(node: exp.Update, found: Tables) -> Iterable[exp.Expression]:
     """One target, or for a joined UPDATE (MySQL) those whose columns it sets."""
     columns = _assigned(node.expressions, found)
     target = node.this
     if not isinstance(target, exp.Table):
-        return []
+        return ()
+    _looks_at_itself(node, target, [e.expression for e in node.expressions if isinstance(e, exp.EQ)], found)
     joined = [target, *(j.this for j in target.args.get("joins") or [] if isinstance(j.this, exp.Table))]
     if len(joined) == 1 or not all(c.table for c in columns):
         return joined
@@ -166,18 +184,27 @@ def _update(node: exp.Update, found: Tables) -> list[exp.Expression]:
     return [t for t in joined if t.alias_or_name.lower() in named] or joined
 
 
-def _delete(node: exp.Delete) -> list[exp.Expression]:
+def _delete(node: exp.Delete, found: Tables) -> Iterable[exp.Expression]:
     """One target, or for a joined DELETE (MySQL) those it lists, by name or by alias."""
     listed = node.args.get("tables")
     if not listed:
+        if isinstance(node.this, exp.Table):
+            _looks_at_itself(node, node.this, [], found)
         return [node.this] if node.this else []
-    real = {t.alias_or_name.lower(): t for t in node.find_all(exp.Table) if t not in listed}
+    listing = {id(t) for t in listed}
+    real = {t.alias_or_name.lower(): t for t in node.find_all(exp.Table) if id(t) not in listing}
+    found.aliases |= {id(t) for t in listed if t.name.lower() in real}
     return [real.get(t.name.lower(), t) for t in listed]
 
 
-def _created(node: exp.Create) -> list[exp.Expression]:
-    """What a CREATE ... AS makes: the object itself, which its query does not read."""
-    this = node.this
-    if isinstance(this, exp.Schema):
-        this = this.this
-    return [this] if this is not None else []
+def _looks_at_itself(node: exp.Expression, target: exp.Table, values: list[exp.Expression], found: Tables) -> None:
+    """A target is read too where its WHERE or its new values look at its columns."""
+    own = {target.alias_or_name.lower(), target.name.lower()}
+    parts = [*values, *(p for p in (node.args.get("where"), node.args.get("returning"), node.args.get("order")) if p)]
+    for part in parts:
+        for column in part.find_all(exp.Column, exp.Star):
+            inside = column.find_ancestor(exp.Query)
+            foreign = inside is not None and inside is not node and inside.find_ancestor(type(node)) is node
+            if (isinstance(column, exp.Column) and column.table.lower() in own) or not foreign:
+                found.reads[shown(target, found.dialect)] = None
+                return

@@ -56,7 +56,7 @@ def too_large(piece: Piece) -> str:
     """Why a parser should not be given this statement, or ""."""
     if len(piece.sql) > MAX_LENGTH:
         return f"{len(piece.sql):,} characters; more than {MAX_LENGTH:,} are not analyzed"
-    if _depth(piece.tokens) > MAX_DEPTH:
+    if len(piece.tokens) > MAX_DEPTH and _depth(piece.tokens) > MAX_DEPTH:
         return f"nested deeper than {MAX_DEPTH} levels"
     return ""
 

@@ -1,0 +1,124 @@
+"""Spellings that an engine knows and sqlglot does not, put so that it can read them.  Never run, never shown.
+
+Every change keeps the length of the text and takes away nothing that could do harm: an operator becomes another,
+`~~x` (twice not) becomes ` ~x`, words that only sort, sample or name are blanked.  What is called is read from the
+statement's own words, not from here.  Statements that write may lose their conflict clause: no reading makes them a READ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+
+from sqlagent.core.lexer import NUMBER, PARAMETER, QUOTED, STRING, SYMBOL, WORD, Token
+from sqlagent.core.split import Piece
+
+_POSTGRES_ONLY = frozenset(
+    """
+    |>> <<| >>= <<= ~= <^ >^ ## ?|| ?-| ?- ?# &<| |&> &< &> @-@ @#@ @@@ -|- *< *> *<= *>= *<> *= ^@ ~<~ ~<=~ ~>~ ~>=~ <-> |/ ||/ !!
+    """.split()
+)
+"""Built-in operators of PostgreSQL that sqlglot cannot read."""
+_LITERAL_TYPES = frozenset({"BOX", "CIRCLE", "POLYGON", "LSEG", "LINE", "PATH", "XML"})
+_OPERATOR_CHARACTERS = frozenset("+-*/<>=~!@#%^&|`?")
+_BEFORE_A_VALUE = frozenset(
+    {"SELECT", "WHERE", "AND", "OR", "NOT", "ON", "BY", "WHEN", "THEN", "ELSE", "IN", "AS", "HAVING"}
+)
+
+Patch = tuple[int, int, str]
+"""From a place in the statement to another, and what stands there for the parser."""
+
+
+def legible(piece: Piece, dialect: str) -> str:
+    """The statement for the parser's second try; the same text where we know nothing better."""
+    if dialect == "postgres":
+        return _patched(piece, [*_operators(piece), *_words(piece)])
+    if dialect == "sqlite":
+        return _patched(piece, [*_twice_not(piece), *_conflict_clause(piece)])
+    return piece.sql
+
+
+def _patched(piece: Piece, patches: list[Patch]) -> str:
+    text = piece.sql
+    for start, end, put in patches:
+        text = text[: start - piece.start] + put.ljust(end - start)[: end - start] + text[end - piece.start :]
+    return text
+
+
+def _is_value(token: Token) -> bool:
+    """Whether an operator after this token stands between two values, not in front of one."""
+    if token.kind == WORD:
+        return token.text.upper() not in _BEFORE_A_VALUE
+    return token.kind in (QUOTED, STRING, NUMBER, PARAMETER) or token.text in ")]"
+
+
+def _operators(piece: Piece) -> Iterator[Patch]:
+    """Each run of operator characters is one operator, as PostgreSQL cuts it."""
+    before: Token | None = None
+    for joined, run in groupby(_marked(piece.tokens), key=lambda pair: pair[0]):
+        tokens = [token for _, token in run]
+        if joined:
+            text, start = "".join(t.text for t in tokens), tokens[0].start
+            if text in _POSTGRES_ONLY:
+                yield start, start + len(text), "=" if before is not None and _is_value(before) else "-"
+        before = tokens[-1]
+
+
+def _marked(tokens: tuple[Token, ...]) -> Iterator[tuple[int, Token]]:
+    """Tokens with the number of the operator run that they belong to; 0 for all others."""
+    run, end = 0, -1
+    for token in tokens:
+        if token.kind == SYMBOL and set(token.text) <= _OPERATOR_CHARACTERS:
+            if token.start != end:
+                run += 1
+            end = token.end
+            yield run, token
+        else:
+            end = -1
+            yield 0, token
+
+
+def _words(piece: Piece) -> Iterator[Patch]:
+    """PostgreSQL: `box '...'`, `USING (i) AS x`, `ORDER BY a USING <`, `TABLESAMPLE system (5) REPEATABLE (1)`."""
+    tokens = piece.tokens
+    for index, token in enumerate(tokens[:-1]):
+        word, after = piece.word(index), tokens[index + 1]
+        if word in _LITERAL_TYPES and after.kind == STRING:
+            yield token.start, token.end, ""
+        elif word == "USING" and set(after.text) <= _OPERATOR_CHARACTERS:
+            yield token.start, after.end, ""
+        elif word == "USING" and after.text == "(":
+            closing = _closing(tokens, index + 1)
+            if piece.word(closing + 1) == "AS" and closing + 2 < len(tokens):
+                yield tokens[closing + 1].start, tokens[closing + 2].end, ""
+        elif word == "TABLESAMPLE" and piece.word(index + 1) in ("SYSTEM", "BERNOULLI"):
+            closing = _closing(tokens, index + 2)
+            if piece.word(closing + 1) == "REPEATABLE":
+                closing = _closing(tokens, closing + 2)
+            if closing < len(tokens) and not any(piece.word(i) in ("SELECT", "WITH") for i in range(index, closing)):
+                yield token.start, tokens[closing].end, ""
+
+
+def _closing(tokens: tuple[Token, ...], opening: int) -> int:
+    """Where the bracket that opens at a place closes; past the end where it does not, or opens nothing."""
+    depth = 0
+    for index in range(opening, len(tokens)):
+        depth += (tokens[index].text == "(") - (tokens[index].text == ")")
+        if depth == 0:
+            return index if index > opening else len(tokens)
+    return len(tokens)
+
+
+def _twice_not(piece: Piece) -> Iterator[Patch]:
+    for first, second in zip(piece.tokens, piece.tokens[1:], strict=False):
+        if first.text == second.text == "~" and first.end == second.start:
+            yield first.start, first.end, ""
+
+
+def _conflict_clause(piece: Piece) -> Iterator[Patch]:
+    """SQLite: `UPDATE OR IGNORE t` without its conflict clause, `REPLACE INTO t` as an INSERT."""
+    if piece.word(0) == "UPDATE" and piece.word(1) == "OR" and len(piece.tokens) > 2:
+        yield piece.tokens[1].start, piece.tokens[2].end, ""
+    for index, token in enumerate(piece.tokens):
+        if piece.word(index) == "REPLACE" and piece.word(index + 1) == "INTO" and piece.word(index - 1) != "OR":
+            yield token.start, token.end, "INSERT"
