@@ -141,8 +141,10 @@ def _ruling(verdict: policy.Verdict, proposal: Proposal, x: Context) -> State:
                 "hint": "nobody can approve this here; run it elsewhere",
             }
         case policy.Allow(rule):
+            approval = Decision(Choice.APPROVE, proposal.digest, "policy", "policy", reason=rule)
+            if x.journal.decide(proposal, approval).choice is not Choice.APPROVE:
+                return {"verdict": "ask"}  # a person was first, in a process that died before this one
             x.unasked(proposal)
-            x.journal.decide(proposal, Decision(Choice.APPROVE, proposal.digest, "policy", "policy", reason=rule))
             return {"verdict": "allow"}
         case policy.Ask():
             return {"verdict": "ask"}

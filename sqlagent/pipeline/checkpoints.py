@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata, CheckpointTuple
 from langgraph.checkpoint.base import id as checkpoint_id
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
@@ -16,10 +17,52 @@ from langgraph.types import StateSnapshot
 
 from sqlagent.core.errors import StoreError
 
+if TYPE_CHECKING:
+    from langchain_core.runnables import RunnableConfig
+
 BUSY_SECONDS = 30.0
 
 
-def open_saver(path: Path) -> SqliteSaver:
+class Saver(SqliteSaver):
+    """LangGraph's saver, whose failures are ours and whose every write is a named crash point."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path, reached: Callable[[str], None]) -> None:
+        super().__init__(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
+        self._path = path
+        self._reached = reached
+
+    def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        with guarded(self._path):
+            try:
+                return super().get_tuple(config)
+            except sqlite3.Error:
+                raise
+            except Exception as e:  # bytes that somebody changed: what reading them raises is known to nobody
+                raise sqlite3.DatabaseError(f"a checkpoint cannot be read ({type(e).__name__})") from e
+
+    def put(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        self._reached("saver: before a checkpoint")
+        with guarded(self._path):
+            head = super().put(config, checkpoint, metadata, new_versions)
+        self._reached("saver: after a checkpoint")
+        return head
+
+    def put_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        self._reached("saver: before a step's result")
+        with guarded(self._path):
+            super().put_writes(config, writes, task_id, task_path)
+        self._reached("saver: after a step's result")
+
+
+def open_saver(path: Path, reached: Callable[[str], None] = lambda _name: None) -> Saver:
     """The checkpoints at `path`, made if missing, 0600.
 
     The serializer restores JSON-like values and nothing else: by default whoever can write the file could run code in
@@ -29,7 +72,7 @@ def open_saver(path: Path) -> SqliteSaver:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         connection = sqlite3.connect(path, check_same_thread=False, timeout=BUSY_SECONDS)
-        saver = SqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
+        saver = Saver(connection, path, reached)
         saver.setup()
         connection.execute("PRAGMA synchronous = FULL")
     return saver

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
@@ -9,12 +10,14 @@ from typing import Any, cast
 from langgraph.types import Command, StateSnapshot
 
 from sqlagent.core.errors import StoreError
-from sqlagent.core.model import TERMINAL, Decision, Source, Status, Thread
-from sqlagent.pipeline.checkpoints import guarded, never_before, open_saver
+from sqlagent.core.model import TERMINAL, Choice, Decision, Source, Status, Thread
+from sqlagent.llm.conversation import tracing_off
+from sqlagent.pipeline.checkpoints import never_before, open_saver
 from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.graph import build
 from sqlagent.pipeline.locks import thread_lock
-from sqlagent.pipeline.state import GRAPH_VERSION, NEW_TURN, State
+from sqlagent.pipeline.state import GRAPH_VERSION, NEW_TURN, Answer, State
+from sqlagent.store.journal import RunState
 
 STEPS = 40
 """More than the longest honest way from one word of a person to the next."""
@@ -23,10 +26,10 @@ STEPS = 40
 class Driver:
     """Moves threads whose checkpoints are in one file.  LangGraph is never the guard: the journal is."""
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "checkpoints.db"
+    def __init__(self, folder: Path, *, reached: Callable[[str], None] = lambda _point: None) -> None:
+        tracing_off()  # LangGraph reads the variables of LangSmith too, also where no model is asked
         self._locks = folder / "locks"
-        self._saver = open_saver(self._path)
+        self._saver = open_saver(folder / "checkpoints.db", reached)
         self._graph = build(self._saver)
 
     def close(self) -> None:
@@ -39,38 +42,46 @@ class Driver:
         what must be once is guarded by the journal.
         """
         config: Any = {"configurable": {"thread_id": thread_id}, "recursion_limit": 25}
-        with thread_lock(self._locks, thread_id), guarded(self._path):
+        with thread_lock(self._locks, thread_id):
             for _ in range(STEPS):
                 row = x.journal.thread(thread_id)
                 snapshot = self._graph.get_state(config)
                 never_before(snapshot)
-                step = self._next(row, snapshot, x)
+                step = _next(row, snapshot, x)
                 if step is _STAY:
                     return cast(State, snapshot.values)
                 x.reached("driver: before a step")
-                self._graph.invoke(step, config, context=x, durability="sync")
+                try:
+                    self._graph.invoke(step, config, context=x, durability="sync")
+                except (StoreError, KeyboardInterrupt):
+                    if ended := _ran_anyway(thread_id, x):
+                        return ended
+                    raise
                 x.reached("driver: after a step")
         raise StoreError(f"{thread_id} does not come to an end", hint=f"sqlagent show {thread_id}")
 
-    def _next(self, row: Thread, snapshot: StateSnapshot, x: Context) -> Any:
-        """The input of the next call of the graph, or _STAY."""
-        state = cast(State, snapshot.values)
-        if snapshot.metadata is None:
-            if row.status is not Status.NEW or row.turn > 1 or row.proposal:
-                raise _disagree(row, "the journal knows it, and the checkpoints do not")
-            return _first(row)
-        if state.get("graph_version") != GRAPH_VERSION and not _ended(snapshot):
-            return _again(row, state)
-        if state.get("turn", 0) < row.turn:
-            return _first(row) | {"number": state.get("number", 0)}
-        if state.get("turn", 0) > row.turn:
-            raise _disagree(row, "the checkpoints are ahead of the journal")
-        if _ended(snapshot):
-            return _STAY
-        return _answer(row, snapshot, x)
-
 
 _STAY = object()
+
+
+def _next(row: Thread, snapshot: StateSnapshot, x: Context) -> Any:
+    """The input of the next call of the graph, or _STAY."""
+    state = cast(State, snapshot.values)
+    ended = _ended(snapshot)
+    if state.get("turn", 0) > row.turn or state.get("number", 0) > x.journal.last_number(row.id):
+        raise _disagree(row, "the checkpoints are ahead of the journal")
+    if snapshot.metadata is None or state.get("turn", 0) < row.turn:
+        return _anew(row, x)
+    if ended and row.status in TERMINAL:
+        return _STAY
+    if ended:
+        raise _disagree(row, f"it is {state.get('status')} there, and {row.status} here")
+    if state.get("graph_version") != GRAPH_VERSION:
+        return _anew(row, x)
+    if snapshot.interrupts:
+        return _answer(row, snapshot, x)
+    # No task left, and no ending: somebody resumed it with an answer that the journal does not have.
+    return None if snapshot.tasks else _anew(row, x)
 
 
 def _ended(snapshot: StateSnapshot) -> bool:
@@ -78,39 +89,52 @@ def _ended(snapshot: StateSnapshot) -> bool:
     return snapshot.values.get("status") in TERMINAL and not snapshot.tasks
 
 
-def _first(row: Thread) -> State:
-    turn: State = {
+def _anew(row: Thread, x: Context) -> State:
+    """The turn as the journal has it, begun anew where the checkpoints have nothing of it that this code could go on.
+
+    What was claimed is seen through and never asked again: somebody would approve it a second time.  An edit and a
+    rejection stand.  All else is analyzed and asked again; an approval that was not used by then is void.
+    New input on a paused thread abandons its pending task, which is what is wanted here.
+    """
+    state: State = NEW_TURN | {
         "graph_version": GRAPH_VERSION, "thread": row.id, "turn": row.turn, "source": row.source.value,
-        "question": row.question, "requested_by": row.requested_by,
+        "question": row.question, "requested_by": row.requested_by, "number": x.journal.last_number(row.id),
     }  # fmt: skip
     if row.source is Source.PERSON:
-        turn |= {"sql": row.sql, "author": row.requested_by}
-    return NEW_TURN | turn
-
-
-def _again(row: Thread, state: State) -> State:
-    """A turn of an older graph, begun anew with the SQL that it had: analyzed and asked again.
-
-    New input on a paused thread abandons its pending approval, which is what is wanted here.
-    """
-    return _first(row) | {"sql": state.get("sql", ""), "author": state.get("author", ""),
-                          "number": state.get("number", 0)}  # fmt: skip
+        state |= {"sql": row.sql, "author": row.requested_by}
+    if not row.proposal:
+        return state
+    last = x.journal.proposal(row.proposal)
+    state |= {"sql": last.sql, "author": last.author, "note": last.note, "previous": last.previous,
+              "edited_by": last.edited_by}  # fmt: skip
+    decision = x.journal.decision(last.id, last.stage)
+    if decision is not None and (decision.choice is not Choice.APPROVE or x.journal.run(last.id) is not None):
+        state |= {"proposal": last.id, "digest": last.digest, "decision": _wire(decision)}
+    return state
 
 
 def _answer(row: Thread, snapshot: StateSnapshot, x: Context) -> Any:
-    """Resume a waiting review by its interrupt's own id with the journal's decision; else go on where it stopped."""
-    if not snapshot.interrupts:
-        return None
+    """Resume a waiting review by its interrupt's own id with the journal's decision, or stay."""
     asked = snapshot.interrupts[0]
-    proposal = asked.value.get("tool_call_id", "")
-    if proposal != row.proposal:
-        raise _disagree(row, f"it waits for {proposal or 'nothing'}, and the journal for {row.proposal or 'nothing'}")
-    decision = x.journal.decision(proposal, asked.value["sqlagent"]["stage"])
+    if asked.value.get("tool_call_id", "") != row.proposal:
+        return _anew(row, x)  # a fork of an earlier checkpoint, which the journal has long left behind
+    decision = x.journal.decision(row.proposal, asked.value["sqlagent"]["stage"])
     return _STAY if decision is None else Command(resume={asked.id: _wire(decision)})
 
 
-def _wire(decision: Decision) -> dict[str, Any]:
-    return asdict(decision) | {"choice": decision.choice.value, "how": str(decision.how)}
+def _wire(decision: Decision) -> Answer:
+    return cast(Answer, asdict(decision) | {"choice": decision.choice.value, "how": str(decision.how)})
+
+
+def _ran_anyway(thread_id: str, x: Context) -> State | None:
+    """How the turn ended where its run is on record as done, whatever became of the checkpoints after it."""
+    row = x.journal.thread(thread_id)
+    run = x.journal.run(row.proposal) if row.proposal else None
+    if run is None or run.state is not RunState.DONE:
+        return None
+    ran_sql = x.journal.proposal(row.proposal).sql
+    x.journal.finish(thread_id, row.turn, Status.EXECUTED, ran_sql=ran_sql)
+    return {"status": Status.EXECUTED.value}
 
 
 def _disagree(row: Thread, what: str) -> StoreError:

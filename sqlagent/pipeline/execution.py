@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from sqlagent.core.digest import digest
-from sqlagent.core.errors import ConnectError, QueryError, Stale, TimedOut
+from sqlagent.core.errors import ConnectError, QueryError, Stale, StoreError, TimedOut
 from sqlagent.core.model import Outcome, Proposal, Status
 from sqlagent.databases.base import Database, Mark
 from sqlagent.pipeline.context import Context
@@ -36,24 +36,35 @@ def run(state: State, x: Context) -> State:
 
 
 def _attempt(proposal: Proposal, database: Database, x: Context) -> State:
-    returned = _Held()
+    held = _Held(x.reached)
     try:
-        outcome = _run(proposal, database, x, returned)
-    except Stale as e:
-        x.journal.failed(proposal.id, e.message)
-        return {"end": "", "stale": e.message}
-    except ConnectError:
+        outcome = _run(proposal, database, x, held)
+    except (Stale, ConnectError) as e:
         x.journal.release(proposal.id)
+        if isinstance(e, Stale):
+            return {"end": "", "stale": e.message}
         raise
     except (QueryError, TimedOut) as e:
         return _rolled_back(proposal, x, _failed(type(e).__name__, e.message, e.hint))
     except KeyboardInterrupt:
-        return _rolled_back(proposal, x, _failed("KeyboardInterrupt", "cancelled; nothing was changed", ""))
-    x.journal.done(proposal.id, outcome)
-    x.reached("execute: settled")
-    for columns, rows in returned.results:
+        if not held.committed:
+            return _rolled_back(proposal, x, _failed("KeyboardInterrupt", "cancelled; nothing was changed", ""))
+        outcome = Outcome()
+    _settle(proposal, x, outcome)
+    for columns, rows in held.results:
         x.sink.write(columns, iter(rows))
     return {"end": Status.EXECUTED.value, "ran_sql": proposal.sql}
+
+
+def _settle(proposal: Proposal, x: Context, outcome: Outcome) -> None:
+    try:
+        x.journal.done(proposal.id, outcome)
+    except StoreError as e:
+        raise StoreError(
+            f"it was run, and that could not be recorded: {e.message}",
+            hint=f"do not run it again; {e.hint}, then: sqlagent resume {proposal.thread}",
+        ) from e
+    x.reached("execute: settled")
 
 
 def _rolled_back(proposal: Proposal, x: Context, ending: State) -> State:
@@ -68,15 +79,22 @@ def _rolled_back(proposal: Proposal, x: Context, ending: State) -> State:
 class _Held:
     """Rows that a change returns, kept until its end is on record: a full disk or a closed pipe cannot blur that."""
 
-    def __init__(self) -> None:
+    def __init__(self, reached: Callable[[str], None]) -> None:
         self.results: list[tuple[Sequence[str], list[tuple[Any, ...]]]] = []
+        self.committed = False
+        self._reached = reached
+
+    def reached(self, point: str) -> None:
+        """What comes after COMMIT, a Ctrl-C too, no longer undoes it."""
+        self.committed = self.committed or point == "committed"
+        self._reached(point)
 
     def write(self, columns: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> int:
         self.results.append((columns, list(rows)))
         return len(self.results[-1][1])
 
 
-def _run(proposal: Proposal, database: Database, x: Context, returned: _Held) -> Outcome:
+def _run(proposal: Proposal, database: Database, x: Context, held: _Held) -> Outcome:
     statements = [s.sql for s in proposal.analysis.statements]
 
     def verify() -> None:
@@ -89,11 +107,11 @@ def _run(proposal: Proposal, database: Database, x: Context, returned: _Held) ->
     sql, parameters = x.journal.mark(proposal.id)
     return database.apply(
         statements,
-        sink=returned,
+        sink=held,
         limits=x.limits,
         mark=Mark(x.journal.path, sql, parameters),
         verify=verify,
-        reached=x.reached,
+        reached=held.reached,
     )
 
 

@@ -19,7 +19,7 @@ def build(saver: Any = None) -> Graph:
     graph = StateGraph(State, context_schema=Context)
     for node in (nodes.generate, nodes.analyze, nodes.review, nodes.revise, nodes.execute, nodes.finish):
         graph.add_node(node.__name__, node)
-    graph.add_conditional_edges(START, nodes.from_start, ["generate", "analyze"])
+    graph.add_conditional_edges(START, nodes.from_start, ["generate", "analyze", "execute", "revise", "finish"])
     graph.add_conditional_edges("generate", nodes.after_generate, ["analyze", "generate", "finish"])
     graph.add_conditional_edges("analyze", nodes.after_analyze, ["generate", "review", "execute", "finish"])
     graph.add_conditional_edges("review", nodes.after_review, ["execute", "revise", "finish"])

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlagent.core.errors import Busy
+from sqlagent.core.errors import Busy, StoreError
 
 WAIT_SECONDS = 20.0
 """Longer than any step but the model's and a long statement's; a second process then says so instead of waiting on."""
@@ -18,13 +18,23 @@ WAIT_SECONDS = 20.0
 @contextmanager
 def thread_lock(folder: Path, thread: str, *, wait: float = WAIT_SECONDS) -> Iterator[None]:
     """Hold the thread's lock; raises Busy when another process keeps it for longer than `wait` seconds."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle = os.open(folder / f"{thread}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    handle = _open(folder, thread)
     try:
         _take(handle, thread, time.monotonic() + wait)
         yield
     finally:
         os.close(handle)
+
+
+def _open(folder: Path, thread: str) -> int:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return os.open(folder / f"{thread}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as e:
+        raise StoreError(
+            f"the lock of {thread} in {folder} cannot be written: {e.strerror}",
+            hint="name another folder: sqlagent --state-dir DIR ...",
+        ) from e
 
 
 def _take(handle: int, thread: str, deadline: float) -> None:

@@ -8,7 +8,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 
 from sqlagent.core.errors import NoDraft
-from sqlagent.core.model import Attempt, Source, Status
+from sqlagent.core.model import Attempt, Choice, Decision, Source, Status
 from sqlagent.pipeline import payload
 from sqlagent.pipeline.analysis import Refused, propose
 from sqlagent.pipeline.context import Context
@@ -80,22 +80,34 @@ def review(state: State) -> State:
     return {"decision": answer}
 
 
-def revise(state: State) -> State:
+def revise(state: State, runtime: Runtime[Context]) -> State:
     """Make a person's edit, or the reason of a rejection, the start of the next draft."""
-    answer = state["decision"]
-    if answer["choice"] == "edit":
+    answer = _decided(state, runtime.context)
+    if answer is None:
+        return {"stale": "an answer came that is not on record"}
+    if answer.choice is Choice.EDIT:
         return {
-            "previous": state.get("sql", ""), "sql": answer["sql"], "author": answer["by"], "edited_by": answer["by"],
+            "previous": state.get("sql", ""), "sql": answer.sql, "author": answer.by, "edited_by": answer.by,
             "note": "", "stale": "", "verdict": "",
         }  # fmt: skip
     rejected: Failed = {
         "sql": state.get("sql", ""),
-        "error": f"a person rejected it: {answer['reason'] or 'it is not what was asked for'}",
+        "error": f"a person rejected it: {answer.reason or 'it is not what was asked for'}",
     }
     return {
         "attempts": [*state.get("attempts", []), rejected], "retries": state.get("retries", 0) + 1,
         "sql": "", "previous": "", "edited_by": "", "stale": "", "verdict": "again",
     }  # fmt: skip
+
+
+def _decided(state: State, x: Context) -> Decision | None:
+    """The journal's decision on what was asked, where it is the one that review was resumed with.
+
+    Anybody who can write the checkpoints can resume review with anything; only the journal's word counts.
+    """
+    answer: Any = state.get("decision") or {}
+    decision = x.journal.decision(state.get("proposal", ""), state.get("stage", 1))
+    return decision if decision is not None and decision.choice == answer.get("choice") else None
 
 
 def execute(state: State, runtime: Runtime[Context]) -> State:
@@ -106,7 +118,10 @@ def execute(state: State, runtime: Runtime[Context]) -> State:
 def finish(state: State, runtime: Runtime[Context]) -> State:
     """Write how the turn ended where everybody reads it."""
     x = runtime.context
-    status, message, hint = _ending(state)
+    answer = None if state.get("end") else _decided(state, x)
+    if answer is None and not state.get("end"):
+        return {"status": ""}  # the driver sees an end that is none, and asks again
+    status, message, hint = _ending(state, answer)
     x.reached("finish: before the journal")
     x.journal.finish(
         state["thread"], state["turn"], status, message=message, hint=hint, ran_sql=state.get("ran_sql", ""),
@@ -116,21 +131,20 @@ def finish(state: State, runtime: Runtime[Context]) -> State:
     return {"status": status.value, "message": message, "hint": hint}
 
 
-def _ending(state: State) -> tuple[Status, str, str]:
-    if end := state.get("end"):
-        return Status(end), state.get("message", ""), state.get("hint", "")
-    answer = state.get("decision")
-    if answer is not None and answer["how"] == "expired":
-        return Status.EXPIRED, answer["reason"], f"sqlagent ask --thread {state['thread']} QUESTION asks again"
-    if answer is not None and answer["choice"] == "reject":
-        return Status.REJECTED, answer["reason"], ""
-    return Status.FAILED, "the pipeline stopped without an outcome", "sqlagent doctor"
+def _ending(state: State, answer: Decision | None) -> tuple[Status, str, str]:
+    if answer is None:
+        return Status(state["end"]), state.get("message", ""), state.get("hint", "")
+    if answer.how == "expired":
+        return Status.EXPIRED, answer.reason, f"sqlagent ask --thread {state['thread']} QUESTION asks again"
+    return Status.REJECTED, answer.reason, ""
 
 
 # ---- where to go next; each is total, since LangGraph skips the routing of a router that raised ------------------
 
 
 def from_start(state: State) -> str:
+    if state.get("proposal"):
+        return after_review(state)
     return "generate" if state.get("source") == Source.MODEL and not state.get("sql") else "analyze"
 
 

@@ -10,9 +10,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sqlagent.core.errors import Stale
-from sqlagent.core.model import Rowset, Thread
+from sqlagent.core.model import Proposal, Rowset, Thread
 from sqlagent.core.policy import Policy, Reads, Writes
 from sqlagent.databases.base import Database, Limits, Sink
+from sqlagent.pipeline.crash import crash_points
 from sqlagent.store.journal import Journal
 
 if TYPE_CHECKING:
@@ -40,12 +41,15 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """Who is told what happens meanwhile: a step that takes time, remarks, the model's text, a download's bytes."""
+    """Who is told what happens meanwhile: a step that takes time, remarks, the model's text, a download's bytes, the
+    step's end, and what the policy lets run unasked."""
 
     begin: Callable[[str], None] = lambda _words: None
     note: Callable[[str], None] = lambda _words: None
     heard: Callable[[str], None] = lambda _text: None
     progress: Callable[[int, int, str], None] | None = None
+    ended: Callable[[], None] = lambda: None
+    unasked: Callable[[Proposal], None] = lambda _proposal: None
 
 
 class Parts:
@@ -59,13 +63,18 @@ class Parts:
 
     @cached_property
     def journal(self) -> Journal:
-        return Journal(self._settings.state_dir / "journal.db", now=self._now)
+        return Journal(self._settings.state_dir / "journal.db", now=self._now, reached=self.reached)
 
     @cached_property
     def driver(self) -> Driver:
         from sqlagent.pipeline.driver import Driver  # imports LangGraph, which takes a second
 
-        return Driver(self._settings.state_dir)
+        return Driver(self._settings.state_dir, reached=self.reached)
+
+    @cached_property
+    def reached(self) -> Callable[[str], None]:
+        """What is called at named crash points; idle but in tests."""
+        return crash_points(os.environ.get("SQLAGENT_CRASH_AT", ""), os.environ.get("SQLAGENT_CRASH_LIST", ""))
 
     @cached_property
     def model(self) -> Model:
@@ -104,7 +113,6 @@ class Parts:
     def context(self, row: Thread, *, by: str, sink: Sink) -> Context:
         """What the pipeline's nodes reach the world through, for this thread."""
         from sqlagent.pipeline.context import Context
-        from sqlagent.pipeline.crash import crash_points
 
         s, chosen, heard = self._settings, self._settings_of(row), self._listener
         return Context(
@@ -118,10 +126,12 @@ class Parts:
             begin=heard.begin,
             note=heard.note,
             heard=heard.heard,
+            ended=heard.ended,
+            unasked=heard.unasked,
             send_examples=s.send_examples,
             examples=min(s.examples, chosen.examples),
             expires=s.expires,
-            reached=crash_points(os.environ.get("SQLAGENT_CRASH_AT", "")),
+            reached=self.reached,
         )
 
     def close(self) -> None:

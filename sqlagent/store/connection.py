@@ -76,7 +76,7 @@ def guarded(path: Path) -> Iterator[None]:
             hint=f"restore it from a backup, or move it away and start anew: mv {path} {path}.damaged",
         ) from e
     except apsw.FullError as e:
-        raise StoreError(f"the disk of {path} is full", hint="free some space; nothing was run") from e
+        raise StoreError(f"the disk of {path} is full", hint="free some space, and try again") from e
     except apsw.BusyError as e:
         raise StoreError(f"the journal {path} is locked by another process", hint="try again in a moment") from e
     except apsw.Error as e:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -66,9 +67,17 @@ class Journal:
     Errors: `StoreError` for a file that is damaged, locked for too long or cannot be written.
     """
 
-    def __init__(self, path: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        reached: Callable[[str], None] = lambda _point: None,
+    ) -> None:
+        """`reached` is called at named crash points, one on each side of every commit."""
         self.path = path
         self._now = now
+        self._reached = reached
 
     @cached_property
     def _connection(self) -> apsw.Connection:
@@ -79,6 +88,15 @@ class Journal:
             self._connection.close()
             del self.__dict__["_connection"]
 
+    @contextmanager
+    def _writing(self, what: str) -> Iterator[apsw.Connection]:
+        """One write transaction, on disk when the block is left."""
+        with guarded(self.path):
+            with transaction(self._connection) as db:
+                yield db
+                self._reached(f"journal: before the commit of {what}")
+            self._reached(f"journal: after the commit of {what}")
+
     def time(self, *, ahead: float = 0.0) -> str:
         """Now, or so many seconds later, in UTC and ISO 8601: text order is time order."""
         return (self._now().astimezone(UTC) + timedelta(seconds=ahead)).isoformat(timespec="milliseconds")
@@ -87,7 +105,7 @@ class Journal:
 
     def admit(self, thread: Thread) -> bool:
         """Record a thread before its first step; False where the id is taken already."""
-        with guarded(self.path), transaction(self._connection) as db:
+        with self._writing("a thread") as db:
             if db.execute("SELECT 1 FROM threads WHERE id = ?", (thread.id,)).fetchone():
                 return False
             db.execute(
@@ -101,7 +119,7 @@ class Journal:
 
     def ask_again(self, thread: str, *, expected_turn: int, source: Source, question: str, sql: str, by: str) -> bool:
         """Begin another turn of a thread whose turn `expected_turn` has ended; False where somebody else did."""
-        with guarded(self.path), transaction(self._connection) as db:
+        with self._writing("a question") as db:
             turn = db.execute(
                 "UPDATE threads SET turn = turn + 1, status = 'new', proposal = '', message = '', hint = '',"
                 " updated_at = ? WHERE id = ? AND turn = ? AND status NOT IN ('new', 'pending', 'unknown')"
@@ -166,7 +184,7 @@ class Journal:
         attempts: Sequence[Attempt] = (),
     ) -> None:  # fmt: skip
         """Say how a turn ended; saying it twice changes nothing."""
-        with guarded(self.path), transaction(self._connection) as db:
+        with self._writing("an ending") as db:
             db.execute(
                 "UPDATE threads SET status = ?, message = ?, hint = ?, updated_at = ? WHERE id = ? AND turn = ?",
                 (status, message, hint, self.time(), thread, turn),
@@ -184,7 +202,7 @@ class Journal:
         Where the same number is there already (a process died between this and its checkpoint), a fresh analysis takes
         its place, unless somebody has decided on the old one: then that one stands.
         """
-        with guarded(self.path), transaction(self._connection) as db:
+        with self._writing("a proposal") as db:
             if db.execute("SELECT 1 FROM decisions WHERE proposal = ?", (proposal.id,)).get:
                 found = db.execute("SELECT document FROM proposals WHERE id = ?", (proposal.id,)).get
                 return msgspec.json.decode(found, type=Proposal)
@@ -211,9 +229,18 @@ class Journal:
             raise UnknownThread(f"no proposal named {proposal_id}", hint="sqlagent pending lists what waits")
         return msgspec.json.decode(found, type=Proposal)
 
+    def last_number(self, thread: str) -> int:
+        """How many proposals the thread has had, in all its turns."""
+        with guarded(self.path):
+            return int(
+                self._connection.execute(
+                    "SELECT coalesce(max(number), 0) FROM proposals WHERE thread = ?", (thread,)
+                ).get
+            )
+
     def decide(self, proposal: Proposal, decision: Decision) -> Decision:
         """Record a decision, unless there is one; answers the one that counts.  The first writer wins."""
-        with guarded(self.path), transaction(self._connection) as db:
+        with self._writing("a decision") as db:
             db.execute(
                 "INSERT INTO decisions (proposal, stage, choice, digest, decided_by, how, sql, reason, retry,"
                 " decided_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
@@ -235,7 +262,7 @@ class Journal:
         Given only where the newest proposal of the thread is this one and every stage of it was approved with exactly
         its digest; so nothing that LangGraph, a client or a second process does can run what nobody approved.
         """
-        with guarded(self.path), transaction(self._connection) as db:
+        with self._writing("a claim") as db:
             if run := _run_row(db, proposal.id):
                 return run
             if db.execute("SELECT proposal FROM threads WHERE id = ?", (proposal.thread,)).get != proposal.id:
@@ -259,7 +286,7 @@ class Journal:
 
     def release(self, run_id: str) -> None:
         """Give a claim back: it is known that nothing was begun, so the approval may be used again."""
-        with guarded(self.path), transaction(self._connection) as db:
+        with self._writing("a release") as db:
             db.execute("DELETE FROM runs WHERE id = ? AND state = 'started'", (run_id,))
 
     def mark(self, run_id: str) -> tuple[str, tuple[str, ...]]:
@@ -284,7 +311,7 @@ class Journal:
     def _end(
         self, run_id: str, state: RunState, *, outcome: str = "", error: str = "", only_from: tuple[str, ...]
     ) -> bool:
-        with guarded(self.path), transaction(self._connection) as db:
+        with self._writing("a run's end") as db:
             db.execute(
                 "UPDATE runs SET state = ?, ended_at = ?, outcome = ?, error = ?"
                 " WHERE id = ? AND state IN (SELECT value FROM json_each(?))",
