@@ -78,7 +78,8 @@ class Call:
         """With `--json` rows are kept for the document; otherwise they stream."""
         listener = Listener()
         if not self.json:
-            listener = Listener(self.narrator.begin, self.narrator.note, self.narrator.heard, self.narrator.downloading)
+            n = self.narrator
+            listener = Listener(n.begin, n.note, n.heard, n.downloading, n.done, n.unasked)
         return Agent(self.settings, sink=self.kept if self.json else self.rows, listener=listener)
 
     def flag(self, name: str) -> object:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sqlagent.core.model import Proposal
+from sqlagent.ui.human import allowed
 from sqlagent.ui.progress import Download, Progress
 from sqlagent.ui.screen import Screen
 
@@ -45,6 +47,11 @@ class Narrator:
         self._download.at(done, total)
         if done >= total:
             self.done()
+
+    def unasked(self, proposal: Proposal) -> None:
+        """What the policy lets run without a person: shown all the same, before its rows."""
+        self.done()
+        self._screen.show(allowed(proposal, columns=self._screen.columns))
 
     def done(self) -> None:
         """End the unfinished line."""

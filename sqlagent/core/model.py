@@ -468,6 +468,8 @@ class Report:
     failure: str = ""
     """The error class of `core.errors` behind a FAILED, such as `QueryError` or `TimedOut`."""
     decided_by: str = ""
+    how: str = ""
+    """How the decision was given: see `Decision.how`."""
     reason: str = ""
     asked_at: str = ""
     attempts: tuple[Attempt, ...] = ()

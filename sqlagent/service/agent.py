@@ -214,6 +214,7 @@ class Agent:
             thread=thread, status=row.status, database=row.database, question=row.question, proposal=proposal,
             outcome=run.outcome if run else None, message=row.message, hint=row.hint,
             decided_by=decision.by if decision else "", reason=decision.reason if decision else "",
+            how=decision.how if decision else "",
             asked_at=row.created_at, attempts=self.journal.attempts(thread, row.turn),
         )  # fmt: skip
 

@@ -29,6 +29,14 @@ _WIDEST_NAME = 32
 _NO_ROWS_TO_COUNT = frozenset({Verb.READ, Verb.CREATE})
 
 
+def allowed(proposal: Proposal, *, columns: int = 80) -> Block:
+    """What the policy lets run without a person: the whole SQL, what it touches, and the rule that allows it."""
+    tables = dict.fromkeys(one_line(table) for s in proposal.analysis.statements for table in (*s.writes, *s.reads))
+    word = "reads" if proposal.analysis.risk is Risk.READ else "changes"
+    said = f"{word} {', '.join(tables) or 'no table'}; allowed by policy {proposal.policy.removeprefix('allow')}"
+    return Block((*numbered(proposal.sql, columns=columns), *paragraph(said.rstrip(), columns), text_line()))
+
+
 class Body(StrEnum):
     """Where the SQL of a review is."""
 

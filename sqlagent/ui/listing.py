@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlagent.core.model import TERMINAL, Outcome, Report, Result, Status, Thread
-from sqlagent.ui.human import heading, local, review
+from sqlagent.core.model import TERMINAL, Attempt, Outcome, Report, Status, Thread
+from sqlagent.ui.human import heading, local, numbered, review
 from sqlagent.ui.layout import Block, Line, paragraph, table, text_line
 from sqlagent.ui.safe import one_line
 
@@ -95,7 +95,7 @@ def show(report: Report, *, columns: int = 80) -> Block:
     if proposal is None:
         lines = [text_line(f"{one_line(report.thread)}  {_listed(one_line(report.question))}")]
         lines += _fact("asked", f"{local(report.asked_at)}", columns)
-        return Block((*lines, *_standing(report, columns)))
+        return Block((*lines, *_standing(report, columns), *_drafts(report.attempts, columns)))
     tries = len(proposal.attempts) + 1
     asked = f"{local(report.asked_at or proposal.created_at)}  by {proposal.requested_by}"
     written = f"{local(proposal.created_at)}  by {proposal.author}" + (f", {tries} tries" if tries > 1 else "")
@@ -104,6 +104,15 @@ def show(report: Report, *, columns: int = 80) -> Block:
     title = "What it was to do" if report.status in TERMINAL else "If you approve"
     lines += _fact("analyzed", f"{proposal.analysis.risk.name}" + (f"   {opinions}" if opinions else ""), columns)
     return Block((*lines, *_standing(report, columns))) + review(proposal, columns=columns, title=title)
+
+
+def _drafts(attempts: Sequence[Attempt], columns: int) -> list[Line]:
+    """Every draft that did not stand, whole, and why it did not."""
+    lines: list[Line] = []
+    for number, attempt in enumerate(attempts, 1):
+        lines += [text_line(), *_fact(f"try {number}", attempt.error, columns)]
+        lines += numbered(attempt.sql, columns=columns) if attempt.sql else []
+    return lines
 
 
 def _opinions(report: Report) -> dict[str, str]:
@@ -115,11 +124,14 @@ def _standing(report: Report, columns: int) -> list[Line]:
     lines = []
     if report.decided_by:
         reason = f': "{report.reason}"' if report.reason else ""
-        lines += _fact("decided", f"by {report.decided_by}{reason}", columns)
+        how = f" ({report.how})" if report.how else ""
+        lines += _fact("decided", f"by {report.decided_by}{how}{reason}", columns)
     proposal = report.proposal
     lines += _fact("status", _STANDS.get(report.status, report.status.value), columns)
     if report.message:
         lines += _fact("", report.message, columns)
+    if report.outcome is not None:
+        lines += _fact("", f"{_ran(report.outcome)} in {report.outcome.seconds:.2f} s", columns)
     if proposal is not None and report.status is Status.PENDING:
         lines += _fact("digest", proposal.digest, columns)
     return lines
@@ -137,7 +149,8 @@ def receipt(report: Report, *, columns: int = 80) -> Block:
     lines: list[Line] = []
     if report.outcome is not None:
         lines += [text_line(note) for note in row_notes(report.outcome)]
-    lines += paragraph(_became(report), columns, first="", rest="  ")
+    if report.outcome is None or not _one_read(report.outcome):
+        lines += paragraph(_became(report), columns, first="", rest="  ")
     if following := report.hint or _next(report):
         lines += paragraph(f"next: {following}", columns, first="", rest="  ")
     return Block(tuple(lines))
@@ -146,9 +159,10 @@ def receipt(report: Report, *, columns: int = 80) -> Block:
 def row_notes(outcome: Outcome) -> list[str]:
     """`(3 rows)` for each result, and a word where the limit held rows back."""
     notes = []
+    took = f" in {outcome.seconds:.2f} s" if _one_read(outcome) else ""
     for result in outcome.results:
         if result.changed is None or result.returned:
-            notes.append(f"({result.returned:,} row{'s' * (result.returned != 1)})")
+            notes.append(f"({_rows(result.returned)}{took})")
         if result.truncated:
             notes.append(f"first {result.returned:,} rows shown; --limit -1 for all")
     if outcome.unwritten:
@@ -161,7 +175,7 @@ def _became(report: Report) -> str:
     by = f" by {report.decided_by}" if report.decided_by else ""
     match report.status:
         case Status.EXECUTED if report.outcome is not None:
-            return f"{name} ran in {report.outcome.seconds:.2f} s: {_changed(report.outcome.results)}"
+            return f"{name} ran in {report.outcome.seconds:.2f} s: {_ran(report.outcome)}"
         case Status.REJECTED:
             return f"{name} rejected{by}" + (f": {report.reason}" if report.reason else "") + "; nothing ran"
         case _:
@@ -169,13 +183,26 @@ def _became(report: Report) -> str:
             return f"{name} {said}" if not report.message else f"{name}: {said}"
 
 
-def _changed(results: Sequence[Result]) -> str:
-    counts = [result.changed for result in results if result.changed is not None]
-    if not counts:
-        return "nothing changed"
-    if len(counts) == 1:
-        return f"{counts[0]:,} row{'s' * (counts[0] != 1)} changed"
-    return f"{sum(counts):,} rows changed by {len(counts)} statements ({', '.join(f'{count:,}' for count in counts)})"
+def _one_read(outcome: Outcome) -> bool:
+    """Whether its rows say all there is to say."""
+    return len(outcome.results) == 1 and outcome.results[0].changed is None
+
+
+def _ran(outcome: Outcome) -> str:
+    """What was read or changed."""
+    changes = [result.changed for result in outcome.results if result.changed is not None]
+    if not changes:
+        returned = sum(result.returned for result in outcome.results)
+        of = f" in {len(outcome.results)} results" if len(outcome.results) != 1 else ""
+        return f"{_rows(returned)}{of}, nothing changed"
+    if len(changes) == 1:
+        return f"{_rows(changes[0])} changed"
+    counts = ", ".join(f"{count:,}" for count in changes)
+    return f"{sum(changes):,} rows changed by {len(changes)} statements ({counts})"
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'s' * (count != 1)}"
 
 
 def _next(report: Report) -> str:
@@ -185,6 +212,8 @@ def _next(report: Report) -> str:
             return f"sqlagent resume {name}"
         case Status.EXECUTED:
             return f'sqlagent ask --thread {name} "a question that follows"'
+        case Status.REJECTED:
+            return f'sqlagent ask --thread {name} "what you want instead"'
         case Status.UNKNOWN:
             return f"look at the database, then: sqlagent show {name}"
         case _:

@@ -27,6 +27,7 @@ def report_json(report: Report) -> dict[str, Any]:
         "message": report.message,
         "hint": report.hint,
         "decided_by": report.decided_by,
+        "how": report.how,
         "reason": report.reason,
         "attempts": [_attempt(attempt) for attempt in report.attempts],
     }

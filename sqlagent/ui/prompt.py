@@ -13,7 +13,7 @@ from sqlagent.core.model import Choice, Proposal, Risk
 from sqlagent.ui.editor import NoEdit, edited, paged
 from sqlagent.ui.human import Body, details, edit_size, numbered, review, statement_view
 from sqlagent.ui.keyboard import Keyboard, NothingTyped, signals_leave_it_pending
-from sqlagent.ui.layout import Block
+from sqlagent.ui.layout import Block, paragraph
 from sqlagent.ui.safe import one_line
 from sqlagent.ui.screen import Screen, is_terminal
 
@@ -214,7 +214,8 @@ class _Conversation:
 
     def _say_edited(self, sql: str) -> None:
         size = edit_size(self.proposal.sql, sql)
-        self.screen.line(f"  edited: {size}; you are now its author, and earlier approvals are void")
+        said = f"edited: {size}; you are now its author, and earlier approvals are void"
+        self.screen.show(Block(tuple(paragraph(said, self.screen.columns, rest="  "))))
         self.screen.line("  checking again ...")
 
     def _reject(self) -> Answer:
