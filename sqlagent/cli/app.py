@@ -11,7 +11,7 @@ import typer
 from typer.main import get_command
 
 from sqlagent import __version__
-from sqlagent.cli import asking, doctor, looking, machinery
+from sqlagent.cli import asking, checking, doctor, looking, machinery
 from sqlagent.cli.options import given
 from sqlagent.core.errors import UsageError
 from sqlagent.ui.diagnostics import ExitCode, Saying, Traces, report_error, secrets_of
@@ -42,7 +42,7 @@ def _program(
     """Ask your database in plain words. See what it would really do. Nothing runs until you say so."""
 
 
-for group in (asking, looking, machinery, doctor):
+for group in (asking, checking, looking, machinery, doctor):
     group.register(app)
 
 

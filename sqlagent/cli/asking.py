@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,15 +9,11 @@ import typer
 from sqlagent.cli.call import Call
 from sqlagent.cli.options import DATABASE, MODEL, PERSON, PROPOSING, ROWS, takes
 from sqlagent.cli.session import attend, conclude
+from sqlagent.cli.sources import open_source, script
 from sqlagent.core.errors import Stale, UsageError
 from sqlagent.core.model import Choice, Decision, Report, Status, Thread
 from sqlagent.store.journal import RunState
 from sqlagent.ui.diagnostics import ExitCode
-
-TITLE = 100
-"""Characters of SQL that stand for a question in lists."""
-LARGEST_SCRIPT = 16 * 1024 * 1024
-"""Bytes; each statement of it has a limit of its own."""
 
 
 def register(app: typer.Typer) -> None:
@@ -61,9 +55,7 @@ def run(
     sqlagent run --sql "DELETE FROM orders WHERE id = 7"
     other-program | sqlagent run -
     """
-    if bool(file) == bool(sql):
-        raise UsageError("name one source of SQL", hint="sqlagent run FILE   or   sqlagent run --sql TEXT")
-    text, title = (sql, " ".join(sql.split())[:TITLE]) if sql else _script(file)
+    text, title = open_source(file, sql)
     call.say_which_database()
     return attend(call, call.agent.run(text, title=title))
 
@@ -91,7 +83,7 @@ def resume(
     row = call.agent.journal.thread(thread)
     _same_database(call, row)
     if row.status is Status.FAILED and edit:
-        text, _ = _script(edit)
+        text, _ = script(edit)
         return attend(call, call.agent.run(text, title=row.question, thread=thread))
     report = call.agent.resume(thread)
     if report.status is Status.PENDING and (approve or edit or reject is not None):
@@ -127,7 +119,7 @@ def _scripted(call: Call, report: Report, *, approve: str, edit: str, reject: st
     if approve:
         decision = Decision(Choice.APPROVE, _whole_digest(approve, proposal.digest), call.agent.by, "flag")
     elif edit:
-        text, _ = _script(edit)
+        text, _ = script(edit)
         decision = Decision(Choice.EDIT, proposal.digest, call.agent.by, "flag", sql=text)
     else:
         decision = Decision(Choice.REJECT, proposal.digest, call.agent.by, "flag", reason=reject or "")
@@ -151,25 +143,3 @@ def _same_database(call: Call, row: Thread) -> None:
             raise UsageError(
                 f"{row.id} belongs to {row.database} ({row.url}), not to {typed}", hint=f"sqlagent resume {row.id}"
             )
-
-
-def _script(name: str) -> tuple[str, str]:
-    """The text of a file or of standard input, exactly, and what to call it."""
-    if name == "-":
-        raw, title = sys.stdin.buffer.read(LARGEST_SCRIPT + 1), "standard input"
-    else:
-        path = Path(name)
-        try:
-            with path.open("rb") as file:
-                raw = file.read(LARGEST_SCRIPT + 1)
-        except OSError as e:
-            raise UsageError(f"{name} cannot be read: {e.strerror}", hint="sqlagent run FILE") from e
-        title = path.name
-    if len(raw) > LARGEST_SCRIPT:
-        raise UsageError(f"{title} is larger than {LARGEST_SCRIPT:,} bytes", hint="split it into several files")
-    try:
-        return raw.decode("utf-8"), title
-    except UnicodeDecodeError as e:
-        raise UsageError(
-            f"{title} is not UTF-8: byte {e.start:,} cannot be read", hint=f"iconv -t UTF-8 {name} | sqlagent run -"
-        ) from e

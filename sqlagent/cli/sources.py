@@ -1,0 +1,42 @@
+"""SQL from outside: a file, standard input or the command line, exactly as it is there."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from sqlagent.core.errors import UsageError
+
+LARGEST_SCRIPT = 64 * 1024 * 1024
+"""Bytes; each statement of it has a limit of its own."""
+_TITLE = 100
+"""Characters of SQL that stand for a question in lists."""
+
+
+def open_source(file: str, sql: str) -> tuple[str, str]:
+    """The text and what to call it, from exactly one of a file's name and the SQL itself."""
+    if bool(file) == bool(sql):
+        raise UsageError("name one source of SQL", hint="a FILE, - for standard input, or --sql TEXT")
+    return (sql, " ".join(sql.split())[:_TITLE]) if sql else script(file)
+
+
+def script(name: str) -> tuple[str, str]:
+    """The text of a file, or of standard input for `-`, and what to call it."""
+    if name == "-":
+        raw, title = sys.stdin.buffer.read(LARGEST_SCRIPT + 1), "standard input"
+    else:
+        path = Path(name)
+        try:
+            with path.open("rb") as file:
+                raw = file.read(LARGEST_SCRIPT + 1)
+        except OSError as e:
+            raise UsageError(f"{name} cannot be read: {e.strerror}", hint="name a file of SQL, or - for input") from e
+        title = path.name
+    if len(raw) > LARGEST_SCRIPT:
+        raise UsageError(f"{title} is larger than {LARGEST_SCRIPT:,} bytes", hint="split it into several files")
+    try:
+        return raw.decode("utf-8"), title
+    except UnicodeDecodeError as e:
+        raise UsageError(
+            f"{title} is not UTF-8: byte {e.start:,} cannot be read", hint=f"iconv -t UTF-8 {name} | sqlagent run -"
+        ) from e
