@@ -200,6 +200,35 @@ def test_a_database_in_wal_mode_is_read_and_written(tmp_path: Path) -> None:
     assert read(db, "SELECT a FROM t") == [(2,)]
 
 
+def test_wal_mode_in_a_directory_that_may_not_be_written_is_explained(tmp_path: Path) -> None:
+    path = make(tmp_path / "shop.db", "PRAGMA journal_mode = wal; CREATE TABLE t (a)")
+    for folder in (path.parent, *path.parents[:3]):
+        folder.chmod(0o755)
+    path.parent.chmod(0o555)
+    with as_a_stranger():
+        error = refusal(str(path))
+    assert "cannot be opened" in error.message
+    assert "is in WAL mode, which needs write permission on" in error.hint
+
+
+def test_a_lock_taken_while_it_is_open_is_told_and_let_go_of_later(tmp_path: Path) -> None:
+    path = make(tmp_path / "shop.db")
+    db = open_database(str(path), name="x", busy_seconds=0.05)
+    holder = apsw.Connection(str(path))
+    holder.execute("BEGIN EXCLUSIVE")
+    for call in (
+        lambda: read(db, "SELECT 1 FROM orders"),
+        lambda: db.inspect(["SELECT 1 FROM orders"]),
+        lambda: db.schema(examples=3),
+        db.fingerprint,
+        lambda: run(db, "DELETE FROM orders"),
+    ):
+        with pytest.raises(ConnectError, match="is locked by another process"):
+            call()
+    holder.close(force=True)
+    assert read(db, "SELECT 1 FROM orders LIMIT 1") == [(1,)]
+
+
 def test_a_file_put_in_its_place_is_noticed(tmp_path: Path) -> None:
     path = make(tmp_path / "shop.db", "CREATE TABLE old (a)")
     db = open_database(str(path), name="x")

@@ -226,7 +226,7 @@ def test_a_value_too_large_to_hold_is_refused(shop: Database, sql: str) -> None:
         ("DELETE FROM orders", "not a read"),
         ("PRAGMA user_version = 1", r"pragma user_version 1 is not allowed  \[unsafe-pragma\]"),
         ("COMMIT", r"not allowed  \[transaction-control\]"),
-        ("SELECT 1 FROM nowhere", "the database refused it: no such table: nowhere"),
+        ("SELECT 1 FROM nowhere", "the database refused the statement: no such table: nowhere"),
     ],
 )
 def test_what_is_no_read_is_refused_with_the_reason(shop: Database, sql: str, words: str) -> None:

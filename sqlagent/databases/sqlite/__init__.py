@@ -12,7 +12,14 @@ import apsw
 from sqlagent.core.model import EngineOpinion, Outcome, Schema, Size
 from sqlagent.databases.base import Capabilities, Limits, Mark, Sink
 from sqlagent.databases.sqlite import execute, inspect, schema
-from sqlagent.databases.sqlite.connect import check_file, open_reader, open_writer, recover, speaking_of
+from sqlagent.databases.sqlite.connect import (
+    check_file,
+    is_half_written,
+    open_reader,
+    open_writer,
+    recover,
+    speaking_of,
+)
 from sqlagent.databases.sqlite.facts import Facts, facts
 
 _T = TypeVar("_T")
@@ -51,7 +58,10 @@ class Sqlite:
         with speaking_of(self._path):
             try:
                 return look(self._reader)
-            except apsw.ReadOnlyError:  # a process crashed since: what it left is undone, once
+            except apsw.ReadOnlyError as e:
+                if not is_half_written(e):
+                    raise
+                # a process crashed since it was opened; what it left is undone, and looked at once more
                 recover(self._path, busy_seconds=self._busy_seconds)
                 return look(self._reader)
 

@@ -39,7 +39,9 @@ def open_reader(path: Path, *, foreign_keys: bool, busy_seconds: float) -> tuple
         connection.limit(apsw.SQLITE_LIMIT_ATTACHED, 0)
         try:
             _look(connection)
-        except apsw.ReadOnlyError:
+        except apsw.ReadOnlyError as e:
+            if not is_half_written(e):
+                raise
             recover(path, busy_seconds=busy_seconds)
             _look(connection)
         connection.pragma("query_only", 1)
@@ -90,6 +92,12 @@ def _restrict(connection: apsw.Connection, *, foreign_keys: bool) -> Guard:
 def _look(connection: apsw.Connection) -> None:
     """Opening reads nothing; this does, so that a file that is no database is found here."""
     connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+
+
+def is_half_written(error: apsw.Error) -> bool:
+    """Whether that is how a connection that cannot write says that a crash left something to undo."""
+    code = getattr(error, "extendedresult", 0)
+    return code in (apsw.SQLITE_READONLY_ROLLBACK, apsw.SQLITE_READONLY_RECOVERY)
 
 
 def recover(path: Path, *, busy_seconds: float) -> None:
@@ -152,14 +160,13 @@ def speaking_of(path: Path) -> Iterator[None]:
         raise ConnectError(
             f"{path} is locked by another process", hint="try again when it is done; fuser or lsof names it"
         ) from e
-    except (apsw.CantOpenError, apsw.PermissionsError, apsw.IOError) as e:
+    except (apsw.CantOpenError, apsw.PermissionsError, apsw.ReadOnlyError, apsw.IOError) as e:
         raise ConnectError(f"{path} cannot be opened: {e}", hint=_why_not(path)) from e
-    except apsw.ReadOnlyError as e:
-        raise ConnectError(f"{path} cannot be written: {e}", hint=f"ls -l {path}") from e
 
 
 def _why_not(path: Path) -> str:
-    if is_wal(path) and not os.access(path.parent, os.W_OK):
+    effective = os.access in os.supports_effective_ids
+    if is_wal(path) and not os.access(path.parent, os.W_OK, effective_ids=effective):
         return f"it is in WAL mode, which needs write permission on {path.parent} even for reading"
     return f"ls -l {path}"
 

@@ -16,13 +16,11 @@ from sqlagent.core.errors import ConnectError, OutcomeUnknown, QueryError, Sqlag
 from sqlagent.core.model import Basis, Outcome, Result, Size
 from sqlagent.databases.base import Limits, Mark, Sink
 from sqlagent.databases.sqlite.authorizer import ROWS, SHAPE, UPKEEP, Guard, Mode, forbidding_rule
-from sqlagent.databases.sqlite.connect import Budget, file_uri
+from sqlagent.databases.sqlite.connect import Budget, file_uri, is_half_written
 from sqlagent.databases.sqlite.prepare import Prepared, Uncompilable, start
 
 ROLLBACK_MODES = frozenset({"delete", "truncate", "persist"})
 """Journal modes in which a commit to two files is one commit."""
-HALF_WRITTEN = (apsw.SQLITE_READONLY_ROLLBACK, apsw.SQLITE_READONLY_RECOVERY)
-"""How a connection that cannot write says that a crash left something to undo."""
 _NOTHING = "nothing was changed"
 _NO_JOURNAL = "the directory of the database cannot be written, and SQLite keeps its journal there"
 _JOURNAL = "sqlagent_journal"
@@ -81,7 +79,7 @@ def count(connection: apsw.Connection, guard: Guard, sql: str, *, seconds: float
 
 
 @contextmanager
-def _refusals(guard: Guard, *, statement: str = "it") -> Iterator[None]:
+def _refusals(guard: Guard, *, statement: str = "the statement") -> Iterator[None]:
     """Turn the engine's refusal into a QueryError."""
     try:
         yield
@@ -94,7 +92,7 @@ def _refusals(guard: Guard, *, statement: str = "it") -> Iterator[None]:
     except (apsw.BusyError, apsw.LockedError, apsw.NotADBError, apsw.CorruptError, apsw.IOError, apsw.CantOpenError):
         raise
     except apsw.ReadOnlyError as e:
-        if getattr(e, "extendedresult", 0) in HALF_WRITTEN:
+        if is_half_written(e):
             raise
         raise QueryError(f"the database refused {statement}: {e}") from e
     except apsw.TooBigError as e:
