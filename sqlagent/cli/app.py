@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -12,17 +13,16 @@ from typer.main import get_command
 
 from sqlagent import __version__
 from sqlagent.cli import asking, checking, doctor, looking, machinery
-from sqlagent.cli.options import given
+from sqlagent.cli.options import given, help_alone
 from sqlagent.core.errors import UsageError
 from sqlagent.ui.diagnostics import ExitCode, Saying, Traces, report_error, secrets_of
 
 app = typer.Typer(
     name="sqlagent",
     help="Ask your database in plain words. See what it would really do. Nothing runs until you say so.",
-    epilog='Start with:  sqlagent ask "how many customers are there?"     More:  sqlagent help',
+    epilog='\b\nStart with:  sqlagent ask "how many customers are there?"\nMore:        sqlagent help',
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
@@ -33,13 +33,15 @@ def _version(wanted: bool) -> None:  # typer calls it with the flag's value
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def _program(
-    version: Annotated[
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001 - its callback has acted on it
         bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
     """Ask your database in plain words. See what it would really do. Nothing runs until you say so."""
+    help_alone(context)
 
 
 for group in (asking, checking, looking, machinery, doctor):
@@ -65,15 +67,22 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _ours(error: BaseException) -> BaseException:
-    """typer's own errors in our words."""
+    """typer's own errors in our words: what it guesses was meant becomes the hint."""
     if isinstance(error, typer.Abort):
         return KeyboardInterrupt()
     if isinstance(error, typer.TyperException):
         message = error.format_message().rstrip(".")
-        return UsageError(message[:1].lower() + message[1:], hint=_usage_hint(error))
+        found = _GUESSED.fullmatch(message)
+        meant = re.findall(r"[\w-]+", found["meant"]) if found else []
+        context = getattr(error, "ctx", None)
+        hint = f"did you mean {' or '.join(meant)}?" if meant else f"{_path(context)} --help"
+        what = found["what"] if found else message
+        return UsageError(what[:1].lower() + what[1:], hint=hint)
     return error
 
 
-def _usage_hint(error: BaseException) -> str:
-    context = getattr(error, "ctx", None)
-    return f"{context.command_path if context else 'sqlagent'} --help"
+_GUESSED = re.compile(r"(?P<what>.*?)(?:\. Did you mean | \(Possible options: )(?P<meant>.*?)[?)]", re.DOTALL)
+
+
+def _path(context: typer.Context | None) -> str:
+    return context.command_path if context else "sqlagent"

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from sqlagent.cli.call import Call
-from sqlagent.cli.options import DATABASE, takes
+from sqlagent.cli.options import DATABASE, Listed, takes
 from sqlagent.cli.topics import TOPICS, topic
 from sqlagent.core.errors import UsageError
 from sqlagent.core.model import Status, Thread
@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
 @takes()
 def pending(
     call: Call,
-    limit: Annotated[int, typer.Option("-n", "--limit", help="At most so many; -1 for all.", metavar="N")] = 50,
+    limit: Listed = 50,
 ) -> ExitCode:
     """List what waits for a person.
 
@@ -51,7 +51,7 @@ def pending(
 @takes()
 def sessions(
     call: Call,
-    limit: Annotated[int, typer.Option("-n", "--limit", help="At most so many; -1 for all.", metavar="N")] = 50,
+    limit: Listed = 50,
 ) -> ExitCode:
     """List every session, the newest first."""
     threads = call.agent.sessions(limit=limit)

@@ -12,7 +12,7 @@ import typer
 
 from sqlagent import config
 from sqlagent.cli.call import Call
-from sqlagent.cli.options import DATABASE, MODEL, takes
+from sqlagent.cli.options import DATABASE, MODEL, help_alone, takes
 from sqlagent.ui.diagnostics import ExitCode
 from sqlagent.ui.layout import table
 
@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 
     from sqlagent.llm.local import Embedded
 
-model = typer.Typer(help="The embedded model: list, pull, status, stop.", no_args_is_help=True, rich_markup_mode=None)
-settings = typer.Typer(help="Settings: show, check.", no_args_is_help=True, rich_markup_mode=None)
+model = typer.Typer(help="The embedded model: list, pull, status, stop.", rich_markup_mode=None)
+settings = typer.Typer(help="Settings: show, check.", rich_markup_mode=None)
 
 
 def register(app: typer.Typer) -> None:
-    app.add_typer(model, name="model")
-    app.add_typer(settings, name="config")
+    for name, group in (("model", model), ("config", settings)):
+        group.callback(invoke_without_command=True)(help_alone)
+        app.add_typer(group, name=name)
 
 
 # ---- model -------------------------------------------------------------------------------------------------------

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import re
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -41,7 +43,7 @@ PERSON: Group = {
     "no_pager": _option(bool, "--no-pager", help="No pager for long SQL.", default=False),
 }
 ROWS: Group = {
-    "limit": _option(int | None, "-n", "--limit", help="Rows shown; -1 for all. [default: 200]", metavar="N"),
+    "limit": _option(str | None, "-n", "--limit", help="Rows shown; -1 for all. [default: 200]", metavar="N"),
     "format": _option(
         str | None, "--format", help="table csv json jsonl markdown vertical none. [default: table]", metavar="FORMAT"
     ),
@@ -80,6 +82,22 @@ def takes(*groups: Group) -> Callable[[Command], Command]:
         return wrapper
 
     return decorate
+
+
+def help_alone(context: typer.Context) -> None:
+    """For a group of commands called without one: its help, which is no error."""
+    if context.invoked_subcommand is None:
+        sys.stdout.write(f"{context.get_help()}\n")
+
+
+def _count(text: str) -> int:
+    if not re.fullmatch(r"-1|\d{1,9}", text, re.ASCII):
+        raise typer.BadParameter(f"{text} is not a number, or -1 for all")
+    return int(text)
+
+
+Listed = Annotated[int, typer.Option("-n", "--limit", help="At most so many; -1 for all.", metavar="N", parser=_count)]
+"""How many a list shows."""
 
 
 def given(flag: str, arguments: Sequence[str]) -> bool:

@@ -145,8 +145,19 @@ class Journal:
         with guarded(self.path):
             row = self._connection.execute(_THREAD + "WHERE t.id = ?", (thread,)).fetchone()
         if row is None:
-            raise UnknownThread(f"no thread named {thread}", hint="sqlagent sessions lists them")
+            raise UnknownThread(f"no thread named {thread}", hint=self._nearest(thread))
         return _thread(row)
+
+    def _nearest(self, thread: str) -> str:
+        """What was probably meant, among the newest."""
+        from difflib import get_close_matches  # only needed once something is wrong
+
+        with guarded(self.path):
+            ids = [
+                row[0] for row in self._connection.execute("SELECT id FROM threads ORDER BY updated_at DESC LIMIT 1000")
+            ]
+        near = get_close_matches(thread.lower(), ids, n=1, cutoff=0.7)
+        return f"did you mean {near[0]}?" if near else "sqlagent sessions lists them"
 
     def threads(self, *, statuses: Sequence[Status] = (), limit: int = 50) -> tuple[Thread, ...]:
         """The newest first; all of them where no status is named; `limit` -1 for every one."""

@@ -212,7 +212,7 @@ def _next(report: Report) -> str:
             return f"sqlagent resume {name}"
         case Status.EXECUTED:
             return f'sqlagent ask --thread {name} "a question that follows"'
-        case Status.REJECTED:
+        case Status.REJECTED if report.how != "auto-reject":  # where nobody is asked, nobody is told what to type
             return f'sqlagent ask --thread {name} "what you want instead"'
         case Status.UNKNOWN:
             return f"look at the database, then: sqlagent show {name}"
