@@ -208,7 +208,7 @@ def test_wal_mode_in_a_directory_that_may_not_be_written_is_explained(tmp_path: 
     with as_a_stranger():
         error = refusal(str(path))
     assert "cannot be opened" in error.message
-    assert "is in WAL mode, which needs write permission on" in error.hint
+    assert "a database in WAL mode needs write permission on" in error.hint
 
 
 def test_a_lock_taken_while_it_is_open_is_told_and_let_go_of_later(tmp_path: Path) -> None:

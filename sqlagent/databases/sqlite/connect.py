@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ import apsw
 from sqlagent.core.errors import ConnectError, QueryError, TimedOut
 from sqlagent.databases.sqlite.authorizer import Guard
 
-_MAGIC = b"SQLite format 3\x00"
+_SUFFIXES = (".db", ".sqlite", ".sqlite3")
 _STEPS_BETWEEN_LOOKS = 20_000  # about a millisecond of SQLite's work: Ctrl-C and time limits are noticed that fast
 _LIMITS = {
     apsw.SQLITE_LIMIT_LENGTH: 200_000_000,
@@ -115,22 +116,34 @@ def recover(path: Path, *, busy_seconds: float) -> None:
 
 
 def check_file(path: Path) -> None:
-    """Raise ConnectError where it is plain from outside that this is no readable file."""
+    """Raise ConnectError where it is plain from outside that this is no readable file.
+
+    It is never opened here: closing a file by hand drops every lock that SQLite holds on it in this process.
+    """
     try:
-        if path.is_dir():
-            inside = sorted(p.name for p in path.iterdir() if p.suffix in (".db", ".sqlite", ".sqlite3"))
-            hint = f"did you mean {path / inside[0]}?" if inside else "name a file in it"
-            raise ConnectError(f"{path} is a directory, not a database", hint=hint)
-        with path.open("rb"):
-            return
+        is_directory = stat.S_ISDIR(path.stat().st_mode)
+        names = sorted(p.name for p in path.iterdir() if p.suffix in _SUFFIXES) if is_directory else []
     except FileNotFoundError as e:
         raise ConnectError(f"no such file: {path}", hint=_nearest_file(path)) from e
     except PermissionError as e:
-        raise ConnectError(f"{path} cannot be read: permission denied", hint=f"ls -l {path}") from e
+        raise _unreadable(path) from e
     except ValueError as e:
         raise ConnectError("a path cannot hold a NUL character", hint="--db PATH") from e
     except OSError as e:
         raise ConnectError(f"{path} cannot be read: {(e.strerror or str(e)).lower()}", hint=f"ls -l {path}") from e
+    if is_directory:
+        hint = f"did you mean {path / names[0]}?" if names else "name a file in it"
+        raise ConnectError(f"{path} is a directory, not a database", hint=hint)
+    if not _may(path, os.R_OK):
+        raise _unreadable(path)
+
+
+def _unreadable(path: Path) -> ConnectError:
+    return ConnectError(f"{path} cannot be read: permission denied", hint=f"ls -l {path}")
+
+
+def _may(path: Path, access: int) -> bool:
+    return os.access(path, access, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _nearest_file(path: Path) -> str:
@@ -141,7 +154,7 @@ def _nearest_file(path: Path) -> str:
     close = difflib.get_close_matches(path.name, names, n=1)
     if close:
         return f"did you mean {path.with_name(close[0])}?"
-    databases = sorted(n for n in names if n.endswith((".db", ".sqlite", ".sqlite3")))
+    databases = sorted(n for n in names if n.endswith(_SUFFIXES))
     return f"in {path.parent} there is {', '.join(databases[:5])}" if databases else "sqlagent never creates a database"
 
 
@@ -165,20 +178,9 @@ def speaking_of(path: Path) -> Iterator[None]:
 
 
 def _why_not(path: Path) -> str:
-    effective = os.access in os.supports_effective_ids
-    if is_wal(path) and not os.access(path.parent, os.W_OK, effective_ids=effective):
-        return f"it is in WAL mode, which needs write permission on {path.parent} even for reading"
+    if not _may(path.parent, os.W_OK):
+        return f"a database in WAL mode needs write permission on {path.parent}, even to be read"
     return f"ls -l {path}"
-
-
-def is_wal(path: Path) -> bool:
-    """Whether the file's header says that it is in WAL mode."""
-    try:
-        with path.open("rb") as file:
-            header = file.read(20)
-    except OSError:
-        return False
-    return header.startswith(_MAGIC) and header[18:20] == b"\x02\x02"
 
 
 class Budget:
