@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
@@ -18,6 +19,7 @@ from sqlagent.cli.call import Call
 from sqlagent.cli.options import DATABASE, MODEL, takes
 from sqlagent.core.errors import SqlagentError
 from sqlagent.ui.diagnostics import ExitCode
+from sqlagent.ui.safe import visible
 
 _STANDS_ON = ("langgraph", "langchain-openai", "langgraph-checkpoint-sqlite", "sqlglot", "apsw", "typer", "rich")
 
@@ -52,15 +54,14 @@ def doctor(call: Call) -> ExitCode:
             {"checks": [{"name": c.name, "state": c.state, "detail": c.detail, "fix": c.fix} for c in checks]}
         )
     for check in () if call.json else checks:
-        call.screen.line(f"{check.state:<8} {check.name:<12} {check.detail}")
-        if check.fix:
-            call.screen.line(f"  hint: {check.fix}")
+        hint = f"\n  hint: {check.fix}" if check.fix else ""
+        sys.stdout.write(visible(f"{check.state:<8} {check.name:<9} {check.detail}{hint}") + "\n")
     return ExitCode.FAILED if any(c.state is State.MISSING for c in checks) else ExitCode.OK
 
 
 def _checks(call: Call) -> Iterator[Check]:
     yield Check("sqlagent", State.OK, f"{__version__}, Python {sys.version.split()[0]}, {sys.platform}")
-    yield from map(_package, _STANDS_ON)
+    yield _packages()
     problems = config.check({"config": call.flag("config")}, os.environ, Path.cwd())
     yield from (Check("config", State.MISSING, p.sentence, p.hint) for p in problems)
     if problems:
@@ -72,11 +73,17 @@ def _checks(call: Call) -> Iterator[Check]:
     yield _tried("model", lambda: _model(call))
 
 
-def _package(name: str) -> Check:
-    try:
-        return Check(name, State.OK, version(name))
-    except PackageNotFoundError:
-        return Check(name, State.MISSING, "not installed", f"pip install {name}")
+def _packages() -> Check:
+    """What sqlagent stands on, with the versions that are here; a broken installation lacks some."""
+    found: dict[str, str] = {}
+    for name in _STANDS_ON:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    if missing := [name for name in _STANDS_ON if name not in found]:
+        return Check(
+            "packages", State.MISSING, f"not installed: {', '.join(missing)}", f"pip install {' '.join(missing)}"
+        )
+    return Check("packages", State.OK, ", ".join(f"{name} {number}" for name, number in found.items()))
 
 
 def _tried(name: str, look: Callable[[], Check]) -> Check:
@@ -113,8 +120,11 @@ def _model(call: Call) -> Check:
         return _embedded(call)
     if not s.api_key and not s.base_url:
         return Check("model", State.MISSING, f"{s.model}, and no key", "set OPENAI_API_KEY, or use --model local")
+    from sqlagent.llm.client import DEFAULT_REMOTE
+
+    name = DEFAULT_REMOTE if s.model == "auto" else s.model
     key = f"key from {s.api_key_source}" if s.api_key else "no key"
-    return Check("model", State.OK, f"{s.model} at {s.base_url or 'api.openai.com'}, {key} (not asked)")
+    return Check("model", State.OK, f"{name} at {s.base_url or 'api.openai.com'}, {key} (not asked)")
 
 
 def _embedded(call: Call) -> Check:

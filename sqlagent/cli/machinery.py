@@ -15,6 +15,7 @@ from sqlagent.cli.call import Call
 from sqlagent.cli.options import DATABASE, MODEL, help_alone, takes
 from sqlagent.ui.diagnostics import ExitCode
 from sqlagent.ui.layout import table
+from sqlagent.ui.safe import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,9 +119,13 @@ def config_show(call: Call) -> ExitCode:
     if call.json:
         call.print_json({"settings": [{"key": s.key, "value": s.value, "origin": s.origin} for s in found]})
         return ExitCode.OK
-    rows = [(s.key, str(s.value), s.origin) for s in found]
+    rows = [(s.key, _as_typed(s.value), s.origin) for s in found]
     sys.stdout.write(f"{table(('setting', 'value', 'from'), rows)}\n")
     return ExitCode.OK
+
+
+def _as_typed(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 @settings.command("check")
@@ -131,9 +136,7 @@ def config_check(call: Call) -> ExitCode:
     if call.json:
         call.print_json({"problems": [asdict(p) for p in problems]})
         return ExitCode.USAGE if problems else ExitCode.OK
-    for problem in problems:
-        call.screen.line(problem.sentence)
-        call.screen.line(f"  hint: {problem.hint}")
-    if not problems:
-        call.screen.line("no problem found")
+    # Written without a screen: that is made of settings, which may be what cannot be read.
+    lines = [f"{problem.sentence}\n  hint: {problem.hint}\n" for problem in problems] or ["no problem found\n"]
+    sys.stdout.write(visible("".join(lines)))
     return ExitCode.USAGE if problems else ExitCode.OK

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sqlagent.cli.call import Call
 from sqlagent.core.errors import QueryError, SqlagentError, UsageError
-from sqlagent.core.model import Choice, Decision, Proposal, Report, Status
+from sqlagent.core.model import Choice, Decision, Proposal, Report, Source, Status
 from sqlagent.ui.diagnostics import ExitCode, exit_code_of, report_error
 from sqlagent.ui.human import review
 from sqlagent.ui.listing import receipt
@@ -44,6 +44,8 @@ def conclude(call: Call, report: Report) -> ExitCode:
     if call.json:
         call.print_json(report_json(report))
     elif report.status in _WENT_WRONG:
+        if report.status is Status.DENIED and report.proposal is not None:
+            call.screen.show(review(report.proposal, columns=call.screen.columns, title="It would"))
         report_error(SqlagentError(report.message or f"{report.thread} is {report.status}", hint=report.hint))
     else:
         sys.stdout.flush()
@@ -59,8 +61,9 @@ def _code(report: Report) -> ExitCode:
 
 def _put_to_person(call: Call, proposal: Proposal) -> Answer:
     call.narrator.done()
-    by_model = Retry.NOT_OFFERED if proposal.author == proposal.requested_by else Retry.OFFERED
-    return ask(proposal, screen=call.screen, stdin=sys.stdin, retry=by_model)
+    asked = call.agent.journal.thread(proposal.thread).source
+    retry = Retry.OFFERED if asked is Source.MODEL else Retry.NOT_OFFERED  # SQL of a person's own has no drafter
+    return ask(proposal, screen=call.screen, stdin=sys.stdin, retry=retry)
 
 
 def _decided(call: Call, report: Report, answer: Answer) -> Report:
