@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import apsw
@@ -24,7 +24,7 @@ def open_file(path: Path) -> apsw.Connection:
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        _make_private(path)
     except OSError as e:
         raise StoreError(
             f"the state folder {path.parent} cannot be written: {e.strerror}",
@@ -33,9 +33,16 @@ def open_file(path: Path) -> apsw.Connection:
     with guarded(path):
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
         connection.set_busy_timeout(BUSY_MS)
-        connection.execute("PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON")
+        for setting, value in (("journal_mode", "delete"), ("synchronous", "full"), ("foreign_keys", True)):
+            connection.pragma(setting, value)
         _prepare(connection, path)
     return connection
+
+
+def _make_private(path: Path) -> None:
+    """Make the file where it is missing.  One that is there is not touched: closing it would drop its locks."""
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _prepare(connection: apsw.Connection, path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+import subprocess
+import sys
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -14,6 +16,7 @@ from journal_builders import a_decision, a_journal, a_proposal, a_thread
 
 from sqlagent.core.errors import StoreError, UnknownThread
 from sqlagent.core.model import Attempt, Choice, Outcome, Result, Source, Status, Turn
+from sqlagent.store.connection import open_file
 from sqlagent.store.journal import Journal, Refusal, Run, RunState
 
 
@@ -29,6 +32,24 @@ def test_only_its_owner_can_read_what_people_asked(tmp_path: Path) -> None:
     journal.admit(a_thread())
     assert stat.S_IMODE(journal.path.stat().st_mode) == 0o600
     assert stat.S_IMODE(journal.path.parent.stat().st_mode) == 0o700
+
+
+def test_every_commit_of_the_journal_is_on_disk_before_anything_runs(tmp_path: Path) -> None:
+    connection = open_file(tmp_path / "journal.db")
+    assert connection.pragma("synchronous") == 2
+    assert connection.pragma("journal_mode") == "delete"
+    assert connection.pragma("foreign_keys") == 1
+
+
+def test_a_second_look_at_the_journal_does_not_drop_the_lock_of_the_first(tmp_path: Path) -> None:
+    first = open_file(tmp_path / "journal.db")
+    first.execute("BEGIN IMMEDIATE")
+    open_file(tmp_path / "journal.db").close()
+    write = (
+        f"import sqlite3; sqlite3.connect({str(tmp_path / 'journal.db')!r}, timeout=0).execute('DELETE FROM threads')"
+    )
+    witness = subprocess.run([sys.executable, "-c", write], capture_output=True, text=True, check=False)
+    assert "database is locked" in witness.stderr
 
 
 def test_a_thread_comes_back_as_it_was_admitted(journal: Journal) -> None:
