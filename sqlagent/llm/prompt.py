@@ -41,6 +41,9 @@ _PRODUCT = {"sqlite": "SQLite", "postgres": "PostgreSQL", "mysql": "MySQL", "duc
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NUMERIC = re.compile(r"INT|REAL|FLOA|DOUB|NUM|DEC|BOOL", re.IGNORECASE)
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2})?)?")
+_WORD = re.compile(r"[^\W_]{3,}")
+_CODE = re.compile(r"\d{5}")
 _RESERVED_WORDS = (
     "all and as between by case check column create default delete desc distinct drop else end except exists from "
     "group having in index insert into is join key left like limit not null on or order primary references right "
@@ -48,6 +51,8 @@ _RESERVED_WORDS = (
 )
 _RESERVED = frozenset(re.findall(r"\w+", _RESERVED_WORDS))
 EXAMPLE_LENGTH = 40
+EXAMPLES_LENGTH = 32
+"""Characters after which no second example of the column is shown."""
 BUDGET = 200_000
 
 
@@ -55,7 +60,7 @@ def messages(
     question: str, schema: Schema, *, history: Sequence[Turn], attempts: Sequence[Attempt], budget: int = BUDGET
 ) -> list[Message]:
     """The whole conversation, oldest first.  `budget` is how many characters of schema the model can take."""
-    talk = [("system", system(schema, budget=budget))]
+    talk = [("system", system(fitted(schema, question, budget)))]
     for turn in history:
         talk += [("human", turn.question), ("ai", turn.sql)]
     talk.append(("human", question))
@@ -69,14 +74,13 @@ def prompt_sha256(talk: Sequence[Message]) -> str:
     return sha256(json.dumps(list(talk), ensure_ascii=False).encode()).hexdigest()
 
 
-def system(schema: Schema, *, budget: int = BUDGET) -> str:
+def system(schema: Schema) -> str:
     """The system message: the same bytes for every question on the same schema."""
-    version = f" (version {schema.version})" if schema.version else ""
     return INSTRUCTIONS.format(
         dialect=_PRODUCT.get(schema.dialect, schema.dialect),
-        version=version,
+        version=f" (version {schema.version})" if schema.version else "",
         notes=NOTES.get(schema.dialect, ""),
-        schema=schema_text(fitted(schema, budget)),
+        schema=schema_text(schema),
     )
 
 
@@ -87,36 +91,42 @@ def schema_text(schema: Schema, table: str | None = None) -> str:
     return "\n".join(_table(t, quote) for t in wanted)
 
 
-def fitted(schema: Schema, budget: int) -> Schema:
-    """The schema, cut down until its text fits: first the examples go, then checks, views, and the last tables."""
+def fitted(schema: Schema, question: str, budget: int) -> Schema:
+    """The schema, cut down until its text fits.
+
+    First the examples and checks go, which leaves one prompt for all questions; then the tables that share the
+    fewest words with the question.
+    """
     if len(schema_text(schema)) <= budget:
         return schema
-    bare = tuple(replace(t, columns=tuple(replace(c, examples=()) for c in t.columns)) for t in schema.tables)
-    schema = replace(schema, tables=bare)
-    if len(schema_text(schema)) <= budget:
-        return schema
-    bare = tuple(replace(t, checks=()) for t in sorted(bare, key=lambda t: t.is_view))
-    lengths, kept = 0, []
-    for each in bare:
-        lengths += len(schema_text(replace(schema, tables=(each,)))) + 1
-        if lengths > budget:
-            break
-        kept.append(each)
-    return replace(schema, tables=tuple(kept))
+    bare = [replace(t, checks=(), columns=tuple(replace(c, examples=()) for c in t.columns)) for t in schema.tables]
+    words = {word[:5] for word in _WORD.findall(question.lower())}
+    kept: set[str] = set()
+    for table in sorted(bare, key=lambda t: (-_shared(t, words), t.is_view)):
+        budget -= len(schema_text(replace(schema, tables=(table,)))) + 1
+        if budget >= 0:
+            kept.add(table.name)
+    return replace(schema, tables=tuple(t for t in bare if t.name in kept))
+
+
+def _shared(table: Table, words: set[str]) -> int:
+    """How many words a table has in common with the question; its name counts more than its columns."""
+    of_name = {word[:5] for word in _WORD.findall(table.name.lower())}
+    of_columns = {word[:5] for c in table.columns for word in _WORD.findall(c.name.lower())}
+    return 3 * len(of_name & words) + len(of_columns & words)
 
 
 def _table(table: Table, quote: str) -> str:
     keys = [c for c in table.columns if c.primary_key]
-    lines = [_column(c, quote, alone=len(keys) == 1) for c in table.columns]
+    lines = [_column(c, table, quote, alone=len(keys) == 1) for c in table.columns]
     if len(keys) > 1:
         lines.append((f"PRIMARY KEY ({', '.join(_name(c.name, quote) for c in keys)})", ""))
-    lines += [(check if check.upper().startswith("CHECK") else f"CHECK ({check})", "") for check in table.checks]
     last = len(lines) - 1
-    body = "\n".join(f"  {text}{',' if place < last else ''}{remark}" for place, (text, remark) in enumerate(lines))
+    body = "\n".join(f" {text}{',' if place < last else ''}{remark}" for place, (text, remark) in enumerate(lines))
     return f"CREATE {'VIEW' if table.is_view else 'TABLE'} {_name(table.name, quote)} (\n{body}\n);"
 
 
-def _column(column: Column, quote: str, *, alone: bool) -> tuple[str, str]:
+def _column(column: Column, table: Table, quote: str, *, alone: bool) -> tuple[str, str]:
     """A column as CREATE TABLE writes it, and the remark behind it."""
     words = [_name(column.name, quote)]
     words += [column.type] if column.type else []
@@ -125,12 +135,49 @@ def _column(column: Column, quote: str, *, alone: bool) -> tuple[str, str]:
     elif not column.nullable:
         words.append("NOT NULL")
     if column.references:
-        table, _, name = column.references.rpartition(".")
-        words.append(f"REFERENCES {_name(table, quote)}({_name(name, quote)})" if table else f"REFERENCES {name}")
+        there, _, name = column.references.rpartition(".")
+        words.append(f"REFERENCES {_name(there, quote)}({_name(name, quote)})" if there else f"REFERENCES {name}")
+    choice = _choice(column, table)
+    words += [choice] if choice else []
+    return " ".join(words), _remark(column, choice)
+
+
+def _choice(column: Column, table: Table) -> str:
+    """The CHECK that lists what the column may hold; other checks tell the model nothing that it asks for."""
+    listed = re.compile(
+        rf"(CHECK\s*\()?\s*(lower\(|upper\()?\W?{re.escape(column.name)}\W{{0,3}} IN \(.*", re.IGNORECASE | re.DOTALL
+    )
+    for check in table.checks:
+        if listed.fullmatch(check):
+            text = " ".join(check.split())
+            return text if text.upper().startswith("CHECK") else f"CHECK ({text})"
+    return ""
+
+
+def _remark(column: Column, choice: str) -> str:
+    """What the data looks like, in few tokens: they are what the first question waits for on a small machine."""
     remarks = ["generated, never written"] if column.generated else []
-    if column.examples and not column.primary_key and not column.references:
-        remarks.append("e.g. " + ", ".join(_example(value, column.type) for value in column.examples[:3]))
-    return " ".join(words), f" -- {'; '.join(remarks)}" if remarks else ""
+    numbered = (column.primary_key or column.references) and _NUMERIC.search(column.type)
+    examples = () if numbered else column.examples
+    if "lower(" in choice.lower() or len({value.lower() for value in examples}) < len(examples):
+        remarks.append(f"mixed case: compare lower({column.name})")
+    if not choice and (shown := _telling(examples, column.type)):
+        remarks.append(shown)
+    return f" -- {'; '.join(remarks)}" if remarks else ""
+
+
+def _telling(examples: Sequence[str], declared: str) -> str:
+    """The examples that say something: the form of dates and codes, the words of names, no amounts of money."""
+    if examples and all(_DATE.fullmatch(value) for value in examples):
+        return "'" + "YYYY-MM-DD HH:MM:SS"[: len(examples[0])] + "'"
+    if _NUMERIC.search(declared):
+        return ", ".join(examples) if all(_NUMBER.fullmatch(v) and len(v) <= 4 for v in examples) else ""
+    shown: list[str] = []
+    for value in examples[:3]:
+        if shown and (sum(map(len, shown)) + len(value) > EXAMPLES_LENGTH or _CODE.search(value)):
+            break
+        shown.append(_example(value))
+    return ", ".join(shown)
 
 
 def _name(name: str, quote: str) -> str:
@@ -139,25 +186,32 @@ def _name(name: str, quote: str) -> str:
     return quote + name.replace(quote, quote * 2) + quote
 
 
-def _example(value: str, declared: str) -> str:
+def _example(value: str) -> str:
     """A value of the data as SQL writes it, on one line: a line break would end the comment that it stands in."""
     value = " ".join(value.split())
-    if _NUMERIC.search(declared) and _NUMBER.fullmatch(value):
-        return value
     short = value if len(value) <= EXAMPLE_LENGTH else value[:EXAMPLE_LENGTH] + "..."
     return "'" + short.replace("'", "''") + "'"
 
 
 def _complaint(attempt: Attempt, schema: Schema) -> str:
-    advice = _whereabouts(attempt.error, schema)
-    return f"That was not accepted: {attempt.error}\n{advice}Answer with the corrected SQL only."
+    return f"That was not accepted: {attempt.error}\n{_whereabouts(attempt, schema)}Answer with the corrected SQL only."
 
 
-def _whereabouts(error: str, schema: Schema) -> str:
-    """Where a column that was looked for in the wrong table really is."""
-    missing = re.search(r"no such column: \"?([\w.]+)|column \"?([\w.]+)\"? does not exist", error)
+def _whereabouts(attempt: Attempt, schema: Schema) -> str:
+    """For a column that was looked for in the wrong table: what that table has, and where the column really is."""
+    missing = re.search(r"no such column: \"?([\w.]+)|column \"?([\w.]+)\"? does not exist", attempt.error)
     if missing is None:
         return ""
-    name = (missing[1] or missing[2]).rpartition(".")[2].lower()
+    alias, _, name = (missing[1] or missing[2]).lower().rpartition(".")
+    meant = (
+        re.search(rf"\b(?:from|join|update|into)\s+\W?(\w+)\W?\s+(?:as\s+)?{re.escape(alias)}\b", attempt.sql, re.I)
+        if alias
+        else None
+    )
+    table = meant[1].lower() if meant else alias
+    lines = [
+        f"{t.name} has only {', '.join(c.name for c in t.columns)}." for t in schema.tables if t.name.lower() == table
+    ]
     homes = [t.name for t in schema.tables if any(c.name.lower() == name for c in t.columns)]
-    return f"{name} is a column of {', '.join(homes)}.\n" if homes else f"No table has a column {name}.\n"
+    lines.append(f"{name} is a column of {', '.join(homes)}." if homes else f"No table has a column {name}.")
+    return "\n".join(lines) + "\n"

@@ -16,18 +16,20 @@ CUSTOMERS = Table(
     (
         Column("id", "INTEGER", nullable=False, primary_key=True, examples=("1", "2")),
         Column("name", "TEXT", nullable=False, examples=("Ana O'Neil", "Ben")),
-        Column("credit", "NUMERIC", examples=("12.50", "-3")),
-        Column("country", "TEXT"),
+        Column("credit", "NUMERIC", examples=("12.50", "1000.25")),
+        Column("segment", "TEXT", examples=("consumer", "Business")),
+        Column("since", "TEXT", examples=("2024-05-31", "2024-06-01")),
     ),
     rows=5000,
+    checks=("credit > -100", "lower(segment) IN ('consumer', 'business')"),
 )
 ITEMS = Table(
     "order items",
     (
         Column("customer_id", "INTEGER", nullable=False, primary_key=True, references="customers.id"),
         Column("line", "INTEGER", nullable=False, primary_key=True),
-        Column("order", "INTEGER"),
-        Column("total", "NUMERIC", generated=True, examples=("9.99",)),
+        Column("order", "INTEGER", examples=("1", "2")),
+        Column("total", "NUMERIC", generated=True, examples=("19.99",)),
     ),
     checks=("line > 0",),
 )
@@ -42,21 +44,21 @@ def prompted(question: str = "q", schema: Schema = SHOP, **more: object) -> list
 def test_the_schema_reads_like_create_table() -> None:
     assert schema_text(SHOP) == (
         "CREATE TABLE customers (\n"
-        "  id INTEGER PRIMARY KEY,\n"
-        "  name TEXT NOT NULL, -- e.g. 'Ana O''Neil', 'Ben'\n"
-        "  credit NUMERIC, -- e.g. 12.50, -3\n"
-        "  country TEXT\n"
+        " id INTEGER PRIMARY KEY,\n"
+        " name TEXT NOT NULL, -- 'Ana O''Neil', 'Ben'\n"
+        " credit NUMERIC,\n"
+        " segment TEXT CHECK (lower(segment) IN ('consumer', 'business')), -- mixed case: compare lower(segment)\n"
+        " since TEXT -- 'YYYY-MM-DD'\n"
         ");\n"
         'CREATE TABLE "order items" (\n'
-        "  customer_id INTEGER NOT NULL REFERENCES customers(id),\n"
-        "  line INTEGER NOT NULL,\n"
-        '  "order" INTEGER,\n'
-        "  total NUMERIC, -- generated, never written; e.g. 9.99\n"
-        "  PRIMARY KEY (customer_id, line),\n"
-        "  CHECK (line > 0)\n"
+        " customer_id INTEGER NOT NULL REFERENCES customers(id),\n"
+        " line INTEGER NOT NULL,\n"
+        ' "order" INTEGER, -- 1, 2\n'
+        " total NUMERIC, -- generated, never written\n"
+        " PRIMARY KEY (customer_id, line)\n"
         ");\n"
         "CREATE VIEW top_customers (\n"
-        "  name TEXT\n"
+        " name TEXT\n"
         ");"
     )
 
@@ -88,8 +90,7 @@ def test_without_examples_there_is_no_value_of_the_data_in_the_prompt() -> None:
         SHOP, tables=tuple(replace(t, columns=tuple(replace(c, examples=()) for c in t.columns)) for t in SHOP.tables)
     )
     text = prompted(schema=bare)[0][1]
-    assert "e.g." not in schema_text(bare)
-    for value in ("Ana", "Ben", "12.50", "9.99"):
+    for value in ("Ana", "Ben", "YYYY", "1, 2"):
         assert value not in text
 
 
@@ -104,6 +105,13 @@ def test_history_comes_before_the_question_and_what_failed_after_it() -> None:
     assert talk[4] == ("ai", "SELECT totl")
     assert "no such column: totl" in talk[5][1]
     assert talk[6][1].strip()
+
+
+def test_an_alias_in_the_error_is_traced_to_its_table_and_what_that_has() -> None:
+    attempt = Attempt('SELECT x.name FROM customers c JOIN "order items" AS x ON 1', "no such column: x.name")
+    assert "name is a column of customers, top_customers." in prompted(attempts=(attempt,))[-1][1]
+    attempt = Attempt("SELECT t.total FROM top_customers AS t", "no such column: t.total")
+    assert "top_customers has only name." in prompted(attempts=(attempt,))[-1][1]
 
 
 @pytest.mark.parametrize(
@@ -131,16 +139,30 @@ def test_no_example_adds_a_line(value: str) -> None:
     assert len(schema_text(Schema("sqlite", "", (Table("t", (column,)),))).splitlines()) == 3
 
 
-def test_a_schema_too_long_for_the_model_loses_examples_first_and_whole_tables_last() -> None:
-    many = replace(SHOP, tables=tuple(replace(CUSTOMERS, name=f"table_{n:03}") for n in range(50)))
+def test_a_schema_too_long_for_the_model_loses_examples_first_and_then_what_the_question_does_not_name() -> None:
+    many = replace(
+        SHOP, tables=tuple(replace(CUSTOMERS, name=f"t{n:03}_{'invoice' if n == 40 else 'x'}") for n in range(50))
+    )
     whole = len(schema_text(many))
-    assert fitted(many, whole) is many
-    without = fitted(many, whole - 1)
+    assert fitted(many, "q", whole) is many
+    without = fitted(many, "q", whole - 1)
     assert len(without.tables) == 50
-    assert "e.g." not in schema_text(without)
-    small = fitted(many, 1000)
+    assert "Ana" not in schema_text(without)
+    small = fitted(many, "all invoices of last year", 1000)
     assert 0 < len(small.tables) < 50
+    assert "t040_invoice" in [t.name for t in small.tables]
     assert len(schema_text(small)) <= 1000
+
+
+def test_values_that_differ_in_case_are_pointed_out() -> None:
+    country = Column("country", "TEXT", examples=("Germany", "GERMANY"))
+    text = schema_text(Schema("sqlite", "", (Table("t", (country,)),)))
+    assert "mixed case: compare lower(country)" in text
+
+
+def test_the_keys_that_are_words_show_their_values() -> None:
+    code = Column("code", "TEXT", primary_key=True, examples=("DE", "FR"))
+    assert "'DE', 'FR'" in schema_text(Schema("sqlite", "", (Table("countries", (code,)),)))
 
 
 def test_mysql_names_are_quoted_its_way() -> None:
