@@ -1,0 +1,98 @@
+"""What a statement does to the rows, measured by running it where it leaves no trace."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlagent.core.model import Basis, Verb
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """How many rows of one table a statement inserts, updates or deletes, and what makes it do so."""
+
+    table: str
+    verb: Verb
+    rows: int
+    of: int | None = None
+    """Rows of the table before; None where that was not counted."""
+    via: str = ""
+    """`trigger NAME`, `foreign key of TABLE`; empty where the SQL says so itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One column of a sampled row; `before` is None for an insert, `after` for a delete.  NULL is the word `NULL`."""
+
+    column: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One row that would change: its key, and the columns that change (all of them for an insert or a delete)."""
+
+    table: str
+    verb: Verb
+    key: tuple[tuple[str, str], ...]
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectChange:
+    """A table, view, index or trigger that is created, altered or dropped."""
+
+    verb: Verb
+    kind: str
+    """`table`, `view`, `index`, `trigger`."""
+    name: str
+    rows: int | None = None
+    """Rows that go with it, for a dropped table."""
+
+
+class Undoable(StrEnum):
+    """Whether a run can be taken back; known before anybody approves it."""
+
+    EXACT = "exact"
+    PARTIAL = "partial"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What one statement of a script does, given all statements before it."""
+
+    basis: Basis
+    """EXACT: run and read out.  UNKNOWN: not measured, and `why` says why."""
+    touched: tuple[Touched, ...] = ()
+    samples: tuple[Sample, ...] = ()
+    objects: tuple[ObjectChange, ...] = ()
+    breaks: tuple[str, ...] = ()
+    """What no longer works afterwards: `view open_orders: no such column: total`."""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What a whole script does: an effect a statement, and what the sum of them is bound to."""
+
+    effects: tuple[Effect, ...]
+    fingerprint: str = ""
+    """SHA-256, hex, over every row changed, keys, old and new values; empty where it was not measured exactly."""
+    volatile: tuple[str, ...] = ()
+    """`table.column` whose values come from a clock or from chance: left out of the fingerprint."""
+    undo: Undoable = Undoable.NONE
+    undo_why: str = ""
+    changes: int = 0
+    """Rows changed in all."""
+    size: int = 0
+    """Bytes of the changes."""
+    seconds: float = 0.0
+    how: str = ""
+    """`private copy`, `rolled back`, or why it was not measured: `past 5 s`, `the database is busy`."""
+
+    @property
+    def is_exact(self) -> bool:
+        return bool(self.fingerprint)
