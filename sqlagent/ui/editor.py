@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shlex
 import signal
-import subprocess
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,14 +20,18 @@ class NoEdit(Exception):
 
 def edited(proposal: Proposal, *, terminal: TextIO, env: Mapping[str, str]) -> str:
     """The SQL as the person leaves it; NoEdit where it is unchanged, empty, or the editor failed."""
+    import tempfile  # with subprocess 8 ms that only an edit needs
+
     header = _header(proposal.question)
-    with tempfile.TemporaryDirectory(prefix="sqlagent-") as folder:
-        path = Path(folder) / f"{proposal.thread}.sql"
-        path.touch(mode=0o600)
-        path.write_bytes((header + proposal.sql).encode("utf-8", "surrogatepass"))
-        _run_editor(path, terminal=terminal, env=env)
-        text = _read_back(path)
-    text = _without_header(text, header)
+    try:
+        with tempfile.TemporaryDirectory(prefix="sqlagent-") as folder:
+            path = Path(folder) / f"{proposal.thread}.sql"
+            path.touch(mode=0o600)
+            path.write_bytes((header + proposal.sql).encode("utf-8", "surrogatepass"))
+            _run_editor(path, terminal=terminal, env=env)
+            text = _without_header(_read_back(path), header)
+    except OSError as e:
+        raise NoEdit(f"no temporary file for the editor: {e.strerror}") from e
     if not text.strip():
         raise NoEdit("the file came back empty")
     if text.strip() == proposal.sql.strip():
@@ -61,6 +63,8 @@ def _read_back(path: Path) -> str:
 
 
 def _run_editor(path: Path, *, terminal: TextIO, env: Mapping[str, str]) -> None:
+    import subprocess
+
     named = next(filter(None, (env.get(name) for name in ("SQLAGENT_EDITOR", "VISUAL", "EDITOR"))), "vi")
     try:
         command = [*shlex.split(named), str(path)]
@@ -90,6 +94,8 @@ def _ctrl_c_is_for_the_child() -> Iterator[None]:
 
 def paged(text: str, *, terminal: TextIO, env: Mapping[str, str]) -> bool:
     """Show visible `text` in the pager; whether one could be had."""
+    import subprocess
+
     named = env.get("SQLAGENT_PAGER", env.get("PAGER", "less"))
     try:
         command = shlex.split(named)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -76,7 +75,7 @@ def open_rows(path: str | None, *, format_: Format, stdout: BinaryIO) -> Iterato
         with device:
             yield Rows(device, format_)
         return
-    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    partial = target.with_name(f".{target.name}.{os.urandom(4).hex()}.part")
     with _unwritable(path):
         out = partial.open("xb")
     rows = Rows(out, format_)

@@ -61,8 +61,7 @@ def wrap(text: str, columns: int) -> list[str]:
     """`text` cut into pieces of at most `columns`, at a space where one is near; joined they are `text` again."""
     columns = max(columns, 8)
     pieces = []
-    while width(text) > columns:
-        cut = _fitting(text, columns)
+    while (cut := _fitting(text, columns)) < len(text):
         space = text.rfind(" ", max(cut - 24, 1), cut)
         cut = space + 1 if space > 0 else cut
         pieces.append(text[:cut])
@@ -73,7 +72,7 @@ def wrap(text: str, columns: int) -> list[str]:
 def _fitting(text: str, columns: int) -> int:
     """How many characters of `text` fit; at least one, so that cutting always gets on."""
     if text.isascii():
-        return columns
+        return min(columns, len(text))
     taken = 0
     for index, character in enumerate(text):
         taken += width(character)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import tempfile
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, BinaryIO
@@ -152,6 +151,8 @@ class JsonRows:
     """
 
     def __init__(self) -> None:
+        import tempfile  # 4 ms that most commands need not pay
+
         self._kept = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 (closed by __exit__)
         self.results = 0
 

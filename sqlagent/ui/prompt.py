@@ -110,6 +110,8 @@ def ask(
         answer = Answer(Choice.LATER, How(str(nothing)))
     except KeyboardInterrupt:
         answer = Answer(Choice.LATER, How.INTERRUPT)
+    except OSError:  # the screen cannot be written: EIO, the terminal was closed
+        answer = Answer(Choice.LATER, How.HANGUP)
     if answer.choice is Choice.LATER:
         _say_how_to_come_back(proposal, screen, answer.how)
     return answer

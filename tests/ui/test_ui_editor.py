@@ -118,6 +118,20 @@ def test_the_nearest_name_of_an_editor_wins_with_its_arguments(tmp_path: Path, d
     assert editor.found[3] == ["--wait", "-c set ft=sql"]
 
 
+def test_an_editor_draws_on_the_screen_and_not_among_the_rows(
+    tmp_path: Path, device: io.TextIOWrapper, capfd: pytest.CaptureFixture[str]
+) -> None:
+    edit(Editor(tmp_path, LONGER + "; print('drawn')"), device)
+    assert capfd.readouterr().out == ""
+    assert (tmp_path / "screen").read_text() == "drawn\n"
+
+
+def test_a_full_disk_is_no_edit_and_says_so(device: io.TextIOWrapper, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", "/no/such/folder")
+    with pytest.raises(NoEdit, match="no temporary file for the editor: No such file or directory"):
+        edited(a_proposal(), terminal=device, env={"EDITOR": "true"})
+
+
 def test_no_file_is_left_behind(tmp_path: Path, device: io.TextIOWrapper, monkeypatch: pytest.MonkeyPatch) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()

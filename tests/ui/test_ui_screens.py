@@ -28,7 +28,7 @@ from sqlagent.core.model import (
     Thread,
     Verb,
 )
-from sqlagent.ui.human import Body, details, diff, review, statement_view
+from sqlagent.ui.human import Body, details, diff, review, statement_view, unasked
 from sqlagent.ui.layout import Block
 from sqlagent.ui.listing import age, pending_footer, pending_table, receipt, sessions_table, show
 from sqlagent.ui.safe import width
@@ -133,6 +133,7 @@ SCREENS: dict[str, Callable[[], Block]] = {
             database="warehouse-eu-central",
         )
     ),
+    "unasked": lambda: unasked(a_proposal(a_read(), policy="allow [reads]")),
     "review-paged": lambda: review(a_proposal(), body=Body.PAGED),
     "review-narrow": lambda: review(a_batch(), columns=50),
     "details": lambda: details(a_proposal(attempts=RETRIED, note="Marks long-pending orders\nas cancelled.")),
