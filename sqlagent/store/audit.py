@@ -1,4 +1,4 @@
-"""The audit log's chain: each entry seals the one before it, so that none can be changed, taken out or put in unseen."""
+"""The audit log's chain: each entry seals the one before it, so that no change, removal or insertion goes unseen."""
 
 from __future__ import annotations
 

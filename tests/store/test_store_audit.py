@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -46,7 +47,8 @@ def test_an_untouched_log_verifies_with_and_without_a_head() -> None:
 @pytest.mark.parametrize("field", ["at", "who", "what", "thread", "detail"])
 def test_a_changed_entry_is_named(field: str) -> None:
     log = a_log(9)
-    log[4] = replace(log[4], **{field: "something else"})
+    changes: dict[str, Any] = {field: "something else"}
+    log[4] = replace(log[4], **changes)
     checked = verify(log)
     assert checked.problem == "entry 5 was changed after it was written (hash differs)"
     assert checked.entries == 4
