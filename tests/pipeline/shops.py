@@ -1,0 +1,130 @@
+"""A real target, journal and checkpoints in one folder, and processes that come to work on them and may die there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from sqlagent import config
+from sqlagent.core.model import Report
+from sqlagent.pipeline.checkpoints import open_saver
+from sqlagent.pipeline.graph import Graph, build
+from sqlagent.service import Agent, Listener
+
+SELL = "UPDATE stock SET left = left - 1 WHERE id = 1"
+"""Run once it leaves 9 of the 10, run twice 8."""
+SCHEMA = """
+CREATE TABLE stock (id INTEGER PRIMARY KEY, name TEXT NOT NULL, left INTEGER NOT NULL);
+CREATE TABLE sales (id INTEGER PRIMARY KEY, stock_id INTEGER NOT NULL, was INTEGER NOT NULL);
+CREATE TRIGGER sold AFTER UPDATE ON stock BEGIN INSERT INTO sales (stock_id, was) VALUES (OLD.id, OLD.left); END;
+INSERT INTO stock VALUES (1, 'apple', 10), (2, 'pear', 10), (3, 'fig', 10);
+"""
+SCRATCH = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else None
+"""Memory where there is some: what is killed here is a process, not a disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    folder: Path
+
+    @property
+    def db(self) -> Path:
+        return self.folder / "shop.db"
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state"
+
+    def agent(
+        self, *, by: str = "ana", now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        listener: Listener | None = None, env: dict[str, str] | None = None, **settings: Any,
+    ) -> Agent:  # fmt: skip
+        """Somebody's door to it: close it, or use it in a `with`."""
+        flags = {"database": str(self.db), "state_dir": str(self.state), **settings}
+        agent = Agent(config.load(flags, os.environ | (env or {}), self.folder), now=now, listener=listener)
+        agent.by = by
+        return agent
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """On a connection of the test's own."""
+        db = apsw.Connection(str(self.db))
+        try:
+            return list(db.execute(sql).fetchall())
+        finally:
+            db.close()
+
+    @property
+    def sold(self) -> int:
+        """How many times SELL was applied, by the row and by the trigger."""
+        ((left,),) = self.rows("SELECT left FROM stock WHERE id = 1")
+        ((sales,),) = self.rows("SELECT count(*) FROM sales WHERE stock_id = 1")
+        assert 10 - left == sales
+        return int(sales)
+
+    def report(self, thread: str) -> Report:
+        with self.agent() as agent:
+            return agent.show(thread)
+
+    def checkpoints(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.state / "checkpoints.db", isolation_level=None)
+
+    @contextmanager
+    def graph(self, thread: str) -> Iterator[tuple[Graph, Any]]:
+        """LangGraph itself on these checkpoints, as anybody with the library can have it."""
+        saver = open_saver(self.state / "checkpoints.db")
+        try:
+            yield build(saver), {"configurable": {"thread_id": thread}}
+        finally:
+            saver.conn.close()
+
+    def keep(self, copy: Path) -> None:
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(self.folder, copy)
+
+    def restore(self, copy: Path) -> None:
+        """As it was when it was kept, under the same name: the name is what a database is known by."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.copytree(copy, self.folder)
+
+
+def a_shop(folder: Path, *, wal: bool = False) -> Shop:
+    folder.mkdir(parents=True, exist_ok=True)
+    shop = Shop(folder)
+    db = apsw.Connection(str(shop.db))
+    if wal:
+        db.pragma("journal_mode", "wal")
+    db.execute(SCHEMA)
+    db.close()
+    return shop
+
+
+def in_child(work: Callable[[], object]) -> int:
+    """Do it in a process of its own, which has every import already; its exit code, or minus the signal it died of."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            work()
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status)
+
+
+def waiting(shop: Shop, sql: str = SELL) -> Report:
+    """A thread that another process asked, and that waits for a decision."""
+    with shop.agent() as agent:
+        return agent.run(sql, title="sell an apple")

@@ -1,0 +1,340 @@
+"""A process is killed at every named point, and at every write to a file; the next one goes on as if nothing was."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+from openai_server import OpenAIServer
+from shops import SCRATCH, SELL, Shop, a_shop, in_child, waiting
+
+from sqlagent.core.errors import Finished, OutcomeUnknown
+from sqlagent.core.model import Choice, Decision, Report, Status
+from sqlagent.pipeline.crash import crash_points
+from sqlagent.pipeline.driver import Driver  # imported once, so that no child has to
+from sqlagent.store.journal import RunState
+from sqlagent.ui.diagnostics import exit_code_of
+
+assert Driver is not None
+EDITED = "UPDATE stock SET left = 5 WHERE id = 2"
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    made = Path(tempfile.mkdtemp(prefix="sqlagent-crash-", dir=SCRATCH))
+    yield made
+    shutil.rmtree(made)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A shop at rest, and what a process that will be killed does in it."""
+
+    shop: Shop
+    kept: Path
+    act: Callable[[Shop], object]
+
+    def points(self) -> list[str]:
+        """Every point that it passes, each time it does: found by going there, so a new one is killed at as well."""
+        self.shop.restore(self.kept)
+        listing = self.kept.with_suffix(".points")
+        listing.unlink(missing_ok=True)
+        assert in_child(lambda: self._acting({"SQLAGENT_CRASH_LIST": str(listing)})) == 0
+        return listing.read_text().splitlines()
+
+    def killed_at(self, point: str) -> None:
+        self.shop.restore(self.kept)
+        died_of = in_child(lambda: self._acting({"SQLAGENT_CRASH_AT": point}))
+        assert died_of == -signal.SIGKILL, f"{point} was not reached"
+
+    def _acting(self, environment: dict[str, str]) -> None:
+        os.environ.update(environment)
+        self.act(self.shop)
+
+
+def a_scene(shop: Shop, act: Callable[[Shop], object]) -> Scene:
+    kept = shop.folder.with_name("kept")
+    shop.keep(kept)
+    return Scene(shop, kept, act)
+
+
+def decides(thread: str, decision: Decision) -> Callable[[Shop], object]:
+    def act(shop: Shop) -> object:
+        with shop.agent() as agent:
+            return agent.decide(thread, decision)
+
+    return act
+
+
+def approves(asked: Report) -> Callable[[Shop], object]:
+    assert asked.proposal is not None
+    return decides(asked.thread, Decision(Choice.APPROVE, asked.proposal.digest, "ana", "library"))
+
+
+def gone_on(shop: Shop, thread: str) -> None:
+    """What the next person does: resume, in a process of its own."""
+
+    def resume() -> None:
+        with shop.agent(by="ben") as agent:
+            try:
+                agent.resume(thread)
+            except (Finished, OutcomeUnknown):
+                return
+
+    assert in_child(resume) == 0
+
+
+def decided(shop: Shop, proposal: str) -> Decision | None:
+    with shop.agent() as agent:
+        return agent.journal.decision(proposal)
+
+
+def ran(shop: Shop, proposal: str) -> RunState:
+    with shop.agent() as agent:
+        run = agent.journal.run(proposal)
+    assert run is not None
+    return run.state
+
+
+def seen_through(shop: Shop, asked: Report, point: str) -> None:
+    """The approval is carried out by whoever comes next; only where it was never recorded is it given again."""
+    assert asked.proposal is not None
+    approval = decided(shop, asked.proposal.id)
+    gone_on(shop, asked.thread)
+    if approval is None:
+        assert shop.report(asked.thread).status is Status.PENDING, point
+        assert shop.sold == 0, point
+        assert in_child(lambda: approves(asked)(shop)) == 0, point
+    report = shop.report(asked.thread)
+    assert (report.status, report.decided_by, shop.sold) == (Status.EXECUTED, "ana", 1), point
+    assert report.proposal == asked.proposal, point
+    assert ran(shop, asked.proposal.id) is RunState.DONE, point
+
+
+def test_an_approved_change_runs_exactly_once_wherever_the_process_dies(folder: Path) -> None:
+    shop = a_shop(folder / "shop")
+    asked = waiting(shop)
+    scene = a_scene(shop, approves(asked))
+    points = scene.points()
+    assert len(points) > 30
+    for point in points:
+        scene.killed_at(point)
+        seen_through(shop, asked, point)
+
+
+def test_in_wal_an_approved_change_runs_once_or_is_said_to_be_unknown(folder: Path) -> None:
+    shop = a_shop(folder / "shop", wal=True)
+    asked = waiting(shop)
+    assert asked.proposal is not None
+    scene = a_scene(shop, approves(asked))
+    unknown = []
+    for point in scene.points():
+        scene.killed_at(point)
+        if decided(shop, asked.proposal.id) is not None:
+            gone_on(shop, asked.thread)
+        status = shop.report(asked.thread).status
+        if status is Status.UNKNOWN:
+            unknown.append(point)
+            settles_as_it_is(shop, asked.thread)
+        else:
+            seen_through(shop, asked, point)
+    assert {"committed#1", "begun#1"} <= set(unknown)
+
+
+def settles_as_it_is(shop: Shop, thread: str) -> None:
+    """Resume refuses to guess; a person looks and says; then it is finished."""
+    sold = shop.sold
+    assert sold in (0, 1)
+    assert exit_code_of(Status.UNKNOWN) == 9
+    with shop.agent(by="ben") as agent:
+        with pytest.raises(OutcomeUnknown, match="its end was not seen"):
+            agent.resume(thread)
+        report = agent.settle(thread, RunState.SETTLED_APPLIED if sold else RunState.SETTLED_NOT_APPLIED)
+        assert report.status is (Status.EXECUTED if sold else Status.FAILED)
+        with pytest.raises(Finished):
+            agent.resume(thread)
+    assert shop.sold == sold
+
+
+def test_what_was_asked_is_asked_still_wherever_the_process_dies(folder: Path) -> None:
+    shop = a_shop(folder / "shop")
+    scene = a_scene(shop, waiting)
+    for point in scene.points():
+        scene.killed_at(point)
+        the_one_thread_waits(shop, SELL, point)
+
+
+def test_what_a_model_was_asked_is_asked_still_wherever_the_process_dies(folder: Path) -> None:
+    import langchain_openai  # here rather than in every child: it takes a second
+
+    assert langchain_openai
+    with OpenAIServer(["UPDATE stock SET lft = 1", SELL]) as server:
+        shop = a_shop(folder / "shop")
+        env = server.env()
+
+        def ask(shop: Shop) -> object:
+            with shop.agent(env=env, model="test-model") as agent:
+                return agent.ask("sell an apple")
+
+        scene = a_scene(shop, ask)
+        points = scene.points()
+        assert "generate: after the model#2" in points
+        for point in points:
+            server.script = ["UPDATE stock SET lft = 1", SELL]
+            scene.killed_at(point)
+            the_one_thread_waits(shop, SELL, point, env=env, model="test-model")
+
+
+def the_one_thread_waits(shop: Shop, sql: str, point: str, **settings: Any) -> None:
+    with shop.agent() as agent:
+        threads = agent.sessions()
+    if not threads:
+        assert point.startswith("journal: before the commit of a thread"), point
+        return
+
+    def resume() -> None:
+        with shop.agent(**settings) as agent:
+            agent.resume(threads[0].id)
+
+    assert in_child(resume) == 0, point
+    assert len(threads) == 1, point
+    report = shop.report(threads[0].id)
+    assert report.proposal is not None, point
+    assert (report.status, report.proposal.sql, report.proposal.id) == (
+        Status.PENDING, sql, f"{threads[0].id}.1"), point  # fmt: skip
+    assert in_child(lambda: approves(report)(shop)) == 0, point
+    assert shop.report(threads[0].id).status is Status.EXECUTED, point
+    assert shop.sold == 1, point
+
+
+def test_a_rejection_stands_wherever_the_process_dies(folder: Path) -> None:
+    shop = a_shop(folder / "shop")
+    asked = waiting(shop)
+    assert asked.proposal is not None
+    act = decides(asked.thread, Decision(Choice.REJECT, asked.proposal.digest, "ana", "key", reason="not today"))
+    scene = a_scene(shop, act)
+    for point in scene.points():
+        scene.killed_at(point)
+        recorded = decided(shop, asked.proposal.id)
+        gone_on(shop, asked.thread)
+        report = shop.report(asked.thread)
+        expected = (Status.REJECTED, "not today") if recorded else (Status.PENDING, "")
+        assert (report.status, report.reason) == expected, point
+        assert shop.sold == 0, point
+
+
+def test_an_edit_stands_wherever_the_process_dies(folder: Path) -> None:
+    shop = a_shop(folder / "shop")
+    asked = waiting(shop)
+    assert asked.proposal is not None
+    act = decides(asked.thread, Decision(Choice.EDIT, asked.proposal.digest, "ana", "key", sql=EDITED))
+    scene = a_scene(shop, act)
+    for point in scene.points():
+        scene.killed_at(point)
+        recorded = decided(shop, asked.proposal.id)
+        gone_on(shop, asked.thread)
+        report = shop.report(asked.thread)
+        assert report.proposal is not None, point
+        number, sql, editor = (2, EDITED, "ana") if recorded else (1, SELL, "")
+        assert report.status is Status.PENDING, point
+        assert (report.proposal.id, report.proposal.sql, report.proposal.edited_by) == (
+            f"{asked.thread}.{number}", sql, editor), point  # fmt: skip
+        assert shop.sold == 0, point
+
+
+def test_an_approved_read_is_shown_wherever_the_process_dies(folder: Path) -> None:
+    shop = a_shop(folder / "shop")
+    asked = waiting(shop, "SELECT name FROM stock")
+    assert asked.proposal is not None
+    scene = a_scene(shop, approves(asked))
+    for point in scene.points():
+        scene.killed_at(point)
+        recorded = decided(shop, asked.proposal.id)
+        gone_on(shop, asked.thread)
+        assert shop.report(asked.thread).status is (Status.EXECUTED if recorded else Status.PENDING), point
+
+
+@pytest.mark.long
+def test_a_process_that_dies_while_it_makes_good_another_death_changes_nothing(folder: Path) -> None:
+    shop = a_shop(folder / "shop")
+    asked = waiting(shop)
+    first = a_scene(shop, approves(asked))
+    for point in first.points():
+        first.killed_at(point)
+        if decided(shop, f"{asked.thread}.1") is None or shop.report(asked.thread).status is Status.EXECUTED:
+            continue
+        shop.keep(folder / "dead")
+        second = Scene(shop, folder / "dead", lambda shop: gone_on_here(shop, asked.thread))
+        for then in second.points():
+            second.killed_at(then)
+            seen_through(shop, asked, f"{point}, then {then}")
+
+
+def gone_on_here(shop: Shop, thread: str) -> None:
+    with shop.agent(by="ben") as agent:
+        agent.resume(thread)
+
+
+# ---- killed at every write of SQLite itself ------------------------------------------------------------------------
+
+
+class _Files(apsw.VFS):
+    """The system's files, where somebody is told of every change before it is made."""
+
+    def __init__(self, told: Callable[[], None]) -> None:
+        self.system = apsw.vfs_names()[0]
+        self.told = told
+        super().__init__("told", self.system, makedefault=True)
+
+    def xOpen(self, name: Any, flags: list[int]) -> apsw.VFSFile:
+        return _File(self.system, name, flags, self.told)
+
+    def xDelete(self, name: str, sync: bool) -> None:
+        self.told()
+        super().xDelete(name, sync)
+
+
+class _File(apsw.VFSFile):
+    def __init__(self, system: str, name: Any, flags: list[int], told: Callable[[], None]) -> None:
+        super().__init__(system, name, flags)
+        self.told = told
+
+    def xWrite(self, data: bytes, offset: int) -> None:
+        self.told()
+        super().xWrite(data, offset)
+
+    def xTruncate(self, size: int) -> None:
+        self.told()
+        super().xTruncate(size)
+
+    def xSync(self, flags: int) -> None:
+        self.told()
+        super().xSync(flags)
+
+
+def test_an_approved_change_runs_exactly_once_whichever_write_to_a_file_was_the_last(folder: Path) -> None:
+    """Two files are changed in one commit; this is the proof that they are changed as one."""
+    shop = a_shop(folder / "shop")
+    asked = waiting(shop)
+    approve = approves(asked)
+
+    def act(shop: Shop) -> None:
+        told = crash_points(os.environ.get("SQLAGENT_CRASH_AT", ""), os.environ.pop("SQLAGENT_CRASH_LIST", ""))
+        files = _Files(lambda: told("file"))
+        approve(shop)
+        files.unregister()
+
+    scene = a_scene(shop, act)
+    points = [p for p in scene.points() if p.startswith("file")]
+    assert len(points) > 60
+    for point in points:
+        scene.killed_at(point)
+        seen_through(shop, asked, point)
