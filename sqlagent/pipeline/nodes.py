@@ -94,8 +94,9 @@ def revise(state: State, runtime: Runtime[Context]) -> State:
         "sql": state.get("sql", ""),
         "error": f"a person rejected it: {answer.reason or 'it is not what was asked for'}",
     }
+    attempts = [*state.get("attempts", []), rejected]
     return {
-        "attempts": [*state.get("attempts", []), rejected], "retries": state.get("retries", 0) + 1,
+        "attempts": attempts, "retries": len(attempts),
         "sql": "", "previous": "", "edited_by": "", "stale": "", "verdict": "again",
     }  # fmt: skip
 

@@ -48,7 +48,7 @@ class State(TypedDict, total=False):
     edited_by: str
     attempts: list[Failed]
     retries: int
-    """Drafts asked for by a person's rejection, in this turn."""
+    """Attempts that count no longer: a person rejected what came of them and asked for another try."""
     number: int
     """Proposals that the thread has had."""
     stale: str
