@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,49 +14,12 @@ import msgspec
 
 from sqlagent.core.errors import UnknownThread
 from sqlagent.core.model import Attempt, Choice, Decision, Outcome, Proposal, Source, Status, Thread, Turn
+from sqlagent.store.audit import Entry, Head
 from sqlagent.store.connection import guarded, open_file, transaction
+from sqlagent.store.rows import THREADS, Refusal, Run, RunState, decision_in, run_in, thread_of
+from sqlagent.store.trail import append_in, entries_in, head_in
 
-
-class RunState(StrEnum):
-    STARTED = "started"
-    """Claimed; its end was not seen yet."""
-    DONE = "done"
-    FAILED = "failed"
-    """Rolled back: nothing was changed."""
-    SETTLED_APPLIED = "settled-applied"
-    SETTLED_NOT_APPLIED = "settled-not-applied"
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One execution of one proposal; its id is the proposal's, so there can be only one."""
-
-    id: str
-    state: RunState
-    marked: bool
-    """Its end is written in the same transaction as its changes: `started` then means that it did not run."""
-    run_by: str
-    started_at: str
-    ended_at: str = ""
-    outcome: Outcome | None = None
-    error: str = ""
-
-
-class Refusal(StrEnum):
-    """Why a claim was not given, when nobody else has run it either."""
-
-    NOT_APPROVED = "not approved"
-    SUPERSEDED = "a later proposal of the thread has taken its place"
-
-
-_THREAD = """
-SELECT t.id, t.status, t.database, t.url, t.target, u.source, u.question, t.requested_by, t.created_at, t.updated_at,
-       t.turn, u.sql, t.model, t.proposal, coalesce(p.digest, ''), coalesce(p.risk, ''), coalesce(p.stage, 1),
-       coalesce(p.stages, 1), t.message, t.hint, t.expires_at
-  FROM threads t
-  JOIN turns u ON u.thread = t.id AND u.turn = t.turn
-  LEFT JOIN proposals p ON p.id = t.proposal
-"""
+__all__ = ["Journal", "Refusal", "Run", "RunState"]
 
 
 class Journal:
@@ -115,6 +76,10 @@ class Journal:
                  thread.created_at, thread.created_at),
             )  # fmt: skip
             self._add_turn(db, thread.id, 1, thread.source, thread.question, thread.sql, thread.requested_by)
+            self._log(
+                db, "asked", thread.requested_by, thread.id, database=thread.database, target=thread.target,
+                source=thread.source, question=thread.question,
+            )  # fmt: skip
         return True
 
     def ask_again(self, thread: str, *, expected_turn: int, source: Source, question: str, sql: str, by: str) -> bool:
@@ -129,6 +94,7 @@ class Journal:
             if turn is None:
                 return False
             self._add_turn(db, thread, turn, source, question, sql, by)
+            self._log(db, "asked", by, thread, turn=turn, source=source, question=question)
         return True
 
     def _add_turn(
@@ -143,10 +109,10 @@ class Journal:
     def thread(self, thread: str) -> Thread:
         """Raises UnknownThread, with the nearest id as the hint."""
         with guarded(self.path):
-            row = self._connection.execute(_THREAD + "WHERE t.id = ?", (thread,)).fetchone()
+            row = self._connection.execute(THREADS + "WHERE t.id = ?", (thread,)).fetchone()
         if row is None:
             raise UnknownThread(f"no thread named {thread}", hint=self._nearest(thread))
-        return _thread(row)
+        return thread_of(row)
 
     def _nearest(self, thread: str) -> str:
         """What was probably meant, among the newest."""
@@ -164,10 +130,10 @@ class Journal:
         where = "WHERE t.status IN (SELECT value FROM json_each(?1))" if statuses else "WHERE ?1 = '[]'"
         with guarded(self.path):
             rows = self._connection.execute(
-                f"{_THREAD} {where} ORDER BY t.updated_at DESC LIMIT ?2",
+                f"{THREADS} {where} ORDER BY t.updated_at DESC LIMIT ?2",
                 (msgspec.json.encode(statuses).decode(), limit),
             ).fetchall()
-        return tuple(map(_thread, rows))
+        return tuple(map(thread_of, rows))
 
     def count(self, status: Status) -> int:
         with guarded(self.path):
@@ -204,6 +170,8 @@ class Journal:
                 "UPDATE turns SET status = ?, ran_sql = ?, attempts = ? WHERE thread = ? AND turn = ?",
                 (status, ran_sql, msgspec.json.encode(attempts).decode(), thread, turn),
             )
+            if status in _ENDS_WORTH_A_LINE:
+                self._log(db, status, "", thread, turn=turn, because=message)
 
     # ---- proposals and decisions ---------------------------------------------------------------------------------
 
@@ -231,6 +199,11 @@ class Journal:
                 " updated_at = ? WHERE id = ? AND turn = ?",
                 (proposal.id, proposal.expires_at, self.time(), proposal.thread, turn),
             )
+            self._log(
+                db, "analyzed", proposal.author, proposal.thread, proposal=proposal.id, digest=proposal.digest,
+                risk=proposal.analysis.risk.name, policy=proposal.policy, stale=proposal.stale,
+                edited_by=proposal.edited_by,
+            )  # fmt: skip
         return proposal
 
     def proposal(self, proposal_id: str) -> Proposal:
@@ -258,12 +231,19 @@ class Journal:
                 (proposal.id, proposal.stage, decision.choice, decision.digest, decision.by, decision.how, decision.sql,
                  decision.reason, decision.retry, self.time()),
             )  # fmt: skip
-            return _decision(_decision_row(db, proposal.id, proposal.stage))
+            counted = decision_in(db, proposal.id, proposal.stage)
+            assert counted is not None  # ours, or the one that was there
+            what = _DECIDED[counted.choice] if counted == decision else "refused"
+            self._log(
+                db, what, decision.by, proposal.thread, proposal=proposal.id, digest=decision.digest,
+                how=decision.how, stage=f"{proposal.stage}/{proposal.stages}", reason=decision.reason,
+                because="" if counted == decision else f"{counted.by} decided first",
+            )  # fmt: skip
+            return counted
 
     def decision(self, proposal_id: str, stage: int = 1) -> Decision | None:
         with guarded(self.path):
-            row = _decision_row(self._connection, proposal_id, stage)
-        return _decision(row) if row else None
+            return decision_in(self._connection, proposal_id, stage)
 
     # ---- runs ----------------------------------------------------------------------------------------------------
 
@@ -274,31 +254,37 @@ class Journal:
         its digest; so nothing that LangGraph, a client or a second process does can run what nobody approved.
         """
         with self._writing("a claim") as db:
-            if run := _run_row(db, proposal.id):
+            if run := run_in(db, proposal.id):
                 return run
             if db.execute("SELECT proposal FROM threads WHERE id = ?", (proposal.thread,)).get != proposal.id:
-                return Refusal.SUPERSEDED
+                return self._refused(db, proposal, by, Refusal.SUPERSEDED)
             approved = db.execute(
                 "SELECT count(*) FROM decisions d JOIN proposals p ON p.id = d.proposal"
                 " WHERE p.id = ? AND p.digest = ? AND p.sql = ? AND d.digest = p.digest AND d.choice = 'approve'",
                 (proposal.id, proposal.digest, proposal.sql),
             ).get
             if approved < proposal.stages:
-                return Refusal.NOT_APPROVED
+                return self._refused(db, proposal, by, Refusal.NOT_APPROVED)
             db.execute(
                 "INSERT INTO runs (id, state, marked, run_by, started_at) VALUES (?, 'started', ?, ?, ?)",
                 (proposal.id, marked, by, self.time()),
             )
+            self._log(db, "claimed", by, proposal.thread, run=proposal.id, digest=proposal.digest)
         return None
+
+    def _refused(self, db: apsw.Connection, proposal: Proposal, by: str, why: Refusal) -> Refusal:
+        self._log(db, "refused", by, proposal.thread, proposal=proposal.id, digest=proposal.digest, because=why)
+        return why
 
     def run(self, run_id: str) -> Run | None:
         with guarded(self.path):
-            return _run_row(self._connection, run_id)
+            return run_in(self._connection, run_id)
 
     def release(self, run_id: str) -> None:
         """Give a claim back: it is known that nothing was begun, so the approval may be used again."""
         with self._writing("a release") as db:
             db.execute("DELETE FROM runs WHERE id = ? AND state = 'started'", (run_id,))
+            self._log(db, "released", "", _thread_of(run_id), run=run_id)
 
     def mark(self, run_id: str) -> tuple[str, tuple[str, ...]]:
         """The statement that marks a run done inside the target's transaction; the adapter fills in `{journal}`."""
@@ -309,52 +295,59 @@ class Journal:
 
     def done(self, run_id: str, outcome: Outcome) -> None:
         """Record what a run came to; where its own transaction marked it already, the figures are added."""
-        self._end(run_id, RunState.DONE, outcome=msgspec.json.encode(outcome).decode(), only_from=("started", "done"))
+        text = msgspec.json.encode(outcome).decode()
+        changed = [r.changed for r in outcome.results]
+        self._end(run_id, RunState.DONE, "committed", outcome=text, only_from=("started", "done"), changed=changed)
 
     def failed(self, run_id: str, error: str) -> None:
         """Record that a run was rolled back."""
-        self._end(run_id, RunState.FAILED, error=error, only_from=("started",))
+        self._end(run_id, RunState.FAILED, "rolled back", error=error, only_from=("started",), because=error)
 
     def settle(self, run_id: str, state: RunState, *, by: str) -> bool:
         """Record a person's word on a run whose end was not seen; False where its end is known already."""
-        return self._end(run_id, state, error=f"settled by {by}", only_from=("started",))
+        return self._end(run_id, state, "settled", by=by, error=f"settled by {by}", only_from=("started",), as_=state)
 
     def _end(
-        self, run_id: str, state: RunState, *, outcome: str = "", error: str = "", only_from: tuple[str, ...]
-    ) -> bool:
+        self, run_id: str, state: RunState, what: str, *, only_from: tuple[str, ...], outcome: str = "",
+        error: str = "", by: str = "", **detail: Any,
+    ) -> bool:  # fmt: skip
         with self._writing("a run's end") as db:
             db.execute(
                 "UPDATE runs SET state = ?, ended_at = ?, outcome = ?, error = ?"
                 " WHERE id = ? AND state IN (SELECT value FROM json_each(?))",
                 (state, self.time(), outcome, error, run_id, msgspec.json.encode(only_from).decode()),
             )
-            return db.changes() == 1
+            ended = db.changes() == 1
+            if ended:
+                head = self._log(db, what, by, _thread_of(run_id), run=run_id, **detail)
+                db.execute("UPDATE runs SET audit_head = ? WHERE id = ?", (f"{head.number}:{head.hash}", run_id))
+        return ended
+
+    # ---- the audit log -------------------------------------------------------------------------------------------
+
+    def note(self, what: str, *, who: str, thread: str, **detail: Any) -> None:
+        """Put on record what no table of the journal holds: a draft, a proposal shown, an attempt that was refused."""
+        with self._writing("a note") as db:
+            self._log(db, what, who, thread, **detail)
+
+    def audit(self, *, thread: str = "", since: str = "") -> Iterator[Entry]:
+        """The log's entries in order; of one thread, or from a time (ISO 8601, UTC) on."""
+        with guarded(self.path):
+            yield from entries_in(self._connection, thread=thread, since=since)
+
+    def head(self) -> Head | None:
+        """The newest entry of the log: what a receipt prints, to be kept elsewhere."""
+        with guarded(self.path):
+            return head_in(self._connection)
+
+    def _log(self, db: apsw.Connection, what: str, who: str, thread: str, **detail: Any) -> Head:
+        return append_in(db, at=self.time(), who=who, what=what, thread=thread, detail=detail)
 
 
-def _thread(row: Sequence[Any]) -> Thread:
-    values = list(row)
-    values[1], values[5] = Status(values[1]), Source(values[5])
-    return Thread(*values)
+_DECIDED = {Choice.APPROVE: "approved", Choice.EDIT: "edited", Choice.REJECT: "rejected"}
+_ENDS_WORTH_A_LINE = frozenset({Status.DENIED, Status.EXPIRED, Status.FAILED, Status.UNKNOWN})
+"""What a decision or a run has not put on record already."""
 
 
-def _decision_row(db: apsw.Connection, proposal: str, stage: int) -> Any:
-    return db.execute(
-        "SELECT choice, digest, decided_by, how, sql, reason, retry FROM decisions WHERE proposal = ? AND stage = ?",
-        (proposal, stage),
-    ).fetchone()
-
-
-def _decision(row: Sequence[Any]) -> Decision:
-    choice, digest, by, how, sql, reason, retry = row
-    return Decision(Choice(choice), digest, by, how, sql, reason, bool(retry))
-
-
-def _run_row(db: apsw.Connection, run_id: str) -> Run | None:
-    row = db.execute(
-        "SELECT id, state, marked, run_by, started_at, ended_at, outcome, error FROM runs WHERE id = ?", (run_id,)
-    ).fetchone()
-    if row is None:
-        return None
-    run, state, marked, by, started, ended, outcome, error = row
-    known = msgspec.json.decode(outcome, type=Outcome) if outcome else None
-    return Run(run, RunState(state), bool(marked), by, started, ended, known, error)
+def _thread_of(run_id: str) -> str:
+    return run_id.rpartition(".")[0]

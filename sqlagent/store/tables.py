@@ -76,6 +76,22 @@ CREATE TABLE runs (
   started_at TEXT NOT NULL,
   ended_at TEXT NOT NULL DEFAULT '',
   outcome TEXT NOT NULL DEFAULT '',
-  error TEXT NOT NULL DEFAULT ''
+  error TEXT NOT NULL DEFAULT '',
+  audit_head TEXT NOT NULL DEFAULT ''
 ) STRICT;
+
+CREATE TABLE audit (
+  number INTEGER PRIMARY KEY,
+  at TEXT NOT NULL,
+  who TEXT NOT NULL,
+  what TEXT NOT NULL,
+  thread TEXT NOT NULL,
+  detail TEXT NOT NULL,
+  hash TEXT NOT NULL
+) STRICT;
+CREATE INDEX audit_by_thread ON audit (thread, number);
+CREATE TRIGGER audit_keeps_what_was_written BEFORE UPDATE ON audit
+BEGIN SELECT raise(ABORT, 'the audit log is append-only'); END;
+CREATE TRIGGER audit_keeps_every_entry BEFORE DELETE ON audit
+BEGIN SELECT raise(ABORT, 'the audit log is append-only'); END;
 """
