@@ -55,7 +55,9 @@ class Call:
 
     @cached_property
     def screen(self) -> Screen:
-        return Screen(sys.stderr, colour=Colour(self.settings.color))
+        s = self.settings
+        env = {**os.environ, "SQLAGENT_PAGER": s.pager, "SQLAGENT_EDITOR": s.editor}
+        return Screen(sys.stderr, colour=Colour(s.color), env=env)
 
     @cached_property
     def narrator(self) -> Narrator:
