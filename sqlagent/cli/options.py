@@ -90,10 +90,10 @@ def help_alone(context: typer.Context) -> None:
         sys.stdout.write(f"{context.get_help()}\n")
 
 
-def _count(text: str) -> int:
-    if not re.fullmatch(r"-1|\d{1,9}", text, re.ASCII):
-        raise typer.BadParameter(f"{text} is not a number, or -1 for all")
-    return int(text)
+def _count(given: str | int) -> int:  # typer shows it the default too
+    if not re.fullmatch(r"-1|\d{1,9}", str(given), re.ASCII):
+        raise typer.BadParameter(f"{given} is not a number, or -1 for all")
+    return int(given)
 
 
 Listed = Annotated[int, typer.Option("-n", "--limit", help="At most so many; -1 for all.", metavar="N", parser=_count)]
