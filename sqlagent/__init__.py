@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["Agent", "Choice", "Decision", "Report", "Risk", "Status", "__version__"]
 
-_HOME = {name: "sqlagent.core.model" for name in ("Choice", "Decision", "Report", "Risk", "Status")} | {
+_HOME = dict.fromkeys(("Choice", "Decision", "Report", "Risk", "Status"), "sqlagent.core.model") | {
     "Agent": "sqlagent.service"
 }
 

@@ -61,6 +61,7 @@ def _code(report: Report) -> ExitCode:
 
 def _put_to_person(call: Call, proposal: Proposal) -> Answer:
     call.narrator.done()
+    call.agent.shown(proposal)
     asked = call.agent.journal.thread(proposal.thread).source
     retry = Retry.OFFERED if asked is Source.MODEL else Retry.NOT_OFFERED  # SQL of a person's own has no drafter
     return ask(proposal, screen=call.screen, stdin=sys.stdin, retry=retry)

@@ -101,7 +101,7 @@ def _take_examples(value: object) -> int:
     return value
 
 
-def _read_duration(text: str) -> float:
+def read_duration(text: str) -> float:
     """Seconds; 0 stands for no limit."""
     word = text.strip().lower()
     if word in {"0", "none"}:
@@ -115,7 +115,7 @@ def _read_duration(text: str) -> float:
 
 def _take_duration(value: object) -> float:
     if isinstance(value, str):
-        return _read_duration(value)
+        return read_duration(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Wrong(f"must be a duration, not {_toml_type(value)}", 'such as "30s", "5m", "1h30m"')
     if not 0 <= value <= _LONGEST:
@@ -178,5 +178,5 @@ PATH = Kind("a path", _read_text, _take_text, show=str)
 YES_NO = Kind("true | false", _read_yes_no, _take_yes_no)
 LIMIT = Kind("a number, or -1", _read_limit, _take_limit)
 EXAMPLES = Kind("0 to 10", _read_examples, _take_examples)
-DURATION = Kind("a duration", _read_duration, _take_duration, show_duration)
+DURATION = Kind("a duration", read_duration, _take_duration, show_duration)
 BASE_URL = Kind("an http URL", _read_base_url, lambda value: _read_base_url(_take_text(value)))

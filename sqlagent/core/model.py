@@ -474,4 +474,6 @@ class Report:
     asked_at: str = ""
     attempts: tuple[Attempt, ...] = ()
     """Drafts that did not stand, when no proposal came of them."""
+    audit_head: str = ""
+    """`122:9f3c...`: the audit log's newest entry when the run ended; keep it, and nobody can cut the log unseen."""
     rowsets: tuple[Rowset, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 from langgraph.runtime import Runtime
@@ -14,6 +15,7 @@ from sqlagent.pipeline.analysis import Refused, propose
 from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.execution import run
 from sqlagent.pipeline.state import Answer, Failed, State
+from sqlagent.store.journal import RunState
 
 TRIES = 3
 """How many drafts a question gets before the person is told that none stood."""
@@ -36,6 +38,16 @@ def generate(state: State, runtime: Runtime[Context]) -> State:
         x.ended()
         return _another_try(state, x, sql="", error=e.message, hint=e.hint, author=model.name)
     x.ended()
+    x.journal.note(
+        "drafted",
+        who=draft.model,
+        thread=state["thread"],
+        prompt_sha256=draft.prompt_sha256,
+        sql_sha256=sha256(draft.sql.encode("utf-8", "surrogatepass")).hexdigest(),
+        cannot=draft.cannot,
+        tokens_in=draft.tokens_in,
+        tokens_out=draft.tokens_out,
+    )
     x.reached("generate: after the model")
     if draft.cannot:
         return {
@@ -120,7 +132,7 @@ def finish(state: State, runtime: Runtime[Context]) -> State:
     """Write how the turn ended where everybody reads it."""
     x = runtime.context
     answer = None if state.get("end") else _decided(state, x)
-    if answer is None and not state.get("end"):
+    if not _is_on_record(state, answer, x):
         return {"status": ""}  # the driver sees an end that is none, and asks again
     status, message, hint = _ending(state, answer)
     x.reached("finish: before the journal")
@@ -130,6 +142,14 @@ def finish(state: State, runtime: Runtime[Context]) -> State:
     )  # fmt: skip
     x.reached("finish: after the journal")
     return {"status": status.value, "message": message, "hint": hint}
+
+
+def _is_on_record(state: State, answer: Decision | None, x: Context) -> bool:
+    """Whether the journal bears out how the turn is to end: a state that says so may have been written by anybody."""
+    if state.get("end") != Status.EXECUTED:
+        return bool(state.get("end")) or answer is not None
+    run = x.journal.run(state.get("proposal", ""))
+    return run is not None and run.state in (RunState.DONE, RunState.SETTLED_APPLIED)
 
 
 def _ending(state: State, answer: Decision | None) -> tuple[Status, str, str]:

@@ -141,6 +141,9 @@ class Agent:
         if self._expired(proposal):
             return self._drive(row)
         if decision.digest != proposal.digest:
+            self.journal.note(
+                "refused", who=self.by, thread=thread, digest=decision.digest, because="it is not the pending digest"
+            )
             raise Stale(
                 f"{decision.digest[:12]} is not what waits in {thread}: {proposal.digest[:12]} is",
                 hint=f"look at it first: sqlagent show {thread}",
@@ -194,6 +197,10 @@ class Agent:
         )  # fmt: skip
         return self.show(thread)
 
+    def shown(self, proposal: Proposal) -> None:
+        """Put on record that a person is looking at a proposal."""
+        self.journal.note("shown", who=self.by, thread=proposal.thread, proposal=proposal.id, digest=proposal.digest)
+
     # ---- looking -------------------------------------------------------------------------------------------------
 
     def pending(self, *, limit: int = -1) -> tuple[Thread, ...]:
@@ -216,6 +223,7 @@ class Agent:
             decided_by=decision.by if decision else "", reason=decision.reason if decision else "",
             how=decision.how if decision else "",
             asked_at=row.created_at, attempts=self.journal.attempts(thread, row.turn),
+            audit_head=run.audit_head if run else "",
         )  # fmt: skip
 
     # ---- moving --------------------------------------------------------------------------------------------------

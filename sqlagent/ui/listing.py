@@ -81,6 +81,12 @@ def sessions_table(threads: Sequence[Thread], *, now: datetime, columns: int | N
     return _table(("id", "age", "status", "risk", "database", "by", "question"), rows, columns)
 
 
+def audit_table(rows: Sequence[Sequence[str]], *, columns: int | None = None) -> Block:
+    """The audit log: number, time (UTC as stored, shown local), who, what, session, detail."""
+    shown = [(number, local(at), *rest) for number, at, *rest in rows]
+    return _table(("#", "time", "who", "what", "id", "detail"), shown, columns)
+
+
 def _listed(text: str) -> str:
     return " ".join(text[:_LONGEST_IN_A_LIST].split()) + ("..." if len(text) > _LONGEST_IN_A_LIST else "")
 
@@ -148,7 +154,8 @@ def receipt(report: Report, *, columns: int = 80) -> Block:
     """One line what became of it, one line what can be done next."""
     lines: list[Line] = []
     if report.outcome is not None:
-        lines += [text_line(note) for note in row_notes(report.outcome)]
+        sealed = _sealed(report) if _one_read(report.outcome) else ""
+        lines += [text_line(note) for note in row_notes(report.outcome, sealed=sealed)]
     if report.outcome is None or not _one_read(report.outcome):
         lines += paragraph(_became(report), columns, first="", rest="  ")
     if following := report.hint or _next(report):
@@ -156,13 +163,13 @@ def receipt(report: Report, *, columns: int = 80) -> Block:
     return Block(tuple(lines))
 
 
-def row_notes(outcome: Outcome) -> list[str]:
+def row_notes(outcome: Outcome, *, sealed: str = "") -> list[str]:
     """`(3 rows)` for each result, and a word where the limit held rows back."""
     notes = []
     took = f" in {outcome.seconds:.2f} s" if _one_read(outcome) else ""
     for result in outcome.results:
         if result.changed is None or result.returned:
-            notes.append(f"({_rows(result.returned)}{took})")
+            notes.append(f"({_rows(result.returned)}{took}{sealed})")
         if result.truncated:
             notes.append(f"first {result.returned:,} rows shown; --limit -1 for all")
     if outcome.unwritten:
@@ -175,12 +182,18 @@ def _became(report: Report) -> str:
     by = f" by {report.decided_by}" if report.decided_by else ""
     match report.status:
         case Status.EXECUTED if report.outcome is not None:
-            return f"{name} ran in {report.outcome.seconds:.2f} s: {_ran(report.outcome)}"
+            return f"{name} ran in {report.outcome.seconds:.2f} s: {_ran(report.outcome)}{_sealed(report)}"
         case Status.REJECTED:
             return f"{name} rejected{by}" + (f": {report.reason}" if report.reason else "") + "; nothing ran"
         case _:
             said = report.message or _STATUS_WORDS[report.status]
             return f"{name} {said}" if not report.message else f"{name}: {said}"
+
+
+def _sealed(report: Report) -> str:
+    """The audit log's head when the run ended: whoever keeps it can tell later whether the log was cut."""
+    number, _, digest = report.audit_head.partition(":")
+    return f"; audit #{number} {digest[:8]}" if digest else ""
 
 
 def _one_read(outcome: Outcome) -> bool:

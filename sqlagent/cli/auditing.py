@@ -1,0 +1,138 @@
+"""`sqlagent audit`: the log of what happened, its check, and its export."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from sqlagent.cli.call import Call
+from sqlagent.cli.options import takes
+from sqlagent.config.kinds import read_duration
+from sqlagent.core.errors import UsageError
+from sqlagent.store.audit import Checked, Entry, Head, verify
+from sqlagent.ui.diagnostics import ExitCode
+from sqlagent.ui.listing import audit_table
+
+audit = typer.Typer(help="The record: show, verify, export.", no_args_is_help=True, rich_markup_mode=None)
+
+
+def register(app: typer.Typer) -> None:
+    app.add_typer(audit, name="audit")
+
+
+@audit.command("show")
+@takes()
+def show(
+    call: Call,
+    thread: Annotated[str, typer.Argument(help="Only this session.", metavar="[THREAD]")] = "",
+    since: Annotated[
+        str, typer.Option("--since", help="today, a duration such as 2h, or a date.", metavar="WHEN")
+    ] = "",
+) -> ExitCode:
+    """Show what happened, oldest first.
+
+    \b
+    sqlagent audit show --since today
+    sqlagent audit show k7f3
+    """
+    entries = list(call.agent.journal.audit(thread=thread, since=_since(since)))
+    checked = verify(call.agent.journal.audit())
+    if call.json:
+        call.print_json({"entries": [asdict(e) for e in entries], "intact": not checked.problem})
+        return ExitCode.OK
+    if entries:
+        width = call.screen.columns if sys.stdout.isatty() else None
+        sys.stdout.write(f"{audit_table([_line(e) for e in entries], columns=width)}\n")
+        sys.stdout.flush()
+    chain = checked.problem or (f"chain intact from #1 to #{checked.entries}" if checked.entries else "no entry yet")
+    call.screen.line(f"({len(entries)} entries, {chain})")
+    return ExitCode.OK
+
+
+@audit.command("verify")
+@takes()
+def verify_(
+    call: Call,
+    head: Annotated[str, typer.Option("--head", help="A head you kept, such as 41:9f3c21aa.", metavar="N:HASH")] = "",
+) -> ExitCode:
+    """Check that no entry was changed, removed or put in.
+
+    \b
+    sqlagent audit verify
+    sqlagent audit verify --head 122:9f2c41d0
+    """
+    checked = verify(call.agent.journal.audit(), _head(head))
+    if call.json:
+        call.print_json({"entries": checked.entries, "problem": checked.problem, "head": _spelled(checked.head)})
+        return ExitCode.FAILED if checked.problem else ExitCode.OK
+    if checked.problem:
+        _complain(call, checked)
+        return ExitCode.FAILED
+    call.screen.line(f"{checked.entries} entries intact; head {_spelled(checked.head) or 'none'}")
+    if not head:
+        call.screen.line("  whether its end was cut off cannot be known from the log alone: --head with one you kept")
+    return ExitCode.OK
+
+
+@audit.command("export")
+@takes()
+def export(call: Call) -> ExitCode:
+    """Print every entry as a JSON line, for a check that needs nothing of ours."""
+    for entry in call.agent.journal.audit():
+        sys.stdout.write(json.dumps(asdict(entry)) + "\n")
+    return ExitCode.OK
+
+
+def _line(entry: Entry) -> tuple[str, str, str, str, str, str]:
+    detail = json.loads(entry.detail)
+    words = ", ".join(f"{name} {_short(name, value)}" for name, value in detail.items())
+    return str(entry.number), entry.at, entry.who or "-", entry.what, entry.thread, words
+
+
+def _short(name: str, value: object) -> str:
+    text = str(value)
+    return text[:8] if name.endswith(("digest", "sha256")) else text
+
+
+def _since(text: str) -> str:
+    """The time meant, as the log writes it: ISO 8601 in UTC."""
+    if not text:
+        return ""
+    now = datetime.now().astimezone()
+    if text == "today":
+        return now.replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC).isoformat(timespec="milliseconds")
+    try:
+        when = datetime.fromisoformat(text).astimezone()
+    except ValueError:
+        when = now - timedelta(seconds=_seconds(text))
+    return when.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def _seconds(text: str) -> float:
+    try:
+        return read_duration(text)
+    except ValueError as e:
+        raise UsageError(f"--since does not understand {text}", hint="today, 2h, 7d, or 2026-03-30") from e
+
+
+def _head(text: str) -> Head | None:
+    if not text:
+        return None
+    number, _, digest = text.removeprefix("#").replace(" ", ":").partition(":")
+    if not number.isdecimal() or len(digest) < 8:
+        raise UsageError(f"{text} is not a head", hint="as a receipt prints it, such as 122:9f2c41d0")
+    return Head(int(number), digest)
+
+
+def _spelled(head: Head | None) -> str:
+    return f"{head.number}:{head.hash}" if head else ""
+
+
+def _complain(call: Call, checked: Checked) -> None:
+    call.screen.line(f"error: {checked.problem}")
+    call.screen.line(f"  hint: {checked.hint}")
