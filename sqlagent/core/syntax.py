@@ -45,6 +45,8 @@ def opinion(piece: Piece, dialect: str) -> SyntaxOpinion:
     except Unreadable as unreadable:
         reaches = _outside(piece, dialect)
         return replace(blank, why=reaches or str(unreadable), denied="outside-database" if reaches else "")
+    except Exception as error:  # noqa: BLE001  compiled code on hostile text: whatever it raises, nothing is known
+        return replace(blank, why=f"it could not be analyzed ({type(error).__name__})")
 
 
 def _read(piece: Piece, dialect: str, first: Head, blank: SyntaxOpinion) -> SyntaxOpinion:
@@ -71,8 +73,8 @@ def _read(piece: Piece, dialect: str, first: Head, blank: SyntaxOpinion) -> Synt
 def _wrapped(piece: Piece, dialect: str, first: Head, blank: SyntaxOpinion) -> SyntaxOpinion:
     """EXPLAIN, and COPY ... TO STDOUT: as harmless as what is inside; only explained, a write of rows is harmless too."""
     inner = piece.inside(first.body, closing=first.kind is Kind.COPY)
-    if inner is None:
-        return replace(blank, why=f"{first.kind.value} of nothing")
+    if inner is None or head(inner, dialect).body >= 0:
+        return replace(blank, why=f"{first.kind.value} of nothing that can be explained")
     found = opinion(inner, dialect)
     harmless = found.risk is Risk.READ and found.kind is Kind.SELECT
     if not first.runs and found.kind in EXPLAINED and found.parsed and not found.denied:

@@ -12,10 +12,13 @@ from sqlagent.core.split import Piece
 
 MAX_LENGTH = 32 * 1024
 MAX_DEPTH = 200
+MAX_OPEN_JOINS = 12
 _PLAIN = re.compile(r"[\t\n\r\x20-\x7e]*").fullmatch
 _INVISIBLE_LETTERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _BARE_RETURN = re.compile(r"\r(?!\n)")
+_OPENING = frozenset({"(", "[", "{", "CASE"})
+_CLOSING = frozenset({")", "]", "}", "END"})
 _PREFIX_OPERATORS = frozenset({"-", "+", "~", "!", "@", "NOT", "PRIOR", "BINARY", "DISTINCT"})
 
 
@@ -58,30 +61,39 @@ def too_large(piece: Piece) -> str:
         return f"{len(piece.sql):,} characters; more than {MAX_LENGTH:,} are not analyzed"
     if len(piece.tokens) > MAX_DEPTH and _depth(piece.tokens) > MAX_DEPTH:
         return f"nested deeper than {MAX_DEPTH} levels"
+    if (
+        piece.words.count("JOIN") + piece.words.count("STRAIGHT_JOIN") > MAX_OPEN_JOINS
+        and _open_joins(piece) > MAX_OPEN_JOINS
+    ):
+        return f"more than {MAX_OPEN_JOINS} joins without a condition"
     return ""
 
 
+def _open_joins(piece: Piece) -> int:
+    """How many joins wait for their ON at once: each doubles the time that the parser takes."""
+    waiting = most = 0
+    for index, word in enumerate(piece.words):
+        if word in ("JOIN", "STRAIGHT_JOIN") and piece.word(index - 1) not in ("NATURAL", "CROSS"):
+            waiting += 1
+            most = max(most, waiting)
+        elif word in ("ON", "USING") and waiting:
+            waiting -= 1
+    return most
+
+
 def _depth(tokens: tuple[Token, ...]) -> int:
-    """How deep brackets, CASEs and runs of prefix operators nest: each is a level of a parser's stack."""
-    depth = deepest = prefixes = 0
+    """How deep brackets, CASEs and runs of prefix operators and subscripts nest: each is a level of a parser's stack."""
+    depth = deepest = run = 0
+    last = ""
     for token in tokens:
-        text = token.text
-        if text in "([{":
-            depth += 1
-        elif text in ")]}":
-            depth -= 1
-        else:
-            word = text.upper()
-            if word in _PREFIX_OPERATORS:
-                prefixes += 1
-                deepest = max(deepest, depth + prefixes)
-                continue
-            if word == "CASE":
-                depth += 1
-            elif word == "END":
-                depth -= 1
-        prefixes = 0
-        deepest = max(deepest, depth)
+        word = token.text.upper()
+        if word in _PREFIX_OPERATORS or (word == "[" and last == "]"):
+            run += 1
+        elif word not in ("]", "[") and last != "[":
+            run = 0
+        depth += (word in _OPENING) - (word in _CLOSING)
+        deepest = max(deepest, depth + run)
+        last = word
     return deepest
 
 

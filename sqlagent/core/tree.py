@@ -63,7 +63,7 @@ def _tree(piece: Piece, dialect: str) -> Tree:
     try:
         tokens = speaks.tokenize(piece.sql)
         trees = [t for t in speaks.parser().parse(tokens, piece.sql) if t is not None]
-    except Exception as error:  # noqa: BLE001  compiled code: RecursionError, AttributeError, ... all mean "cannot read"
+    except Exception as error:
         raise Unreadable(f"the parser cannot read it ({type(error).__name__})") from error
     if len(trees) != 1:
         raise Unreadable(f"the parser sees {len(trees)} statements in it")

@@ -66,7 +66,14 @@ def _ruled(draft: Statement, syntax: SyntaxOpinion, engine: EngineOpinion | None
         if said:
             findings += said
             draft = replace(draft, risk=max(draft.risk, rule.raises))
-    return replace(draft, findings=_once([*findings, *syntax.findings]))
+    return replace(draft, findings=_once([*findings, *(f for f in syntax.findings if not _settled(f, engine))]))
+
+
+def _settled(finding: Finding, engine: EngineOpinion | None) -> bool:
+    """Whether the database knows better: what stands in double quotes is a column of its."""
+    if finding.rule != "double-quoted-string" or engine is None:
+        return False
+    return any(a.column and finding.message.lower().startswith(f'"{a.column.lower()}"') for a in engine.accesses)
 
 
 def _once(findings: Iterable[Finding]) -> tuple[Finding, ...]:

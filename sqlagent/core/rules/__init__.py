@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlagent.core.model import Finding, SyntaxOpinion
 from sqlagent.core.rules import of_denial, of_verdict
-from sqlagent.core.rules.rule import Known, Rule
+from sqlagent.core.rules.rule import Known, Rule, Text
 
-__all__ = ["Rule", "catalogue", "remarks_on", "verdict_rules"]
+if TYPE_CHECKING:
+    from sqlagent.core.tree import Tree
+
+__all__ = ["OF_VERDICT", "Rule", "catalogue", "remarks_on"]
 
 OF_VERDICT: tuple[Rule[Known], ...] = (
     of_denial.outside_database,
@@ -26,18 +29,36 @@ OF_VERDICT: tuple[Rule[Known], ...] = (
     of_verdict.no_undo,
     of_verdict.replace_deletes,
     of_verdict.schema_change,
-    of_verdict.update_without_effect,
+    of_verdict.no_row_matches,
+    of_verdict.secrets,
     of_verdict.full_scan,
     of_verdict.not_understood,
 )
 """Every rule of the verdict, in the order in which a person should read what it says."""
 
 
+def text_rules() -> tuple[Rule[Text], ...]:
+    """Every rule of the text."""
+    from sqlagent.core.rules import of_text  # needs sqlglot, which takes 180 ms to import
+
+    return (
+        of_text.equals_null,
+        of_text.null_in_not_in,
+        of_text.like_without_wildcard,
+        of_text.cartesian_join,
+        of_text.and_or_mixed,
+        of_text.double_quoted_string,
+        of_text.limit_without_order,
+        of_text.update_without_effect,
+    )
+
+
 def catalogue() -> tuple[Rule[Any], ...]:
     """Every rule there is, for `sqlagent help rules`."""
-    return OF_VERDICT
+    return (*OF_VERDICT, *text_rules())
 
 
-def remarks_on(tree: Any, opinion: SyntaxOpinion, dialect: str) -> tuple[Finding, ...]:
+def remarks_on(tree: Tree, opinion: SyntaxOpinion, dialect: str) -> tuple[Finding, ...]:
     """What the rules of the text say of one statement."""
-    return ()
+    text = Text(tree, opinion, dialect)
+    return tuple(finding for rule in text_rules() for finding in rule.findings(text))

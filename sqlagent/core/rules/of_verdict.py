@@ -81,7 +81,7 @@ def whole_table(known: Known) -> Iterator[str]:
 
 
 @rule(Severity.NOTE)
-def update_without_effect(known: Known) -> Iterator[str]:
+def no_row_matches(known: Known) -> Iterator[str]:
     """No row matches: the statement changes nothing.
 
     Why: a WHERE that finds nothing is usually a misspelled value or the wrong table, and running it hides that.
@@ -140,6 +140,36 @@ def replace_deletes(known: Known) -> Iterator[str]:
     """
     if known.statement.kind is Kind.REPLACE or re.match(r"(?i)\s*(insert|update)\s+or\s+replace\b", known.syntax.sql):
         yield f"deletes rows of {known.statement.object or 'the table'} that have the same key, and inserts anew"
+
+
+_SECRET = re.compile(
+    r"(?i)(?<![a-z])(pass(word|wd|phrase)s?|pwd|secrets?|(api|access|private|secret)_?keys?|(auth|access|refresh|session)_?tokens?"
+    r"|tokens?|salt|ssn|social_security\w*|credit_?cards?|card_?n(umber|o)|cvv2?|iban|pin_?code|otp|totp|mfa)(?![a-z])"
+)
+_TEXT_OR_COMMENT = re.compile(r"'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/", re.DOTALL)
+
+
+@rule(Severity.WARNING)
+def secrets(known: Known) -> Iterator[str]:
+    """The statement reads columns that look like secrets.
+
+    Why: what is read is printed, exported or pasted somewhere, and a key that was seen once has to be changed.
+
+    Example: `SELECT * FROM users` where there is a column `password_hash`.
+
+    What to do: name the columns that you need and leave this one out.
+    """
+    if known.statement.kind is not Kind.SELECT:
+        return
+    if known.engine is not None and known.engine.accesses:
+        names = [f"{a.table}.{a.column}" for a in known.engine.accesses if a.verb is Verb.READ and a.column]
+        found = [n for n in names if _SECRET.search(n.rsplit(".", 1)[-1])]
+    else:
+        words = re.findall(r"[\w$]+", _TEXT_OR_COMMENT.sub(" ", known.syntax.sql))
+        tables = {t.rsplit(".", 1)[-1].lower() for t in known.syntax.reads}
+        found = [w for w in words if w.lower() not in tables and _SECRET.search(w)]
+    if found:
+        yield f"reads what looks like a secret: {', '.join(dict.fromkeys(found))}"
 
 
 @rule(Severity.NOTE)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from sqlagent.core.model import EngineOpinion, Finding, Risk, Severity, Size, Statement, SyntaxOpinion
 
 if TYPE_CHECKING:  # sqlglot takes 180 ms to import, and a manual page needs none of it
-    from sqlglot import exp
+    from sqlagent.core.tree import Tree
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """What a rule of the text sees: the tree of one statement."""
+    """What a rule of the text sees: the tree of one statement, and what is thought of it so far."""
 
-    tree: exp.Expression
+    tree: Tree
     opinion: SyntaxOpinion
     dialect: str
 
