@@ -20,6 +20,8 @@ def run(state: State, x: Context) -> State:
     An empty `end` means that it did not run and must be measured and asked again.
     """
     proposal = x.journal.proposal(state["proposal"])
+    if proposal.thread != state["thread"]:
+        return {"end": "", "stale": f"it was not run: {proposal.id} is of another thread"}
     database = x.database()
     x.reached("execute: before the claim")
     claim = x.journal.claim(proposal, by=x.by, marked=proposal.read_only or database.marks_atomically())
