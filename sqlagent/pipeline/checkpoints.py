@@ -15,10 +15,12 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import StateSnapshot
 
-from sqlagent.core.errors import StoreError
+from sqlagent.core.errors import SqlagentError, StoreError
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
+
+    from sqlagent.pipeline.graph import Graph
 
 BUSY_SECONDS = 30.0
 
@@ -33,12 +35,7 @@ class Saver(SqliteSaver):
 
     def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         with guarded(self._path):
-            try:
-                return super().get_tuple(config)
-            except sqlite3.Error:
-                raise
-            except Exception as e:  # bytes that somebody changed: what reading them raises is known to nobody
-                raise sqlite3.DatabaseError(f"a checkpoint cannot be read ({type(e).__name__})") from e
+            return super().get_tuple(config)
 
     def put(
         self,
@@ -77,6 +74,19 @@ def open_saver(path: Path, reached: Callable[[str], None] = lambda _name: None) 
         saver.setup()
         connection.execute("PRAGMA synchronous = FULL")
     return saver
+
+
+def head(graph: Graph, config: Any, path: Path) -> StateSnapshot:
+    """Where the thread stands; the next checkpoint will have an id above it."""
+    with guarded(path):
+        try:
+            snapshot = graph.get_state(config)
+        except (SqlagentError, sqlite3.Error):
+            raise
+        except Exception as e:  # bytes that somebody changed: what reading them raises is known to nobody
+            raise sqlite3.DatabaseError(f"a checkpoint cannot be read ({type(e).__name__})") from e
+    never_before(snapshot)
+    return snapshot
 
 
 @contextmanager

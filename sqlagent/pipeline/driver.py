@@ -12,7 +12,7 @@ from langgraph.types import Command, StateSnapshot
 from sqlagent.core.errors import StoreError
 from sqlagent.core.model import TERMINAL, Choice, Decision, Source, Status, Thread
 from sqlagent.llm.conversation import tracing_off
-from sqlagent.pipeline.checkpoints import never_before, open_saver
+from sqlagent.pipeline.checkpoints import head, open_saver
 from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.graph import build
 from sqlagent.pipeline.locks import thread_lock
@@ -29,7 +29,8 @@ class Driver:
     def __init__(self, folder: Path, *, reached: Callable[[str], None] = lambda _point: None) -> None:
         tracing_off()  # LangGraph reads the variables of LangSmith too, also where no model is asked
         self._locks = folder / "locks"
-        self._saver = open_saver(folder / "checkpoints.db", reached)
+        self._path = folder / "checkpoints.db"
+        self._saver = open_saver(self._path, reached)
         self._graph = build(self._saver)
 
     def close(self) -> None:
@@ -45,8 +46,7 @@ class Driver:
         with thread_lock(self._locks, thread_id):
             for _ in range(STEPS):
                 row = x.journal.thread(thread_id)
-                snapshot = self._graph.get_state(config)
-                never_before(snapshot)
+                snapshot = head(self._graph, config, self._path)
                 step = _next(row, snapshot, x)
                 if step is _STAY:
                     return cast(State, snapshot.values)
