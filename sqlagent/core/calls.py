@@ -7,18 +7,38 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sqlagent.core.functions import Effect, functions
-from sqlagent.core.lexer import QUOTED, WORD, Token
+from sqlagent.core.lexer import QUOTED, STRING, SYMBOL, WORD, Token
 
-KEYWORDS = frozenset(
+RESERVED = frozenset(
     """
-    ALL AND ANY AS ASC BETWEEN BY CASE CHECK CONFLICT CROSS DESC DISTINCT ELSE ESCAPE EXCEPT EXCLUDE EXISTS EXPLAIN
-    FETCH FILTER FROM FULL GROUP HAVING ILIKE IN INNER INTERSECT INTERVAL IS ISNULL JOIN LATERAL LIKE LIMIT MATERIALIZED MINUS
-    NATURAL NOT NOTNULL OFFSET ON OR ORDER OVER OVERLAPS PARTITION QUALIFY RANGE RECURSIVE REGEXP RETURNING RLIKE ROW ROWS
-    SELECT SETS SIMILAR SOME SYMMETRIC TABLE TABLESAMPLE THEN TO UNION UNIQUE USING VALUES WHEN WHERE WINDOW WITH WITHIN
-    XOR CUBE ROLLUP COLUMNS PASSING PATH DIV MOD KEY NULLS FIRST LAST END GLOB MATCH COLLATE SET INTO ARRAY PRIMARY
+    ALL AND ANY AS ASC BY CASE CHECK CROSS DESC DISTINCT ELSE END EXCEPT EXISTS FROM GROUP HAVING IN INTERSECT INTO JOIN LATERAL
+    LIMIT NOT OFFSET ON OR ORDER OVER RECURSIVE RETURNING SELECT SOME SYMMETRIC TABLE THEN TO UNION UNIQUE USING VALUES WHEN WHERE
+    WINDOW WITH QUALIFY PRIMARY CONFLICT ESCAPE BETWEEN
     """.split()
 )
-"""Words that may stand before a bracket without being called."""
+"""Words that may stand before a bracket and that no engine lets a function be called by."""
+
+BETWEEN_VALUES = frozenset(
+    {"LIKE", "ILIKE", "IS", "RLIKE", "REGEXP", "GLOB", "MATCH", "OVERLAPS", "DIV", "MOD", "XOR", "COLLATE"}
+)
+"""Operators that some engine also has as a function: an operator stands behind a value or NOT, a call does not."""
+
+BEHIND = {
+    "MATERIALIZED": ("AS", "NOT"),
+    "SETS": ("GROUPING",),
+    "FILTER": (")",),
+    "GROUP": ("WITHIN",),
+    "PARTITION": ("BY", "FROM"),
+    "COLUMNS": (")",),
+    "REPEATABLE": (")",),
+    "EXCLUDE": ("*",),
+    "REPLACE": ("*", ")"),
+    "EXCEPT": ("*",),
+    "ROW": ("(", ",", "=", "VALUES"),
+    "KEY": ("PRIMARY", "FOREIGN"),
+    "SET": ("UPDATE",),
+}
+"""Words that are no call behind these others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +58,33 @@ def calls(tokens: tuple[Token, ...]) -> Iterator[Call]:
             continue
         name = tokens[index - 1]
         if name.kind == WORD:
-            if name.text.upper() in KEYWORDS and tokens[index - 2].text != ".":
+            if _is_syntax(name.text.upper(), tokens[index - 2] if index > 1 else None):
                 continue
         elif name.kind != QUOTED:
             continue
         qualified = index > 2 and tokens[index - 2].text == "."
         bare = index + 1 < len(tokens) and tokens[index + 1].text == ")"
         yield Call(unquoted(name), unquoted(tokens[index - 3]) if qualified else "", bare)
+
+
+def _is_syntax(word: str, before: Token | None) -> bool:
+    """Whether a word before a bracket is part of the grammar there, and no call."""
+    if before is None or before.text == ".":
+        return before is None and word in RESERVED
+    if word in RESERVED:
+        return True
+    if word in BETWEEN_VALUES:
+        return before.text.upper() == "NOT" or ends_value(before)
+    if word == "COLUMNS" and before.kind == STRING:  # JSON_TABLE(doc, '$[*]' COLUMNS (...))
+        return True
+    return before.text.upper() in BEHIND.get(word, ())
+
+
+def ends_value(token: Token) -> bool:
+    """Whether what comes behind this token stands behind a value, as an operator does."""
+    if token.kind == WORD:
+        return token.text.upper() not in RESERVED or token.text.upper() == "END"
+    return token.kind != SYMBOL or token.text in (")", "]")
 
 
 def unquoted(token: Token) -> str:

@@ -8,23 +8,19 @@ statement's own words, not from here.  Statements that write may lose their conf
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import groupby
 
-from sqlagent.core.lexer import NUMBER, PARAMETER, QUOTED, STRING, SYMBOL, WORD, Token
+from sqlagent.core.calls import ends_value
+from sqlagent.core.lexer import STRING, SYMBOL, Token
+from sqlagent.core.operators import operators
 from sqlagent.core.split import Piece
 
 _POSTGRES_ONLY = frozenset(
     """
-    |>> <<| >>= <<= ~= <^ >^ ## ?|| ?-| ?- ?# &<| |&> &< &> @-@ @#@ @@@ -|- *< *> *<= *>= *<> *= ^@ ~<~ ~<=~ ~>~ ~>=~ <-> |/ ||/ !!
+    |>> <<| >>= <<= ~= <^ >^ ## ?|| ?-| ?- ?# &<| |&> &< &> @-@ @@@ -|- *< *> *<= *>= *<> *= ^@ ~<~ ~<=~ ~>~ ~>=~ |/ ||/
     """.split()
 )
 """Built-in operators of PostgreSQL that sqlglot cannot read."""
 _LITERAL_TYPES = frozenset({"BOX", "CIRCLE", "POLYGON", "LSEG", "LINE", "PATH", "XML"})
-_OPERATOR_CHARACTERS = frozenset("+-*/<>=~!@#%^&|`?")
-_BEFORE_A_VALUE = frozenset(
-    {"SELECT", "WHERE", "AND", "OR", "NOT", "ON", "BY", "WHEN", "THEN", "ELSE", "IN", "AS", "HAVING"}
-)
-
 Patch = tuple[int, int, str]
 """From a place in the statement to another, and what stands there for the parser."""
 
@@ -45,37 +41,11 @@ def _patched(piece: Piece, patches: list[Patch]) -> str:
     return text
 
 
-def _is_value(token: Token) -> bool:
-    """Whether an operator after this token stands between two values, not in front of one."""
-    if token.kind == WORD:
-        return token.text.upper() not in _BEFORE_A_VALUE
-    return token.kind in (QUOTED, STRING, NUMBER, PARAMETER) or token.text in ")]"
-
-
 def _operators(piece: Piece) -> Iterator[Patch]:
-    """Each run of operator characters is one operator, as PostgreSQL cuts it."""
-    before: Token | None = None
-    for joined, run in groupby(_marked(piece.tokens), key=lambda pair: pair[0]):
-        tokens = [token for _, token in run]
-        if joined:
-            text, start = "".join(t.text for t in tokens), tokens[0].start
-            if text in _POSTGRES_ONLY:
-                yield start, start + len(text), "=" if before is not None and _is_value(before) else "-"
-        before = tokens[-1]
-
-
-def _marked(tokens: tuple[Token, ...]) -> Iterator[tuple[int, Token]]:
-    """Tokens with the number of the operator run that they belong to; 0 for all others."""
-    run, end = 0, -1
-    for token in tokens:
-        if token.kind == SYMBOL and set(token.text) <= _OPERATOR_CHARACTERS:
-            if token.start != end:
-                run += 1
-            end = token.end
-            yield run, token
-        else:
-            end = -1
-            yield 0, token
+    for operator in operators(piece.tokens):
+        if operator.text in _POSTGRES_ONLY:
+            behind_value = operator.before is not None and ends_value(operator.before)
+            yield operator.start, operator.start + len(operator.text), "=" if behind_value else "-"
 
 
 def _words(piece: Piece) -> Iterator[Patch]:
@@ -85,7 +55,7 @@ def _words(piece: Piece) -> Iterator[Patch]:
         word, after = piece.word(index), tokens[index + 1]
         if word in _LITERAL_TYPES and after.kind == STRING:
             yield token.start, token.end, ""
-        elif word == "USING" and set(after.text) <= _OPERATOR_CHARACTERS:
+        elif word == "USING" and after.kind == SYMBOL and after.text in "<>=":
             yield token.start, after.end, ""
         elif word == "USING" and after.text == "(":
             closing = _closing(tokens, index + 1)

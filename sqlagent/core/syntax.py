@@ -15,6 +15,7 @@ from sqlagent.core.functions import Effect, effect_of
 from sqlagent.core.heads import PARSED, Head, head
 from sqlagent.core.lexer import BROKEN
 from sqlagent.core.model import Bound, Kind, Risk, SyntaxOpinion
+from sqlagent.core.operators import foreign_operator
 from sqlagent.core.pragmas import pragma
 from sqlagent.core.rules import remarks_on
 from sqlagent.core.shapes import shape
@@ -120,7 +121,7 @@ def _parsed(piece: Piece, dialect: str, first: Head, blank: SyntaxOpinion) -> Sy
     worst = worst_call(piece.tokens, dialect, _definitions(tree))
     reaches = _outside(piece, dialect, worst) or _file(tree, dialect)
     kind, bounded = kind_of(tree, piece, first.kind), bound(tree.root, dialect)
-    risk, why = _risk(tree, dialect, kind, worst)
+    risk, why = _risk(tree, piece, dialect, kind, worst)
     found = replace(
         blank,
         kind=kind,
@@ -172,9 +173,9 @@ def kind_of(tree: Tree, piece: Piece, by_word: Kind) -> Kind:
     return kind
 
 
-def _risk(tree: Tree, dialect: str, kind: Kind, worst: Worst) -> tuple[Risk, str]:
+def _risk(tree: Tree, piece: Piece, dialect: str, kind: Kind, worst: Worst) -> tuple[Risk, str]:
     if isinstance(tree.root, ROOTS) and kind is Kind.SELECT:
-        return _query_risk(tree, dialect, worst)
+        return _query_risk(tree, piece, dialect, worst)
     if kind is Kind.TRUNCATE:
         return Risk.SEVERE, "truncate has no undo"
     for node in tree.of(exp.Update, exp.Delete):
@@ -187,7 +188,7 @@ def _risk(tree: Tree, dialect: str, kind: Kind, worst: Worst) -> tuple[Risk, str
     return Risk.UNKNOWN, f"`{type(tree.root).__name__}` is no query that we know"
 
 
-def _query_risk(tree: Tree, dialect: str, worst: Worst) -> tuple[Risk, str]:
+def _query_risk(tree: Tree, piece: Piece, dialect: str, worst: Worst) -> tuple[Risk, str]:
     """READ where nothing objects; the first objection otherwise."""
     if exp.Lock in tree.by_class:
         return Risk.WRITE, "it locks the rows that it reads"
@@ -198,6 +199,8 @@ def _query_risk(tree: Tree, dialect: str, worst: Worst) -> tuple[Risk, str]:
             return Risk.UNKNOWN, f"a type that is not built in: {type_.sql()[:60]}"
     if dialect == "mysql" and exp.PropertyEQ in tree.by_class:
         return Risk.UNKNOWN, "it assigns a variable"
+    if dialect == "postgres" and (foreign := foreign_operator(piece.tokens)):
+        return Risk.UNKNOWN, f"the operator {foreign} is not built in"
     if worst.effect is Effect.VOLATILE:
         return Risk.WRITE, f"{worst.name}() changes something"
     if worst.effect is not Effect.PURE:

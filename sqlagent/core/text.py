@@ -108,7 +108,10 @@ def _executable_comment(piece: Piece, dialect: str) -> tuple[str, str] | None:
 
 
 def _bare_return(piece: Piece, dialect: str) -> tuple[str, str] | None:
-    if any(_BARE_RETURN.search(c.text) for c in piece.comments):
+    # A line comment's last character may be the CR of the CR LF that ends it; every engine ends it there.
+    if any(
+        _BARE_RETURN.search(c.text if c.text.startswith("/") else c.text.removesuffix("\r")) for c in piece.comments
+    ):
         return "hidden-characters", "a carriage return inside a comment: engines disagree where the comment ends"
     return None
 
