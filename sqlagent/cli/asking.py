@@ -65,9 +65,11 @@ def resume(
     call: Call,
     thread: Annotated[str, typer.Argument(help="The session's id, such as k7f3.", show_default=False)],
     approve: Annotated[
-        str, typer.Option("--approve", help="Approve exactly this digest, and run.", metavar="DIGEST")
-    ] = "",
-    edit: Annotated[str, typer.Option("--edit", help="Put this file's SQL in its place.", metavar="FILE")] = "",
+        str | None, typer.Option("--approve", help="Approve exactly this digest, and run.", metavar="DIGEST")
+    ] = None,
+    edit: Annotated[
+        str | None, typer.Option("--edit", help="Put this file's SQL in its place.", metavar="FILE")
+    ] = None,
     reject: Annotated[str | None, typer.Option("--reject", help="Reject it; WHY may be empty.", metavar="WHY")] = None,
 ) -> ExitCode:
     """Show what a session waits for, and go on with it.
@@ -78,15 +80,15 @@ def resume(
     sqlagent resume k7f3 --edit better.sql
     sqlagent resume k7f3 --reject "not on a Friday"
     """
-    if sum((bool(approve), bool(edit), reject is not None)) > 1:
+    if sum(flag is not None for flag in (approve, edit, reject)) > 1:
         raise UsageError("--approve, --edit and --reject exclude one another", hint=f"sqlagent resume {thread} --help")
     row = call.agent.journal.thread(thread)
     _same_database(call, row)
-    if row.status is Status.FAILED and edit:
+    if row.status is Status.FAILED and edit is not None:
         text, _ = script(edit)
         return attend(call, call.agent.run(text, title=row.question, thread=thread))
     report = call.agent.resume(thread)
-    if report.status is Status.PENDING and (approve or edit or reject is not None):
+    if report.status is Status.PENDING and (approve, edit, reject) != (None, None, None):
         return _scripted(call, report, approve=approve, edit=edit, reject=reject)
     return attend(call, report)
 
@@ -112,26 +114,29 @@ def settle(
     return ExitCode.OK
 
 
-def _scripted(call: Call, report: Report, *, approve: str, edit: str, reject: str | None) -> ExitCode:
+def _scripted(call: Call, report: Report, *, approve: str | None, edit: str | None, reject: str | None) -> ExitCode:
     """One decision from the command line; what it leads to is not asked about again."""
     proposal = report.proposal
     assert proposal is not None  # a pending report has one
-    if approve:
+    if approve is not None:
         decision = Decision(Choice.APPROVE, _whole_digest(approve, proposal.digest), call.agent.by, "flag")
-    elif edit:
+    elif edit is not None:
         text, _ = script(edit)
         decision = Decision(Choice.EDIT, proposal.digest, call.agent.by, "flag", sql=text)
     else:
         decision = Decision(Choice.REJECT, proposal.digest, call.agent.by, "flag", reason=reject or "")
     after = call.agent.decide(report.thread, decision)
-    return attend(call, after) if edit else conclude(call, after)
+    return attend(call, after) if edit is not None else conclude(call, after)
 
 
 def _whole_digest(typed: str, pending: str) -> str:
     """The pending digest where at least 12 characters of it were typed; else what was typed, to be refused."""
     wanted = typed.removeprefix("sha256:").replace(" ", "").lower()
     if len(wanted) < 12:
-        raise Stale(f"{typed} is too short to name what is approved", hint="give at least 12 characters of the digest")
+        raise Stale(
+            f"a digest of {len(wanted)} characters is too short to name what is approved",
+            hint="give at least 12 characters of the digest",
+        )
     return pending if pending.startswith(wanted) else wanted
 
 

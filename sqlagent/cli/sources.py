@@ -30,7 +30,9 @@ def script(name: str) -> tuple[str, str]:
             with path.open("rb") as file:
                 raw = file.read(LARGEST_SCRIPT + 1)
         except OSError as e:
-            raise UsageError(f"{name} cannot be read: {e.strerror}", hint="name a file of SQL, or - for input") from e
+            raise UsageError(
+                f"{name} cannot be read: {(e.strerror or str(e)).lower()}", hint="name a file of SQL, or - for input"
+            ) from e
         title = path.name
     if len(raw) > LARGEST_SCRIPT:
         raise UsageError(f"{title} is larger than {LARGEST_SCRIPT:,} bytes", hint="split it into several files")

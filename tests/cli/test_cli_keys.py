@@ -34,6 +34,7 @@ def test_a_write_runs_on_a(shop: Shop) -> None:
     terminal = shop.terminal("run", "--sql", WRITE).type("a")
     assert terminal.end() == 0
     assert shop.rows(COUNTRY) == [("AT",)]
+    assert "  ~  update  customers  1 of 3 counted" in terminal.lines
     assert "s: 1 row changed" in terminal.lines[-3]
 
 
@@ -267,7 +268,9 @@ def test_a_redirected_result_is_still_asked_about(shop: Shop) -> None:
     ]
 
 
-@pytest.mark.parametrize(("flags", "env"), [(["--no-input"], {}), ([], {"CI": "true"}), ([], {"SQLAGENT_NO_INPUT": "1"})])
+@pytest.mark.parametrize(
+    ("flags", "env"), [(["--no-input"], {}), ([], {"CI": "true"}), ([], {"SQLAGENT_NO_INPUT": "1"})]
+)
 def test_nobody_is_asked_where_that_is_not_wanted(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, flags: list[str], env: dict[str, str]
 ) -> None:

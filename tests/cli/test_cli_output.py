@@ -106,7 +106,9 @@ def test_two_hundred_rows_are_shown_unless_more_are_wanted(shop: Shop, flags: li
 
 def test_a_reader_that_has_seen_enough_is_no_error(shop: Shop) -> None:
     sql = MANY.replace("1000", "200000")
-    program = f'"{sys.executable}" -m sqlagent run --sql "{sql}" --csv --limit -1 | head -n 1; echo "${{PIPESTATUS[0]}}"'
+    program = (
+        f'"{sys.executable}" -m sqlagent run --sql "{sql}" --csv --limit -1 | head -n 1; echo "${{PIPESTATUS[0]}}"'
+    )
     done = subprocess.run(
         ["bash", "-c", program],
         cwd=shop.folder,
