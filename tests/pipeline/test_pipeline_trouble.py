@@ -1,0 +1,435 @@
+"""Ctrl-C, locks, files that cannot be written, full disks: the thread says what happened and can be gone on with."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+from openai_server import OpenAIServer, Reply
+from shops import SELL, Shop, a_shop, in_child, waiting
+
+from sqlagent.core.errors import Busy, ConnectError, Finished, OutcomeUnknown, SqlagentError, StoreError
+from sqlagent.core.model import Choice, Decision, Report, Status
+from sqlagent.databases import open as databases
+from sqlagent.pipeline import crash, locks
+from sqlagent.service import Agent
+from sqlagent.service import parts as service_parts
+from sqlagent.store.journal import RunState
+
+FOREVER = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
+ENDLESS_READ = FOREVER + "SELECT count(*) FROM n"
+ENDLESS_WRITE = "INSERT INTO sales (stock_id, was) " + FOREVER + "SELECT i, i FROM n"
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    return a_shop(tmp_path)
+
+
+def approve(agent: Agent, asked: Report) -> Report:
+    assert asked.proposal is not None
+    return agent.approve(asked.thread, asked.proposal.digest)
+
+
+# ---- Ctrl-C --------------------------------------------------------------------------------------------------------
+
+
+class Watch:
+    """Presses Ctrl-C when something has begun, from a thread of its own, as a terminal would."""
+
+    def __init__(self, begun: Callable[[], bool], process: int | None = None) -> None:
+        self.begun = begun
+        self.process = process or os.getpid()
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self._watch)
+
+    def _watch(self) -> None:
+        while not self.over.wait(0.01):
+            if self.begun():
+                os.kill(self.process, signal.SIGINT)
+                return
+
+    def __enter__(self) -> None:
+        self.thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self.thread.join()
+
+
+@pytest.mark.parametrize("wal", [False, True])
+def test_ctrl_c_cancels_a_long_change_and_nothing_is_left_of_it(tmp_path: Path, wal: bool) -> None:
+    shop = a_shop(tmp_path, wal=wal)
+    asked = waiting(shop, ENDLESS_WRITE)
+    begun = threading.Event()
+    with shop.agent(timeout="0") as agent, Watch(begun.is_set):
+        told_when_reached(agent, "begun", begun)
+        report = approve(agent, asked)
+    assert (report.status, report.failure) == (Status.FAILED, "KeyboardInterrupt")
+    assert report.message == "cancelled; nothing was changed"
+    assert shop.rows("SELECT count(*) FROM sales") == [(0,)]
+    with shop.agent() as agent, pytest.raises(Finished, match="cancelled"):
+        agent.resume(asked.thread)
+
+
+def told_when_reached(agent: Agent, point: str, event: threading.Event) -> None:
+    agent._parts.__dict__["reached"] = lambda name: event.set() if name == point else None
+
+
+def test_ctrl_c_cancels_a_long_read(shop: Shop) -> None:
+    asked = waiting(shop, ENDLESS_READ)
+    begun = threading.Event()
+    with shop.agent(timeout="0") as agent, Watch(begun.is_set):
+        told_when_reached(agent, "execute: after the claim", begun)
+        report = approve(agent, asked)
+    assert (report.status, report.failure) == (Status.FAILED, "KeyboardInterrupt")
+
+
+def test_ctrl_c_on_the_command_line_is_exit_code_130_and_two_lines(shop: Shop, tmp_path: Path) -> None:
+    asked = waiting(shop, ENDLESS_WRITE)
+    assert asked.proposal is not None
+    points = tmp_path / "points"
+    program = [sys.executable, "-m", "sqlagent", "resume", asked.thread, "--approve", asked.proposal.digest,
+               "--timeout", "0", "--state-dir", str(shop.state)]  # fmt: skip
+    environment = os.environ | {"SQLAGENT_CRASH_LIST": str(points)}
+    process = subprocess.Popen(program, env=environment, stderr=subprocess.PIPE, text=True)
+    with process, Watch(lambda: points.exists() and "begun" in points.read_text(), process.pid):
+        _, said = process.communicate()
+    assert process.returncode == 130
+    assert "cancelled; nothing was changed" in said
+    assert "Traceback" not in said
+    assert shop.rows("SELECT count(*) FROM sales") == [(0,)]
+
+
+def test_ctrl_c_while_the_model_writes_leaves_a_thread_that_resume_goes_on_with(
+    shop: Shop, openai_server: OpenAIServer
+) -> None:
+    begun = threading.Event()
+    openai_server.script = [Reply(SELL, wait=threading.Event())]
+    with shop.agent(model="test-model", env=openai_server.env()) as agent:
+        agent._parts._listener = service_parts.Listener(heard=lambda _text: begun.set())
+        with Watch(begun.is_set), pytest.raises(KeyboardInterrupt):
+            agent.ask("sell an apple")
+        (thread,) = agent.pending()
+        assert thread.status is Status.NEW
+        openai_server.script = [SELL]
+        assert agent.resume(thread.id).status is Status.PENDING
+    assert shop.sold == 0
+
+
+@pytest.mark.parametrize("wal", [False, True])
+def test_a_ctrl_c_at_any_point_of_a_run_never_blurs_whether_it_ran(
+    tmp_path: Path, wal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Raised where the signal would be noticed; those of the saver are passed in a thread that no signal reaches."""
+    passed: list[str] = []
+    monkeypatch.setattr(service_parts, "crash_points", lambda *_: passed.append)
+    trial(a_shop(tmp_path / "trial", wal=wal))
+    monkeypatch.undo()
+    points = [p for p in dict.fromkeys(passed) if not p.startswith("saver")]
+    assert {"begun", "ran 1", "committed"} <= set(points)
+    seen = {}
+    for number, point in enumerate(points):
+        shop = a_shop(tmp_path / f"shop-{number}", wal=wal)
+        with monkeypatch.context() as patch:
+            patch.setattr(service_parts, "crash_points", lambda *_, point=point: pressed_at(point))
+            thread = trial(shop)
+        seen[point] = ending(shop, thread)
+        if seen[point][0] is Status.UNKNOWN:
+            assert wal, point
+        else:
+            assert seen[point] in {(Status.EXECUTED, 1), (Status.FAILED, 0), (Status.PENDING, 0)}, point
+    assert seen["begun"] == (Status.FAILED, 0)
+    assert seen["ran 1"] == (Status.FAILED, 0)
+    assert seen["committed"] == (Status.EXECUTED, 1)
+
+
+def trial(shop: Shop) -> str:
+    asked = waiting_quietly(shop)
+    with shop.agent() as agent, suppress(KeyboardInterrupt):  # what counts is where it stands afterwards
+        approve(agent, asked)
+    return asked.thread
+
+
+def waiting_quietly(shop: Shop) -> Report:
+    """Asked before the finger is on the key."""
+    kept, service_parts.crash_points = service_parts.crash_points, crash.crash_points
+    try:
+        return waiting(shop)
+    finally:
+        service_parts.crash_points = kept
+
+
+def pressed_at(point: str) -> Callable[[str], None]:
+    times = iter([True])
+
+    def reached(name: str) -> None:
+        if name == point and next(times, False):
+            raise KeyboardInterrupt
+
+    return reached
+
+
+def ending(shop: Shop, thread: str) -> tuple[Status, int]:
+    """After whoever comes next has gone on with it."""
+    with shop.agent(by="ben") as agent:
+        with suppress(Finished, OutcomeUnknown):
+            agent.resume(thread)
+        return agent.show(thread).status, shop.sold
+
+
+# ---- time limits and locks -----------------------------------------------------------------------------------------
+
+
+def test_a_change_past_its_time_limit_fails_and_nothing_is_left_of_it(shop: Shop) -> None:
+    asked = waiting(shop, ENDLESS_WRITE)
+    with shop.agent(timeout="100ms") as agent:
+        report = approve(agent, asked)
+    assert (report.status, report.failure) == (Status.FAILED, "TimedOut")
+    assert shop.rows("SELECT count(*) FROM sales") == [(0,)]
+
+
+@pytest.fixture
+def locked(shop: Shop) -> Iterator[apsw.Connection]:
+    """Another program is in the midst of a change."""
+    other = apsw.Connection(str(shop.db))
+    yield other
+    other.close()
+
+
+@pytest.mark.parametrize("lock", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"])
+def test_a_locked_database_keeps_the_approval_and_runs_it_when_it_is_free(
+    shop: Shop, locked: apsw.Connection, lock: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = waiting(shop)
+    with quick_agent(shop, monkeypatch) as agent:
+        agent.database.fingerprint()
+        locked.execute(lock)
+        with pytest.raises(ConnectError, match="locked by another process") as raised:
+            approve(agent, asked)
+        assert raised.value.thread == asked.thread
+        assert asked.proposal is not None
+        assert agent.journal.decision(asked.proposal.id) is not None
+        assert agent.journal.run(asked.proposal.id) is None
+        assert agent.show(asked.thread).status is Status.PENDING
+        locked.execute("ROLLBACK")
+        report = agent.resume(asked.thread)
+    assert (report.status, report.decided_by, shop.sold) == (Status.EXECUTED, "ana", 1)
+
+
+def quick_agent(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Agent:
+    """One that does not wait its five seconds for a lock."""
+    opens = databases._ADAPTERS["sqlite"]
+    monkeypatch.setitem(databases._ADAPTERS, "sqlite", lambda path, name, keys, _busy: opens(path, name, keys, 0.05))
+    return shop.agent()
+
+
+def test_a_reader_that_keeps_the_commit_out_keeps_the_approval_too(
+    shop: Shop, locked: apsw.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = waiting(shop)
+    with quick_agent(shop, monkeypatch) as agent:
+        locked.execute("BEGIN; SELECT * FROM stock").fetchone()
+        with pytest.raises(ConnectError):
+            approve(agent, asked)
+        assert shop.sold == 0
+        locked.execute("ROLLBACK")
+        assert agent.resume(asked.thread).status is Status.EXECUTED
+    assert shop.sold == 1
+
+
+def test_two_agents_of_one_thread_say_who_is_busy(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = waiting(shop)
+    with locks.thread_lock(shop.state / "locks", asked.thread):
+        monkeypatch.setattr(locks.thread_lock.__wrapped__, "__kwdefaults__", {"wait": 0.05})
+        with shop.agent() as agent, pytest.raises(Busy, match=asked.thread):
+            agent.resume(asked.thread)
+
+
+# ---- what cannot be written ----------------------------------------------------------------------------------------
+
+NOBODY = 65534
+
+
+def as_nobody(shop: Shop, work: Callable[[], object]) -> None:
+    """Root may write anything: so where the tests run as root, this is done by a user who may not."""
+
+    def do() -> None:
+        if os.getuid() == 0:
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+        os.environ.update(dict.fromkeys(("HOME", "XDG_CONFIG_HOME"), str(shop.folder)))
+        work()
+
+    assert in_child(do) == 0
+
+
+@pytest.fixture
+def public() -> Iterator[Shop]:
+    """A shop in a folder that any user may get to, with its state."""
+    folder = Path(tempfile.mkdtemp(prefix="sqlagent-public-"))
+    folder.chmod(0o755)
+    shop = a_shop(folder / "shop")
+    shop.state.mkdir()
+    yield shop
+    for each in [folder, *folder.rglob("*")]:
+        each.chmod(0o755)
+    shutil.rmtree(folder)
+
+
+def given_away(shop: Shop) -> None:
+    if os.getuid() == 0:
+        for each in [shop.folder, *shop.folder.rglob("*")]:
+            os.chown(each, NOBODY, NOBODY)
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_a_target_that_cannot_be_written_keeps_the_approval(public: Shop, what: str) -> None:
+    asked = waiting(public)
+    given_away(public)
+    guarded = public.db if what == "file" else public.folder
+    guarded.chmod(0o444 if what == "file" else 0o555)
+
+    def refused() -> None:
+        with public.agent() as agent, pytest.raises(ConnectError):
+            approve(agent, asked)
+
+    as_nobody(public, refused)
+    assert (public.report(asked.thread).status, public.sold) == (Status.PENDING, 0)
+    guarded.chmod(0o755)
+
+    def runs() -> None:
+        with public.agent() as agent:
+            assert agent.resume(asked.thread).status is Status.EXECUTED
+
+    as_nobody(public, runs)
+    assert public.sold == 1
+
+
+def test_a_state_folder_that_cannot_be_written_says_so_before_anything_is_asked(public: Shop) -> None:
+    given_away(public)
+    public.state.chmod(0o555)
+
+    def refused() -> None:
+        with public.agent() as agent, pytest.raises(StoreError, match=r"cannot be (written|used)") as raised:
+            agent.run(SELL)
+        assert "state-dir" in raised.value.hint
+
+    as_nobody(public, refused)
+
+
+def test_a_full_disk_under_the_target_changes_nothing_and_is_said(shop: Shop) -> None:
+    asked = waiting(shop, f"INSERT INTO stock {FOREVER} SELECT i + 100, hex(zeroblob(500)), 1 FROM n LIMIT 4000")
+
+    def limited() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
+        with shop.agent() as agent:
+            report = approve(agent, asked)
+            assert (report.status, report.failure) == (Status.FAILED, "QueryError")
+
+    assert in_child(limited) == 0
+    assert shop.rows("SELECT count(*) FROM stock") == [(3,)]
+    assert shop.rows("PRAGMA integrity_check") == [("ok",)]
+
+
+# ---- the checkpoints fail after the run ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("point", ["committed", "execute: settled", "finish: after the journal"])
+def test_what_ran_is_said_to_have_run_though_the_checkpoints_fail(shop: Shop, point: str) -> None:
+    asked = waiting(shop)
+
+    def drop(name: str) -> None:
+        if name == point:
+            shop.checkpoints().executescript("ALTER TABLE writes RENAME TO w; ALTER TABLE checkpoints RENAME TO c")
+
+    with shop.agent() as agent:
+        agent._parts.__dict__["reached"] = drop
+        report = approve(agent, asked)
+        assert (report.status, shop.sold) == (Status.EXECUTED, 1)
+        shop.checkpoints().executescript("ALTER TABLE w RENAME TO writes; ALTER TABLE c RENAME TO checkpoints")
+        with pytest.raises(Finished):
+            agent.resume(asked.thread)
+        follow_up = agent.run("SELECT 1", thread=asked.thread)
+    assert (follow_up.status, shop.sold) == (Status.PENDING, 1)
+
+
+def test_a_journal_that_fails_after_a_commit_that_marked_the_run_loses_only_figures(shop: Shop) -> None:
+    asked = waiting(shop)
+    with shop.agent() as agent:
+        agent._parts.__dict__["reached"] = lambda name: raise_at_done(agent) if name == "committed" else None
+        assert approve(agent, asked).status is Status.EXECUTED
+    assert ending(shop, asked.thread) == (Status.EXECUTED, 1)
+
+
+def test_a_journal_that_fails_after_a_commit_in_wal_says_that_it_ran(tmp_path: Path) -> None:
+    shop = a_shop(tmp_path, wal=True)
+    asked = waiting(shop)
+    with shop.agent() as agent:
+        agent._parts.__dict__["reached"] = lambda name: raise_at_done(agent) if name == "committed" else None
+        with pytest.raises(StoreError, match="it was run, and that could not be recorded") as raised:
+            approve(agent, asked)
+        assert "do not run it again" in raised.value.hint
+    assert ending(shop, asked.thread) == (Status.UNKNOWN, 1)
+
+
+def raise_at_done(agent: Agent) -> None:
+    """The disk fills up at the worst moment."""
+
+    def full(*_: Any, **__: Any) -> None:
+        raise StoreError("the disk is full", hint="free some space")
+
+    agent.journal.done = full  # type: ignore[method-assign]
+
+
+class _Closed:
+    """A sink whose reader has gone: `| head -1`."""
+
+    def write(self, columns: Any, rows: Any) -> int:
+        next(rows)
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+def test_a_reader_that_has_seen_enough_is_no_fault_of_the_checkpoints(shop: Shop) -> None:
+    asked = waiting(shop, "SELECT name FROM stock")
+    with shop.agent() as agent:
+        agent._sink = _Closed()
+        with pytest.raises(BrokenPipeError):
+            approve(agent, asked)
+    with shop.agent() as agent:
+        assert agent.resume(asked.thread).status is Status.EXECUTED
+
+
+def test_an_error_knows_its_thread(shop: Shop) -> None:
+    asked = waiting(shop)
+    shop.checkpoints().execute("UPDATE checkpoints SET checkpoint = x'00'")
+    with shop.agent() as agent, pytest.raises(SqlagentError) as raised:
+        approve(agent, asked)
+    assert raised.value.thread == asked.thread
+
+
+def test_a_settled_run_cannot_be_settled_otherwise(tmp_path: Path) -> None:
+    shop = a_shop(tmp_path, wal=True)
+    asked = waiting(shop)
+    assert asked.proposal is not None
+    with shop.agent() as agent:
+        agent.journal.decide(asked.proposal, Decision(Choice.APPROVE, asked.proposal.digest, "ana", "key"))
+        agent.journal.claim(asked.proposal, by="ana", marked=False)
+        assert agent.resume(asked.thread).status is Status.UNKNOWN
+        assert agent.settle(asked.thread, RunState.SETTLED_NOT_APPLIED).status is Status.FAILED
+        with pytest.raises(Finished):
+            agent.settle(asked.thread, RunState.SETTLED_APPLIED)
+    assert shop.sold == 0
