@@ -53,7 +53,7 @@ def run(arguments: Sequence[str]) -> int:
     saying = Saying.JSON if given("--json", arguments) else Saying.WORDS
     traces = Traces.SHOWN if given("--debug", arguments) or os.environ.get("SQLAGENT_DEBUG") else Traces.HIDDEN
     try:
-        code = get_command(app).main(list(arguments), prog_name="sqlagent", standalone_mode=False)
+        code = _invoke(list(arguments))
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read our rows has seen enough; without this Python complains again while it shuts down.
@@ -64,6 +64,19 @@ def run(arguments: Sequence[str]) -> int:
     except BaseException as e:  # noqa: BLE001 - the one catch-all: no traceback reaches a person unasked
         return report_error(_ours(e), saying=saying, traces=traces, secrets=secrets_of(os.environ))
     return code if isinstance(code, int) else ExitCode.OK
+
+
+def _invoke(arguments: list[str]) -> object:
+    """The command's answer.
+
+    Not by typer's `main`, which ends in silence at Ctrl-C and in a code of its own at a closed pipe; only the shell's
+    completion needs it.
+    """
+    command = get_command(app)
+    if "_SQLAGENT_COMPLETE" in os.environ:
+        return command.main(arguments, prog_name="sqlagent", standalone_mode=False)
+    with command.make_context("sqlagent", arguments) as context:
+        return command.invoke(context)
 
 
 def _ours(error: BaseException) -> BaseException:

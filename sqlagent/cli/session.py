@@ -46,7 +46,10 @@ def conclude(call: Call, report: Report) -> ExitCode:
     elif report.status in _WENT_WRONG:
         if report.status is Status.DENIED and report.proposal is not None:
             call.screen.show(review(report.proposal, columns=call.screen.columns, title="It would"))
-        report_error(SqlagentError(report.message or f"{report.thread} is {report.status}", hint=report.hint))
+        if report.failure == "KeyboardInterrupt" and call.screen.terminal:
+            call.screen.line()  # the cursor still stands behind the ^C
+        said = report.message or f"{report.thread} is {report.status}"
+        report_error(SqlagentError(said, hint=report.hint or f"sqlagent show {report.thread}"))
     else:
         sys.stdout.flush()
         call.screen.show(receipt(report, columns=call.screen.columns))

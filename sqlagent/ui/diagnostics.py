@@ -128,7 +128,7 @@ def _words(error: BaseException) -> tuple[str, str]:
     if isinstance(error, errors.SqlagentError):
         return error.message, error.hint
     if isinstance(error, KeyboardInterrupt):
-        return "interrupted", ""
+        return "interrupted", "sqlagent pending lists what was begun and waits"
     said = str(error)
     name = type(error).__name__
     return f"{name}: {said}" if said else name, "this is a fault of sqlagent; --debug shows where it arose"

@@ -13,6 +13,7 @@ from cli_process import Ran, Terminal, Warm, cold
 from openai_server import OpenAIServer, Scripted
 
 from sqlagent.cli import run
+from sqlagent.store.journal import Journal, Run
 
 SHOP = """
 CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT NOT NULL, country TEXT);
@@ -61,6 +62,10 @@ class Shop:
 
     def status(self, thread: str) -> str:
         return str(self.run("show", thread, "--json").document["status"])
+
+    def running(self, thread: str) -> Run | None:
+        """What the journal knows of the run of its first proposal."""
+        return Journal(self.state / "journal.db").run(f"{thread}.1")
 
     @property
     def state(self) -> Path:

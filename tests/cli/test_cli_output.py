@@ -205,3 +205,21 @@ def test_the_sample_is_named_when_nobody_chose_a_database(shop: Shop, monkeypatc
     ran = shop.run("run", "--sql", "SELECT 1")
     said = "  using ./sample.db: no --db, no SQLAGENT_DB and no database in a config file"
     assert ran.err.splitlines()[0] == said
+
+
+@pytest.mark.parametrize("command", ["config show", "help environment", "schema", "--help"])
+def test_a_closed_pipe_is_no_error(shop: Shop, command: str) -> None:
+    """The reader is gone before a byte is written."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "sqlagent", *command.split()],
+        cwd=shop.folder,
+        env={**os.environ, "PYTHONPATH": str(HERE.parents[1])},
+        stdin=subprocess.DEVNULL,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")

@@ -1,8 +1,8 @@
 """
-Run as a program by the tests of the command line: has everything imported, and becomes `sqlagent` whenever it is asked.
+Run as a program by the tests of the command line: has everything imported, and becomes `sqlagent` when it is asked.
 
-Each time it is a process of its own, with the terminal or the pipes, the environment and the folder that it is given, an
-exit code and signals; only the second that importing takes is saved.  What depends on how Python starts or ends is
+Each time it is a process of its own, with the terminal or the pipes, the environment and the folder that it is given,
+an exit code and signals; only the second that importing takes is saved.  What depends on how Python starts or ends is
 tested with a process that starts cold.
 """
 
