@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import apsw
 import pytest
 from sqlite_files import ask, make, nothing, read, run
+from strangers import as_a_stranger, open_to_strangers
 
 from sqlagent.core.errors import ConnectError
 from sqlagent.databases.open import open_database
@@ -122,19 +120,6 @@ def test_a_write_that_meets_a_lock_changes_nothing(tmp_path: Path) -> None:
     holder.close()
 
 
-@contextmanager
-def as_a_stranger() -> Iterator[None]:
-    """Root may do anything, so where the tests run as root they step down for a moment."""
-    root = os.geteuid() == 0
-    if root:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        if root:
-            os.seteuid(0)
-
-
 def test_a_file_that_may_not_be_read_is_told(tmp_path: Path) -> None:
     path = make(tmp_path / "shop.db")
     path.chmod(0)
@@ -144,8 +129,7 @@ def test_a_file_that_may_not_be_read_is_told(tmp_path: Path) -> None:
 
 def test_a_file_that_may_not_be_written_is_read_and_its_change_refused(tmp_path: Path) -> None:
     path = make(tmp_path / "shop.db")
-    for folder in (path.parent, *path.parents[:3]):
-        folder.chmod(0o755)
+    open_to_strangers(path)
     path.chmod(0o444)
     with as_a_stranger():
         db = open_database(str(path), name="x")
@@ -156,8 +140,7 @@ def test_a_file_that_may_not_be_written_is_read_and_its_change_refused(tmp_path:
 
 def test_a_directory_that_may_not_be_written_is_told(tmp_path: Path) -> None:
     path = make(tmp_path / "shop.db")
-    for folder in (path.parent, *path.parents[:3]):
-        folder.chmod(0o755)
+    open_to_strangers(path)
     path.parent.chmod(0o555)
     path.chmod(0o666)
     with as_a_stranger(), pytest.raises(ConnectError, match="the directory of the database cannot be written"):
@@ -202,8 +185,7 @@ def test_a_database_in_wal_mode_is_read_and_written(tmp_path: Path) -> None:
 
 def test_wal_mode_in_a_directory_that_may_not_be_written_is_explained(tmp_path: Path) -> None:
     path = make(tmp_path / "shop.db", "PRAGMA journal_mode = wal; CREATE TABLE t (a)")
-    for folder in (path.parent, *path.parents[:3]):
-        folder.chmod(0o755)
+    open_to_strangers(path)
     path.parent.chmod(0o555)
     with as_a_stranger():
         error = refusal(str(path))
