@@ -61,6 +61,8 @@ def run(arguments: Sequence[str]) -> int:
         return ExitCode.OK
     except typer.Exit as e:
         return e.exit_code
+    except SystemExit as e:  # how typer ends when it has written a completion
+        return e.code if isinstance(e.code, int) else ExitCode.OK
     except BaseException as e:  # noqa: BLE001 - the one catch-all: no traceback reaches a person unasked
         return report_error(_ours(e), saying=saying, traces=traces, secrets=secrets_of(os.environ))
     return code if isinstance(code, int) else ExitCode.OK

@@ -103,6 +103,7 @@ class Screen:
         console = Console(
             file=self.stream,
             force_terminal=True,
+            color_system="auto" if self.env.get("TERM", "") not in ("dumb", "") else "standard",
             legacy_windows=False,
             highlight=False,
             markup=False,
