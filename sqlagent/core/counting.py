@@ -112,10 +112,10 @@ class _Clauses:
 
     def _insert(self, at: int) -> Counting | None:
         end = self.end_of("ON", "RETURNING")
-        if "VALUES" in self.places and "SELECT" not in self.places:
-            return Counting(rows=self._tuples(self.places["VALUES"] + 1, end))
         if "DEFAULT" in self.places and self.piece.word(self.places["DEFAULT"] + 1) == "VALUES":
             return Counting(rows=1)
+        if "VALUES" in self.places and "SELECT" not in self.places:
+            return Counting(rows=self._tuples(self.places["VALUES"] + 1, end))
         if "SELECT" not in self.places:
             return None
         with_ = self.text(0, at) + " " if at else ""

@@ -207,7 +207,11 @@ def _explain(piece: Piece, dialect: str, kind: Kind) -> Head:
             break
         if piece.tokens[at].text == "(" and piece.tokens[at + 1].text == "(":
             break
-        runs |= piece.tokens[at].text.upper() not in _EXPLAIN_OPTIONS
+        token = piece.tokens[at]
+        if token.text.upper() not in _EXPLAIN_OPTIONS:
+            if token.kind == WORD and token.text.upper() not in ("ANALYZE", "ANALYSE"):
+                return Head(kind, why=f"EXPLAIN with `{token.text[:40]}`, which we do not know")
+            runs = True
         at += 1
     return Head(kind, body=at, runs=runs)
 

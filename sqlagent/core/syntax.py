@@ -107,7 +107,7 @@ def _shaped(piece: Piece, dialect: str, kind: Kind, blank: SyntaxOpinion) -> Syn
         blank,
         kind=kind,
         risk=Risk.UNKNOWN if reaches else made.risk,
-        reads=reads,
+        reads=tuple(name for name in reads if name not in made.names),
         writes=made.names,
         parsed=True,
         denied=made.denied or ("outside-database" if reaches else ""),

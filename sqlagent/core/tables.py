@@ -76,7 +76,8 @@ def names_cte(place: exp.Expression, name: exp.Expression, dialect: str) -> bool
         if isinstance(node, exp.CTE) and isinstance(above, exp.With):
             if wanted in _siblings(node, above, dialect):
                 return True
-            node = above.parent  # the WITH of its own query is done
+            query = above.parent  # whose WITH is this one
+            node = query.parent if query is not None else None
             continue
         with_ = node.args.get("with_")
         if isinstance(with_, exp.With) and wanted in {_cte_name(cte, dialect) for cte in with_.expressions}:
