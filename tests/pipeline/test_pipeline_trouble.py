@@ -12,6 +12,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from shops import SELL, Shop, a_shop, in_child, waiting
 from sqlagent.core.errors import Busy, ConnectError, Finished, OutcomeUnknown, SqlagentError, StoreError
 from sqlagent.core.model import Choice, Decision, Report, Status
 from sqlagent.databases import open as databases
-from sqlagent.pipeline import crash, locks
+from sqlagent.pipeline import crash, driver, locks
 from sqlagent.service import Agent
 from sqlagent.service import parts as service_parts
 from sqlagent.store.journal import RunState
@@ -165,11 +166,9 @@ def trial(shop: Shop) -> str:
 
 def waiting_quietly(shop: Shop) -> Report:
     """Asked before the finger is on the key."""
-    kept, service_parts.crash_points = service_parts.crash_points, crash.crash_points
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(service_parts, "crash_points", crash.crash_points)
         return waiting(shop)
-    finally:
-        service_parts.crash_points = kept
 
 
 def pressed_at(point: str) -> Callable[[str], None]:
@@ -253,7 +252,7 @@ def test_a_reader_that_keeps_the_commit_out_keeps_the_approval_too(
 def test_two_agents_of_one_thread_say_who_is_busy(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = waiting(shop)
     with locks.thread_lock(shop.state / "locks", asked.thread):
-        monkeypatch.setattr(locks.thread_lock.__wrapped__, "__kwdefaults__", {"wait": 0.05})
+        monkeypatch.setattr(driver, "thread_lock", partial(locks.thread_lock, wait=0.05))
         with shop.agent() as agent, pytest.raises(Busy, match=asked.thread):
             agent.resume(asked.thread)
 
