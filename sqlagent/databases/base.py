@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
+from sqlagent.core.effect import Measurement, Touched
+from sqlagent.core.errors import Stale
 from sqlagent.core.model import EngineOpinion, Outcome, Schema, Size
 
 
@@ -39,6 +42,68 @@ class Limits:
     """At most so many rows go to the sink for a statement; None for all."""
     seconds: float | None = 30.0
     """For the whole run; None for no limit."""
+    changes_bytes: int = 256_000_000
+    """A change larger than this is carried out and not kept: it cannot be undone."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureBudget:
+    """What measuring an effect may cost; past it the effect is UNKNOWN."""
+
+    seconds: float = 5.0
+    changes_bytes: int = 64_000_000
+    copy_bytes: int = 200_000_000
+    """A file up to this size is measured on a private copy, a larger one in a transaction that is rolled back."""
+    undo_bytes: int = 256_000_000
+    """What a DROP or ALTER loses is copied first up to this size; beyond, there is no undo."""
+
+
+class EffectDiffers(Stale):
+    """It ran, did something else than what was approved, and was rolled back."""
+
+    def __init__(self, message: str, *, hint: str, touched: Sequence[Touched]) -> None:
+        super().__init__(message, hint=hint)
+        self.touched = tuple(touched)
+        """What it would have done now, for the whole script; without causes."""
+
+
+class Verdict(StrEnum):
+    """What the rows say of a run whose end was not seen."""
+
+    APPLIED = "applied"
+    NOT_APPLIED = "not applied"
+    CANNOT_TELL = "cannot tell"
+
+
+class OnConflict(StrEnum):
+    """What an undo does about rows that somebody changed since."""
+
+    LEAVE_ALONE = "leave alone"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """One row that an undo cannot put back, because it is not as the run left it."""
+
+    table: str
+    key: tuple[tuple[str, str], ...]
+    why: str
+    """`it was changed since`, `it was deleted since`, ..."""
+
+
+@dataclass(frozen=True, slots=True)
+class UndoPlan:
+    """What an undo would do now."""
+
+    measurement: Measurement
+    """One effect: what is put back where conflicts are left alone; `fingerprint` is for `apply_undo(expected=)`."""
+    conflicts: tuple[Conflict, ...] = ()
+    """The first of them."""
+    conflicting: int = 0
+    """How many there are."""
+    refused: str = ""
+    """Why nothing at all can be put back, however conflicts are treated; empty where something can."""
 
 
 class Sink(Protocol):
@@ -52,8 +117,8 @@ class Sink(Protocol):
 class Database(Protocol):
     """One live database.
 
-    Nothing here changes the database but `apply`, and `apply` is called by the pipeline's execute node alone, after
-    the journal's claim.  Errors: `ConnectError` (cannot be opened, locked for too long), `QueryError` (refused),
+    Nothing here changes the database but `apply`, `apply_undo` and `restore`, and they are called by the pipeline's
+    execute node alone, after the journal's claim.  Errors: `ConnectError` (cannot be opened, locked for too long), `QueryError` (refused),
     `TimedOut` (the statement was cancelled).
     """
 
@@ -105,6 +170,20 @@ class Database(Protocol):
         """Whether `apply` will settle its mark in the same transaction as the changes (for SQLite: not in WAL)."""
         ...
 
+    def measure(
+        self,
+        statements: Sequence[str],
+        *,
+        budget: MeasureBudget,
+        heard: Callable[[str], None] | None,
+    ) -> Measurement:
+        """What the script would do, by doing it where it leaves no trace; one effect a statement.
+
+        Only for statements that were classified and are not denied.  What cannot be measured, a database that is busy
+        and a statement that fails are effects that are UNKNOWN, not exceptions.  `heard` gets words of progress.
+        """
+        ...
+
     def apply(
         self,
         statements: Sequence[str],
@@ -114,12 +193,50 @@ class Database(Protocol):
         mark: Mark | None,
         verify: Callable[[], None],
         reached: Callable[[str], None],
+        expected: Measurement | None = None,
+        keep: Callable[[bytes], None] | None = None,
+        copy_to: Path | None = None,
     ) -> Outcome:
         """Run the statements in one transaction: all of them or none.
 
         `verify` is called after the transaction holds its write lock and before the first statement; what it raises
         rolls back.  `reached(name)` is called at every named crash point.  Rows that statements return go to the sink
         after COMMIT.
+
+        `expected` is what was approved: an effect with another fingerprint, or with more rows than were COUNTED, is
+        rolled back and raises EffectDiffers.  `keep` is given the change before COMMIT, to be stored durably for
+        `decided` and `undo`; it is not called for a change of nothing or beyond `limits.changes_bytes`.  `copy_to` is
+        a file to make, holding what the script's DROP and ALTER lose (where `expected.needs_copy`).
+        """
+        ...
+
+    def decided(self, changeset: bytes) -> Verdict:
+        """Whether a run that kept this before its COMMIT was committed, as the rows it names tell."""
+        ...
+
+    def preview_undo(
+        self, changeset: bytes, *, copy: Path | None, budget: MeasureBudget, heard: Callable[[str], None] | None
+    ) -> UndoPlan:
+        """What taking the change back would do now; `copy` is the `copy_to` of its run, where there was one."""
+        ...
+
+    def apply_undo(
+        self,
+        changeset: bytes,
+        *,
+        copy: Path | None,
+        on_conflict: OnConflict,
+        limits: Limits,
+        mark: Mark | None,
+        verify: Callable[[], None],
+        reached: Callable[[str], None],
+        expected: Measurement | None = None,
+        keep: Callable[[bytes], None] | None = None,
+    ) -> Outcome:
+        """Take the change back in one transaction, no trigger firing; as `apply` in all else.
+
+        What `keep` is given takes the undo back in turn.  Raises EffectDiffers where it would do something else than
+        `expected`, and Stale where a row was changed since and `on_conflict` refuses.
         """
         ...
 

@@ -10,8 +10,9 @@ from typing import TypeVar
 import apsw
 
 from sqlagent.core.model import EngineOpinion, Outcome, Schema, Size
-from sqlagent.databases.base import Capabilities, Limits, Mark, Sink
-from sqlagent.databases.sqlite import execute, inspect, schema
+from sqlagent.core.effect import Measurement
+from sqlagent.databases.base import Capabilities, Limits, Mark, MeasureBudget, Sink
+from sqlagent.databases.sqlite import effects, execute, inspect, schema
 from sqlagent.databases.sqlite.connect import (
     check_file,
     is_half_written,
@@ -93,6 +94,19 @@ class Sqlite:
     def marks_atomically(self) -> bool:
         self._marks_atomically = self._reading(execute.journal_mode) in execute.ROLLBACK_MODES
         return self._marks_atomically
+
+    def measure(
+        self, statements: Sequence[str], *, budget: MeasureBudget, heard: Callable[[str], None] | None
+    ) -> Measurement:
+        keys = self._foreign_keys
+        try:
+            return self._reading(
+                lambda reader: effects.measure(
+                    reader, self._path, statements, foreign_keys=keys, budget=budget, heard=heard
+                )
+            )
+        finally:
+            self._reader.set_busy_timeout(int(self._busy_seconds * 1000))
 
     def apply(
         self,

@@ -49,10 +49,12 @@ def open_reader(path: Path, *, foreign_keys: bool, busy_seconds: float) -> tuple
         return connection, guard
 
 
-def open_writer(path: Path, *, foreign_keys: bool, busy_seconds: float) -> tuple[apsw.Connection, Guard]:
+def open_writer(
+    path: Path, *, foreign_keys: bool, busy_seconds: float, vfs: str | None = None
+) -> tuple[apsw.Connection, Guard]:
     """A connection for one approved run; the file must exist already."""
     with speaking_of(path):
-        connection, guard = _opened(path, "rw", foreign_keys=foreign_keys, busy_seconds=busy_seconds)
+        connection, guard = _opened(path, "rw", foreign_keys=foreign_keys, busy_seconds=busy_seconds, vfs=vfs)
         if connection.readonly("main"):  # SQLite falls back to that without a word
             connection.close()
             raise ConnectError(f"{path} cannot be written: permission denied", hint=f"chmod u+w {path}, or copy it")
@@ -60,9 +62,9 @@ def open_writer(path: Path, *, foreign_keys: bool, busy_seconds: float) -> tuple
         return connection, guard
 
 
-def open_memory(*, foreign_keys: bool) -> tuple[apsw.Connection, Guard]:
+def open_memory(*, foreign_keys: bool, vfs: str | None = None) -> tuple[apsw.Connection, Guard]:
     """A private database that nobody else sees."""
-    connection = apsw.Connection(":memory:", statementcachesize=0)
+    connection = apsw.Connection(":memory:", vfs=vfs, statementcachesize=0)
     connection.pragma("max_page_count", 25_000)  # 100 MB: a CREATE TABLE ... AS SELECT may be endless
     return connection, _restrict(connection, foreign_keys=foreign_keys)
 
@@ -72,10 +74,13 @@ def file_uri(path: Path, mode: str) -> str:
     return f"file:{quote(os.fsencode(path))}?mode={mode}"
 
 
-def _opened(path: Path, mode: str, *, foreign_keys: bool, busy_seconds: float) -> tuple[apsw.Connection, Guard]:
+def _opened(
+    path: Path, mode: str, *, foreign_keys: bool, busy_seconds: float, vfs: str | None = None
+) -> tuple[apsw.Connection, Guard]:
     access = apsw.SQLITE_OPEN_READONLY if mode == "ro" else apsw.SQLITE_OPEN_READWRITE
     # No statement cache: a cached statement would be run without asking the authorizer again.
-    connection = apsw.Connection(file_uri(path, mode), flags=access | apsw.SQLITE_OPEN_URI, statementcachesize=0)
+    flags = access | apsw.SQLITE_OPEN_URI
+    connection = apsw.Connection(file_uri(path, mode), flags=flags, vfs=vfs, statementcachesize=0)
     connection.set_busy_timeout(int(busy_seconds * 1000))
     return connection, _restrict(connection, foreign_keys=foreign_keys)
 

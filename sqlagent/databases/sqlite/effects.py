@@ -1,0 +1,204 @@
+"""Measuring what a script would do: it is run where it leaves no trace, and what it changed is read out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import apsw
+
+from sqlagent.core.effect import Effect, Measurement, Undoable
+from sqlagent.core.errors import ConnectError
+from sqlagent.core.model import Basis, EngineOpinion
+from sqlagent.databases.base import MeasureBudget
+from sqlagent.databases.sqlite import causes, clock, inspect
+from sqlagent.databases.sqlite.authorizer import Guard, Mode
+from sqlagent.databases.sqlite.facts import facts
+from sqlagent.databases.sqlite.fingerprint import fingerprint
+from sqlagent.databases.sqlite.meter import Meter, PastBudget
+from sqlagent.databases.sqlite.net import Segment, segments, tally
+from sqlagent.databases.sqlite.prepare import Uncompilable, prepare, start
+from sqlagent.databases.sqlite.private import file_itself, private_copy, size_of
+from sqlagent.databases.sqlite.recorder import Change, Recorder
+from sqlagent.databases.sqlite.samples import samples
+from sqlagent.databases.sqlite.shape import broken, object_changes
+from sqlagent.databases.sqlite.unseen import Unmeasurable
+from sqlagent.databases.sqlite.volatile import Unsteady, is_volatile, volatile_columns
+
+_BUSY = 0.5  # seconds that a preview waits for a lock before it says so
+
+Place = Callable[[str | None], AbstractContextManager[tuple[apsw.Connection, Guard]]]
+"""Opens somewhere to run, by the clock of a VFS."""
+
+
+class _Fails(Exception):
+    """A statement would fail; the text is the engine's."""
+
+
+@dataclass(slots=True)
+class _Script:
+    """A script as far as it was run."""
+
+    statements: Sequence[str]
+    foreign_keys: bool
+    effects: list[Effect] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    functions: list[str] = field(default_factory=list)
+
+
+def measure(
+    reader: apsw.Connection, path: Path, statements: Sequence[str], *, foreign_keys: bool, budget: MeasureBudget,
+    heard: Callable[[str], None] | None,
+) -> Measurement:  # fmt: skip
+    """Never raises for what the statements do; `reader` is a connection that cannot write."""
+    meter = Meter(seconds=budget.seconds, changes_bytes=budget.changes_bytes, heard=heard)
+    script = _Script(statements, foreign_keys)
+    try:
+        reader.set_busy_timeout(int(_BUSY * 1000))
+        with _places(reader, path, foreign_keys, budget, meter) as (place, how):
+            return _measured(script, place, how, budget, meter)
+    except (PastBudget, Unmeasurable, _Fails) as e:
+        return _unknown(script, str(e), meter)
+    except (apsw.BusyError, apsw.LockedError):
+        return _unknown(script, "the database is busy", meter)
+    except ConnectError as e:
+        return _unknown(script, e.message, meter)
+    except UnicodeDecodeError:
+        return _unknown(script, "a text among the rows is not valid UTF-8", meter)
+    except apsw.FullError:
+        return _unknown(script, "it grows past what is measured in memory", meter)
+
+
+@contextmanager
+def _places(
+    reader: apsw.Connection, path: Path, foreign_keys: bool, budget: MeasureBudget, meter: Meter
+) -> Iterator[tuple[Place, str]]:
+    if size_of(reader) > budget.copy_bytes:
+        yield lambda vfs: file_itself(path, foreign_keys=foreign_keys, vfs=vfs), "rolled back"
+        return
+    meter.doing = "copying"
+    with private_copy(reader, foreign_keys=foreign_keys, meter=meter) as first:
+
+        def place(vfs: str | None) -> AbstractContextManager[tuple[apsw.Connection, Guard]]:
+            if vfs is None:
+                return nullcontext(first)
+            return private_copy(first[0], foreign_keys=foreign_keys, meter=meter, vfs=vfs)
+
+        yield place, "private copy"
+
+
+def _measured(script: _Script, place: Place, how: str, budget: MeasureBudget, meter: Meter) -> Measurement:
+    with place(None) as (connection, guard), _rolled_back(connection):
+        _run(script, connection, guard, meter)
+    parts = segments(script.changes)
+    columns: tuple[str, ...] = ()
+    if is_volatile(script.functions):
+        meter.doing = "running it again"
+        try:
+            columns = volatile_columns(parts, lambda ahead: _again(script, place, ahead, meter), meter=meter)
+        except Unsteady as e:
+            why = str(e)
+            estimated = tuple(replace(effect, basis=Basis.ESTIMATED, why=why) for effect in script.effects)
+            return replace(_unknown(script, why, meter), effects=estimated)
+    meter.doing = "hashing"
+    return Measurement(
+        tuple(script.effects),
+        fingerprint=fingerprint(parts, volatile=columns, meter=meter),
+        volatile=columns,
+        undo=Undoable.EXACT,
+        changes=sum(t.rows for effect in script.effects for t in effect.touched),
+        size=sum(len(part.changeset) for part in parts),
+        seconds=meter.spent,
+        how=how,
+    )
+
+
+def _unknown(script: _Script, why: str, meter: Meter) -> Measurement:
+    """What was measured before it stopped stands, and is bound to nothing."""
+    missing = len(script.statements) - len(script.effects)
+    effects = (*script.effects, *(Effect(Basis.UNKNOWN, why=why) for _ in range(missing)))
+    return Measurement(effects, undo_why=f"it was not measured: {why}", seconds=meter.spent, how=why)
+
+
+@contextmanager
+def _rolled_back(connection: apsw.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE").fetchall()
+    try:
+        yield
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK").fetchall()
+
+
+def _again(script: _Script, place: Place, milliseconds: int, meter: Meter) -> tuple[Segment, ...]:
+    once_more = _Script(script.statements, script.foreign_keys)
+    with clock.ahead(milliseconds) as vfs, place(vfs) as (connection, guard), _rolled_back(connection):
+        recorder = Recorder(connection)
+        try:
+            for sql in script.statements:
+                once_more.changes.append(_change(connection, guard, recorder, sql, meter))
+        finally:
+            recorder.abandon()
+    return segments(once_more.changes)
+
+
+def _run(script: _Script, connection: apsw.Connection, guard: Guard, meter: Meter) -> None:
+    recorder = Recorder(connection)
+    try:
+        for index, sql in enumerate(script.statements, 1):
+            meter.doing = f"running statement {index} of {len(script.statements)}"
+            known = facts(connection)
+            opinion = inspect.inspect(connection, guard, [sql], known=known, foreign_keys=script.foreign_keys)[0]
+            if opinion.error or opinion.denied:
+                raise _Fails(f"it would fail: {opinion.error or opinion.why}")
+            change = _change(connection, guard, recorder, sql, meter)
+            script.effects.append(_effect(connection, recorder, change, opinion, meter))
+            script.changes.append(change)
+            script.functions.extend(opinion.functions)
+    finally:
+        recorder.abandon()
+
+
+def _change(connection: apsw.Connection, guard: Guard, recorder: Recorder, sql: str, meter: Meter) -> Change:
+    try:
+        with guard.watching(Mode.STATEMENT):
+            prepare(connection, sql)
+            events = tuple(guard.events)
+        with meter.holding(connection):
+            recorder.begin(sql, events)
+            meter.session = recorder.session
+            with guard.watching(Mode.STATEMENT):
+                _, cursor = start(connection, sql, lambda _: True)
+                for _ in cursor:
+                    pass
+            if not connection.in_transaction:
+                raise _Fails("it would end the transaction")
+            change = recorder.end()
+    except (apsw.BusyError, apsw.LockedError, apsw.FullError, apsw.InterruptError):
+        raise
+    except (apsw.Error, Uncompilable) as e:
+        raise _Fails(f"it would fail: {e}") from e
+    finally:
+        meter.session = None
+    meter.check_size(len(change.changeset))
+    return change
+
+
+def _effect(
+    connection: apsw.Connection, recorder: Recorder, change: Change, opinion: EngineOpinion, meter: Meter
+) -> Effect:
+    counted = tally(change.changeset, change.unseen, change.shapes)
+    with meter.holding(connection):
+        tables = recorder.tables
+        after = {table: tables.rows(table) if tables.is_table(table) else None for table, _ in counted.rows}
+        virtual = [shape.name for shape in change.shapes.values() if shape.virtual]
+        return Effect(
+            Basis.EXACT,
+            tuple(causes.touched(counted, opinion.accesses, after, virtual)),
+            samples(counted, change.shapes, change.unseen),
+            tuple(object_changes(change.before, change.after, change.losses, tables)) if change.reshapes else (),
+            tuple(f"{name}: {error}" for name, error in broken(connection, change.after).items()
+                  if name not in change.broken) if change.reshapes else (),
+        )  # fmt: skip

@@ -1,0 +1,143 @@
+"""A script's changes added up: between two changes of the schema, each row counts once, as it was before and after."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Any
+
+import apsw
+
+from sqlagent.core.model import Verb
+from sqlagent.databases.sqlite.recorder import Change
+from sqlagent.databases.sqlite.shape import Loss, Objects
+from sqlagent.databases.sqlite.tables import TableShape
+from sqlagent.databases.sqlite.unseen import Row, UnseenChange, same
+
+VERBS = {"INSERT": Verb.INSERT, "UPDATE": Verb.UPDATE, "DELETE": Verb.DELETE}
+_LOOKED_AT = 1000  # rows of a table among which the first by key are shown
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """The changes of some statements with no change of the schema among them, or of one that is just that."""
+
+    changeset: bytes
+    unseen: tuple[UnseenChange, ...]
+    shapes: dict[str, TableShape]
+    last_numbers: dict[str, int]
+    losses: tuple[Loss, ...] = ()
+    reshapes: bool = False
+
+
+def segments(changes: Sequence[Change]) -> tuple[Segment, ...]:
+    """In order, without those that changed nothing."""
+    groups: list[list[Change]] = []
+    for change in changes:
+        if groups and not change.reshapes and not groups[-1][-1].reshapes:
+            groups[-1].append(change)
+        else:
+            groups.append([change])
+    return tuple(s for s in map(_added_up, groups) if s.changeset or s.unseen or s.reshapes)
+
+
+def _added_up(group: list[Change]) -> Segment:
+    shapes: dict[str, TableShape] = {}
+    last: dict[str, int] = {}
+    for change in reversed(group):  # what the first of them says stands
+        shapes |= change.shapes
+        last |= change.last_numbers
+    parts = [change.changeset for change in group if change.changeset]
+    return Segment(
+        parts[0] if len(parts) == 1 else _concatenated(parts),
+        tuple(_merged(u for change in group for u in change.unseen)),
+        shapes,
+        last,
+        tuple(loss for change in group for loss in change.losses),
+        any(change.reshapes for change in group),
+    )
+
+
+def _concatenated(parts: Sequence[bytes]) -> bytes:
+    if not parts:
+        return b""
+    builder = apsw.ChangesetBuilder()
+    for part in parts:
+        builder.add(part)
+    return builder.output()
+
+
+def _merged(changes: Iterable[UnseenChange]) -> Iterator[UnseenChange]:
+    """The first old row and the last new row of each."""
+    found: dict[tuple[str, Any], UnseenChange] = {}
+    for change in changes:
+        row = change.old if change.old is not None else change.new
+        assert row is not None  # noqa: S101 - a change has one side at least
+        key = change.table, row[0]
+        old = found[key].old if key in found else change.old
+        found[key] = UnseenChange(change.table, change.columns, old, change.new, change.virtual)
+    for change in found.values():
+        if change.old is not None and change.new is not None and same(change.old, change.new):
+            continue
+        if change.old is not None or change.new is not None:
+            yield change
+
+
+# ---- counting -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many rows of each table a change inserts, updates and deletes, and some of them."""
+
+    rows: Counter[tuple[str, Verb]] = field(default_factory=Counter)
+    indirect: Counter[tuple[str, Verb]] = field(default_factory=Counter)
+    """Those of them that only triggers and foreign keys touch."""
+    some: dict[tuple[str, Verb], list[tuple[Row | None, Row | None]]] = field(default_factory=dict)
+    """Old and new row of the first of each; a value that stays is `apsw.no_change`."""
+
+
+def tally(changeset: bytes, unseen: Iterable[UnseenChange], shapes: dict[str, TableShape]) -> Tally:
+    found = Tally()
+    if changeset:
+        _count(changeset, shapes, found)
+    for change in unseen:
+        verb = Verb.INSERT if change.old is None else Verb.DELETE if change.new is None else Verb.UPDATE
+        key = change.table, verb
+        found.rows[key] += 1
+        some = found.some.setdefault(key, [])
+        if len(some) < _LOOKED_AT:
+            some.append((change.old, change.new))
+    return found
+
+
+def _count(changeset: bytes, shapes: dict[str, TableShape], found: Tally) -> None:
+    counts = Counter(map(attrgetter("name", "op", "indirect"), apsw.Changeset.iter(changeset)))
+    wanted = {}
+    for (name, op, indirect), rows in counts.items():
+        if is_shown(shapes[name.lower()]):
+            key = shapes[name.lower()].name, VERBS[op]
+            found.rows[key] += rows
+            found.indirect[key] += rows if indirect else 0
+            wanted[name, op] = found.some.setdefault(key, [])
+    missing = sum(min(found.rows[shapes[name.lower()].name, VERBS[op]], _LOOKED_AT) for name, op in wanted)
+    for change in apsw.Changeset.iter(changeset):
+        if missing == 0:
+            break
+        some = wanted.get((change.name, change.op))
+        if some is not None and len(some) < _LOOKED_AT:
+            some.append((change.old, change.new))
+            missing -= 1
+
+
+def is_shown(shape: TableShape) -> bool:
+    """What a virtual table keeps its rows in is not anybody's table."""
+    return not shape.shadow
+
+
+def reshaped(changes: Sequence[Change]) -> tuple[Objects, Objects] | None:
+    """Every object before the first and after the last change of the schema."""
+    shaping = [change for change in changes if change.reshapes]
+    return (shaping[0].before, shaping[-1].after) if shaping else None

@@ -1,0 +1,130 @@
+"""What statements change on one connection, recorded one by one: the same in a preview and in the real run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Any
+
+import apsw
+
+from sqlagent.databases.sqlite.authorizer import ROWS, SHAPE, Event
+from sqlagent.databases.sqlite.shape import Loss, Objects, broken, losses, objects
+from sqlagent.databases.sqlite.tables import Tables, TableShape
+from sqlagent.databases.sqlite.unseen import Row, Unmeasurable, UnseenChange, check_visible, difference, rows_of
+
+_DROP = re.compile(r"\bDROP\b", re.IGNORECASE)  # of a table, or of a column
+
+
+@dataclass(slots=True)
+class Change:
+    """What one statement did."""
+
+    changeset: bytes = b""
+    unseen: list[UnseenChange] = field(default_factory=list)
+    shapes: dict[str, TableShape] = field(default_factory=dict)
+    """By name in lower case, as they were before it."""
+    reshapes: bool = False
+    """It creates, alters or drops."""
+    last_numbers: dict[str, int] = field(default_factory=dict)
+    """Of the tables it inserts into, the last rowid that was given out before."""
+    before: Objects = field(default_factory=dict)
+    after: Objects = field(default_factory=dict)
+    """Every object before and after, where it changes the shape of the database."""
+    losses: tuple[Loss, ...] = ()
+    """Tables that it drops or alters."""
+    broken: dict[str, str] = field(default_factory=dict)
+    """What did not work before it either."""
+
+
+class Recorder:
+    """Records on a connection whose authorizer lets our own statements pass while it looks."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._tables = Tables(connection)
+        self.session: apsw.Session | None = None
+        self._change = Change()
+        self._looks: dict[str, dict[Any, Row]] = {}
+
+    def begin(self, sql: str, events: Iterable[Event]) -> None:
+        """Before the statement, which compiled to these; raises Unmeasurable."""
+        events = list(events)
+        self._change, self._looks = Change(), {}
+        lost = _rewritten(events)
+        if any(e.code in SHAPE for e in events):
+            self._change.reshapes = True
+            self._change.before = objects(self._connection)
+            self._change.broken = broken(self._connection, self._change.before)
+            rewritten = _DROP.search(sql) is not None
+            self._change.losses = losses(self._connection, self._tables, lost, rewritten=rewritten)
+        for event in events:
+            if event.code in ROWS and event.database in (None, "main") and event.first:
+                self._expect(event, lost)
+        self._record(lost)
+
+    def _expect(self, event: Event, lost: frozenset[str]) -> None:
+        name = str(event.first)
+        lower = name.lower()
+        if lower in lost or lower.startswith("sqlite_") or not self._tables.is_table(name):
+            return
+        shape = self._tables.shape(name)
+        if lower not in self._change.shapes:
+            check_visible(self._connection, shape)
+            self._change.shapes[lower] = shape
+            if not shape.is_seen:
+                self._looks[lower] = rows_of(self._connection, shape)
+        if event.code == apsw.SQLITE_INSERT and shape.numbered and lower not in self._change.last_numbers:
+            self._change.last_numbers[lower] = self._tables.last_number(name)
+
+    def _record(self, lost: frozenset[str]) -> None:
+        self.session = session = apsw.Session(self._connection, "main")
+        session.config(apsw.SQLITE_SESSION_OBJCONFIG_ROWID, 1)
+        session.config(apsw.SQLITE_SESSION_OBJCONFIG_SIZE, 1)
+        gone = lost | self._tables.shadows_of(lost)
+
+        def is_recorded(name: str) -> bool:
+            return not name.lower().startswith("sqlite_") and name.lower() not in gone
+
+        session.table_filter(is_recorded)
+
+    def end(self) -> Change:
+        """After the statement; raises Unmeasurable."""
+        change, session = self._change, self.session
+        if session is None:
+            raise Unmeasurable("it was too large to record")
+        change.changeset = b"" if session.is_empty else session.changeset()
+        self.abandon()
+        for lower, before in self._looks.items():
+            shape = change.shapes[lower]
+            change.unseen += difference(shape, before, rows_of(self._connection, shape))
+        for name in tables_in(change.changeset):
+            if name.lower() not in change.shapes:  # a virtual table's own, or one that it has just made
+                change.shapes[name.lower()] = self._tables.shape(name)
+        if change.reshapes:
+            change.after = objects(self._connection)
+        return change
+
+    def abandon(self) -> None:
+        """Stop recording; what was recorded is forgotten."""
+        if self.session is not None:
+            self.session.close()
+            self.session = None
+
+    @property
+    def tables(self) -> Tables:
+        return self._tables
+
+
+def _rewritten(events: Iterable[Event]) -> frozenset[str]:
+    """Tables that are dropped or altered, in lower case: their rows go by another road than rows do."""
+    dropped = {apsw.SQLITE_DROP_TABLE, apsw.SQLITE_DROP_VTABLE}
+    names = {(e.first or "").lower() for e in events if e.code in dropped}
+    return frozenset(names | {(e.second or "").lower() for e in events if e.code == apsw.SQLITE_ALTER_TABLE})
+
+
+def tables_in(changeset: bytes) -> set[str]:
+    """Names of the tables that a changeset speaks of."""
+    return set(map(attrgetter("name"), apsw.Changeset.iter(changeset))) if changeset else set()

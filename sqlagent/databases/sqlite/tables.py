@@ -1,0 +1,141 @@
+"""What a changeset does not say of a table: its columns' names, what its key is, and what sessions cannot see of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import apsw
+
+from sqlagent.databases.sqlite.schema import quoted
+
+ROWID = "_rowid_"
+"""What the session extension calls the key of a table that declares none."""
+
+_LISTED = "SELECT lower(name), type, wr FROM pragma_table_list WHERE schema = 'main'"
+_COLUMNS = 'SELECT name, type, "notnull", pk, hidden FROM pragma_table_xinfo(?)'
+_PARENTS = 'SELECT "from", "table", "to" FROM pragma_foreign_key_list(?)'
+_KEY_INDEX = "SELECT count(*) FROM pragma_index_list(?) WHERE origin = 'pk'"
+
+
+@dataclass(frozen=True, slots=True)
+class TableShape:
+    """One table as its rows appear in a changeset."""
+
+    name: str
+    columns: tuple[str, ...]
+    """Without generated ones; `_rowid_` first where no key is declared."""
+    key: tuple[int, ...]
+    """Places of the key in `columns`, in the order of the columns."""
+    numbered: bool = False
+    """SQLite gives out the key: it is the rowid."""
+    nullable_key: tuple[str, ...] = ()
+    """Key columns that may be NULL; sessions do not see such rows."""
+    parents: dict[int, str] = field(default_factory=dict)
+    """Place of a column that refers to a table's rowid, and that table in lower case."""
+    virtual: bool = False
+    shadow: bool = False
+    without_rowid: bool = False
+
+    @property
+    def key_names(self) -> tuple[str, ...]:
+        return tuple(self.columns[place] for place in self.key)
+
+    @property
+    def is_seen(self) -> bool:
+        """Sessions see every row of it."""
+        return not (self.virtual or self.nullable_key)
+
+
+class Tables:
+    """The shapes of a database's tables, read once until its schema changes."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._version = -1
+        self._listed: dict[str, tuple[str, bool]] = {}
+        self._shapes: dict[str, TableShape] = {}
+
+    def shape(self, name: str) -> TableShape:
+        """Raises KeyError where there is no such table."""
+        self._refresh()
+        key = name.lower()
+        if key not in self._shapes:
+            kind, without_rowid = self._listed[key]
+            self._shapes[key] = self._read(name, kind, without_rowid)
+        return self._shapes[key]
+
+    def is_table(self, name: str) -> bool:
+        self._refresh()
+        return self._listed.get(name.lower(), ("", False))[0] in ("table", "virtual", "shadow")
+
+    def is_shadow(self, name: str) -> bool:
+        self._refresh()
+        return self._listed.get(name.lower(), ("", False))[0] == "shadow"
+
+    def shadows_of(self, names: Iterable[str]) -> frozenset[str]:
+        """The tables in which virtual ones of these names, in lower case, keep what they hold."""
+        own = tuple(f"{name}_" for name in names)
+        return frozenset(name for name, (kind, _) in self._listed.items() if kind == "shadow" and name.startswith(own))
+
+    def _refresh(self) -> None:
+        version = int(str(self._connection.pragma("schema_version")))
+        if version != self._version:
+            rows = self._connection.execute(_LISTED).fetchall()
+            self._listed = {str(name): (str(kind), bool(wr)) for name, kind, wr in rows}
+            self._shapes, self._version = {}, version
+
+    def _read(self, name: str, kind: str, without_rowid: bool) -> TableShape:
+        rows = [row for row in self._connection.execute(_COLUMNS, (name,)).fetchall() if row[4] == 0]
+        names = tuple(str(column) for column, *_ in rows)
+        places = tuple(place for place, row in enumerate(rows) if row[3])
+        alias = self._is_alias(name, rows, places, without_rowid)
+        free = kind == "table" and places and not alias and not without_rowid
+        shape = TableShape(
+            name=name,
+            columns=names if places else (ROWID, *names),
+            key=places or (0,),
+            numbered=alias or not places,
+            nullable_key=tuple(names[place] for place in places if not rows[place][2]) if free else (),
+            virtual=kind == "virtual",
+            shadow=kind == "shadow",
+            without_rowid=without_rowid,
+        )
+        shape.parents.update(self._parents(shape))
+        return shape
+
+    def _is_alias(
+        self, name: str, rows: list[tuple[object, ...]], places: tuple[int, ...], without_rowid: bool
+    ) -> bool:
+        """Whether its one key column is the rowid by another name; `INTEGER PRIMARY KEY DESC` is not, and has an index."""
+        if without_rowid or len(places) != 1 or str(rows[places[0]][1]).upper() != "INTEGER":
+            return False
+        return not self._connection.execute(_KEY_INDEX, (name,)).get
+
+    def _parents(self, shape: TableShape) -> dict[int, str]:
+        found = {}
+        lower = [column.lower() for column in shape.columns]
+        for column, parent, to in self._connection.execute(_PARENTS, (shape.name,)).fetchall():
+            kind, without_rowid = self._listed.get(str(parent).lower(), ("", False))
+            if kind != "table" or without_rowid or str(column).lower() not in lower:
+                continue
+            rows = [row for row in self._connection.execute(_COLUMNS, (parent,)).fetchall() if row[4] == 0]
+            places = tuple(place for place, row in enumerate(rows) if row[3])
+            if self._is_alias(str(parent), rows, places, without_rowid):
+                key = str(rows[places[0]][0]).lower()
+                if to is None or str(to).lower() == key:
+                    found[lower.index(str(column).lower())] = str(parent).lower()
+        return found
+
+    def rows(self, name: str) -> int:
+        return int(self._connection.execute(f"SELECT count(*) FROM main.{quoted(name)}").get)  # noqa: S608 - quoted
+
+    def last_number(self, name: str) -> int:
+        """The greatest number that SQLite gave out as a rowid of the table."""
+        last = self._connection.execute(f"SELECT max(rowid) FROM main.{quoted(name)}").get or 0  # noqa: S608 - quoted
+        if "sqlite_sequence" in self._listed:
+            last = max(last, self._connection.execute(_SEQUENCE, (name,)).get or 0)
+        return int(last)
+
+
+_SEQUENCE = "SELECT max(seq) FROM sqlite_sequence WHERE name = ? COLLATE NOCASE"

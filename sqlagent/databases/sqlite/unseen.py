@@ -1,0 +1,86 @@
+"""Rows that the session extension does not see: NULL in a declared key, and virtual tables as their users see them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import apsw
+
+from sqlagent.databases.sqlite.schema import quoted
+from sqlagent.databases.sqlite.tables import ROWID, TableShape
+
+_MOST = 200_000  # rows that are held in memory at once, before and after
+_KEEPS_NOTHING = re.compile(r"\bcontent\s*=\s*(''|\"\")", re.IGNORECASE)
+
+Row = tuple[Any, ...]
+
+
+class Unmeasurable(Exception):
+    """The effect cannot be told exactly; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnseenChange:
+    """One such row before and after; its rowid comes first, None is no row."""
+
+    table: str
+    columns: tuple[str, ...]
+    old: Row | None
+    new: Row | None
+    virtual: bool = False
+
+
+def check_visible(connection: apsw.Connection, shape: TableShape) -> None:
+    """Raises Unmeasurable for a table of which neither a session nor a look before and after tells all."""
+    if shape.columns[0] == ROWID and ROWID in (column.lower() for column in shape.columns[1:]):
+        raise Unmeasurable(f"{shape.name} has no key, and a column that is called {ROWID}")
+    if shape.virtual:
+        sql = connection.execute("SELECT sql FROM sqlite_schema WHERE name = ? COLLATE NOCASE", (shape.name,)).get
+        if _KEEPS_NOTHING.search(str(sql)):
+            raise Unmeasurable(f"{shape.name} keeps an index and no rows to look at")
+
+
+def rows_of(connection: apsw.Connection, shape: TableShape) -> dict[Any, Row]:
+    """Every row of the table that a session would not see, by its rowid."""
+    number = _rowid_name(connection, shape)
+    names = shape.columns if not shape.virtual or shape.columns[0] != ROWID else shape.columns[1:]
+    wanted = ", ".join([number, *map(quoted, names)])
+    where = " OR ".join(f"{quoted(column)} IS NULL" for column in shape.nullable_key) or "1"
+    sql = f"SELECT {wanted} FROM main.{quoted(shape.name)} WHERE {where}"  # noqa: S608 - quoted names
+    try:
+        found = {row[0]: row for row in islice(connection.execute(sql), _MOST + 1)}
+    except apsw.SQLError as e:
+        raise Unmeasurable(f"{shape.name} cannot be read row by row: {e}") from e
+    if len(found) > _MOST:
+        raise Unmeasurable(
+            f"{shape.name} has more than {_MOST:,} rows that only a look at all of them could tell apart"
+        )
+    return found
+
+
+def _rowid_name(connection: apsw.Connection, shape: TableShape) -> str:
+    taken = connection.execute("SELECT lower(name) FROM pragma_table_xinfo(?)", (shape.name,)).fetchall()
+    free = [name for name in ("rowid", ROWID, "oid") if (name,) not in taken]
+    if not free:
+        raise Unmeasurable(f"{shape.name} hides the numbers of its rows")
+    return free[0]
+
+
+def difference(shape: TableShape, before: dict[Any, Row], after: dict[Any, Row]) -> list[UnseenChange]:
+    """What changed between two looks; values of another type count as changed."""
+    names = shape.columns if not shape.virtual or shape.columns[0] != ROWID else shape.columns[1:]
+    columns = ("rowid", *names)
+    changed = []
+    for number in before.keys() | after.keys():
+        old, new = before.get(number), after.get(number)
+        if old is None or new is None or not same(old, new):
+            changed.append(UnseenChange(shape.name, columns, old, new, shape.virtual))
+    return changed
+
+
+def same(a: Row, b: Row) -> bool:
+    """Equal in value and in type: 1 and 1.0 are two values to a database."""
+    return a == b and [*map(type, a)] == [*map(type, b)]

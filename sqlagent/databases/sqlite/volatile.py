@@ -1,0 +1,102 @@
+"""Which columns get their values from a clock or from chance: the ones that differ when the script is run again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from itertools import chain
+
+import apsw
+
+from sqlagent.databases.sqlite.clock import CHANCE, CLOCKS, FAR, NEAR
+from sqlagent.databases.sqlite.fingerprint import fingerprint
+from sqlagent.databases.sqlite.meter import Meter
+from sqlagent.databases.sqlite.net import Segment, is_shown
+from sqlagent.databases.sqlite.unseen import Row
+
+_BETWEEN_CHECKS = 4096
+_MASK = (1 << 128) - 1
+
+Sums = dict[str, "_Sums"]
+
+
+class Unsteady(Exception):
+    """Run twice at the same time it does two things."""
+
+
+def is_volatile(functions: Sequence[str]) -> bool:
+    return not (CLOCKS | CHANCE).isdisjoint(functions)
+
+
+def volatile_columns(
+    parts: Sequence[Segment], again: Callable[[int], Sequence[Segment]], *, meter: Meter
+) -> tuple[str, ...]:
+    """As `table.column`; `again` runs the script once more with a clock so many milliseconds ahead.
+
+    Far ahead every part of a date is another.  Where that changes which rows are touched (`WHERE due < date('now')`),
+    a minute ahead has to do: the rows are then part of what is approved, the time of day is not.  Raises Unsteady.
+    """
+    first = _sums(parts, meter)
+    for milliseconds in (FAR, NEAR):
+        others = again(milliseconds)
+        found = _differing(first, _sums(others, meter))
+        if found is not None and fingerprint(parts, volatile=found, meter=meter) == fingerprint(
+            others, volatile=found, meter=meter
+        ):
+            return tuple(sorted(found))
+    raise Unsteady("which rows it changes depends on chance")
+
+
+class _Sums:
+    """What the rows of one table add up to, column by column, in any order."""
+
+    def __init__(self, columns: Sequence[str], key: Sequence[int]) -> None:
+        self.columns, self.key = tuple(columns), tuple(key)
+        self.rows: Counter[str] = Counter()
+        self.keys = 0
+        self.values = [0] * len(self.columns)
+        self.in_rows = [0] * len(self.columns)
+
+    def add(self, operation: str, old: Row | None, new: Row | None) -> None:
+        # hash() has another secret in every process, and these sums never leave this one
+        self.rows[operation] += 1
+        known = old if old is not None else new or ()
+        key = hash((operation, *(known[place] for place in self.key)))
+        self.keys = (self.keys + key * key) & _MASK
+        for side, row in ((0, old), (1, new)):
+            for place, value in enumerate(row or ()):
+                if value is not apsw.no_change:
+                    one = hash((operation, side, type(value), value))
+                    self.values[place] = (self.values[place] + one * one) & _MASK
+                    self.in_rows[place] = (self.in_rows[place] + (one ^ key) ** 2) & _MASK
+
+
+def _sums(parts: Sequence[Segment], meter: Meter) -> Sums:
+    found: Sums = {}
+    for part in parts:
+        seen = apsw.Changeset.iter(part.changeset) if part.changeset else ()
+        for number, change in enumerate(seen):
+            shape = part.shapes[change.name.lower()]
+            if is_shown(shape):
+                sums = found.setdefault(shape.name, _Sums(shape.columns, shape.key))
+                sums.add(change.op, change.old, change.new)
+            if not number % _BETWEEN_CHECKS:
+                meter.check()
+        for unseen in part.unseen:
+            sums = found.setdefault(f"{unseen.table}", _Sums(unseen.columns, (0,)))
+            if sums.columns == unseen.columns:
+                sums.add("unseen", unseen.old, unseen.new)
+    return found
+
+
+def _differing(one: Sums, other: Sums) -> set[str] | None:
+    """Columns of other values; None where other rows are touched."""
+    if {t: s.rows for t, s in one.items()} != {t: s.rows for t, s in other.items()}:
+        return None
+    return set(chain.from_iterable(_columns(table, one[table], other[table]) for table in one))
+
+
+def _columns(table: str, a: _Sums, b: _Sums) -> set[str]:
+    same_keys = a.keys == b.keys
+    ours, theirs = (a.in_rows, b.in_rows) if same_keys else (a.values, b.values)
+    return {f"{table}.{column}" for column, x, y in zip(a.columns, ours, theirs, strict=True) if x != y}
