@@ -83,6 +83,7 @@ class Terminal:
         text = re.sub(rf"\bby {current_user()}\b", "by ana", text)
         text = re.sub(rf"({DIGEST})[0-9a-f]{{52}}", r"\1...", text)
         text = re.sub(r"audit #\d+ [0-9a-f]{8}", "audit #5 20bd733d", text)
+        text = re.sub(r"(audit #\d+ )[0-9a-f]{8}", r"\g<1>20bd733d", text)
         return re.sub(r"\d+\.\d+ s\b", "0.01 s", text)
 
 
