@@ -11,9 +11,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from shops import SCRATCH, Shop, a_shop, waiting
+from openai_server import OpenAIServer, Reply
+from shops import SCRATCH, SELL, Shop, a_shop, waiting
 
-from sqlagent.core.errors import Finished, SqlagentError, Stale
+from sqlagent.core.errors import AuthError, Finished, SqlagentError, Stale
 from sqlagent.core.model import Choice, Decision, Report, Status
 from sqlagent.pipeline.driver import Driver  # imported once, so that no child has to
 from sqlagent.store.journal import RunState
@@ -134,6 +135,27 @@ def test_of_two_people_who_resume_what_a_crash_left_exactly_one_runs_it(shops: I
         told = at_once(folder, [resume, resume])
         assert all(t.status == "executed" or t.error == Finished.__name__ for t in told), told
         assert (shop.report(asked.thread).status, shop.sold) == (Status.EXECUTED, 1)
+
+
+def test_of_two_people_who_resume_a_question_at_once_one_asks_the_model(shops: Iterator[Shop], folder: Path) -> None:
+    import langchain_openai  # here rather than in every child: it takes a second
+
+    assert langchain_openai
+    for shop in islice(shops, 3):
+        with OpenAIServer([Reply.error(401), SELL]) as server:
+            env = server.env()
+            with shop.agent(model="test-model", env=env) as agent:
+                with pytest.raises(AuthError):
+                    agent.ask("sell an apple")
+                (thread,) = agent.pending()
+
+            def resume(shop: Shop = shop, thread: str = thread.id, env: dict[str, str] = env) -> Report:
+                with shop.agent(model="test-model", env=env) as agent:
+                    return agent.resume(thread)
+
+            told = at_once(folder, [resume, resume])
+            assert [t.status for t in told] == ["pending", "pending"], told
+            assert len(server.requests) == 2, "one was refused, one was answered, and nobody asked again"
 
 
 def test_of_an_edit_and_an_approval_at_once_what_was_not_seen_never_runs(shops: Iterator[Shop], folder: Path) -> None:
