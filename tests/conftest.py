@@ -9,13 +9,14 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from cli_shop import model, shop, warm
 from config_folders import folders
 from openai_server import openai_server
 
 from sqlagent.config.files import user_folder
 from sqlagent.llm import weights
 
-__all__ = ["folders", "openai_server"]
+__all__ = ["folders", "model", "openai_server", "shop", "warm"]
 
 _SETTINGS = re.compile(
     r"(SQLAGENT_|OPENAI_|AZURE_OPENAI_|LANGSMITH|LANGCHAIN|LANGGRAPH|PG)\w*"

@@ -10,7 +10,7 @@ from pathlib import Path
 import apsw
 import pytest
 from cli_process import Ran
-from conftest import Asked, Shop
+from cli_shop import Asked, Shop
 from openai_server import Reply
 
 WRITE = "UPDATE customers SET country = 'AT' WHERE id = 1"

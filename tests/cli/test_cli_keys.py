@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from cli_process import Terminal
-from conftest import Asked, Shop
+from cli_shop import Asked, Shop
 
 READ = "SELECT name FROM customers ORDER BY id"
 WRITE = "UPDATE customers SET country = 'AT' WHERE id = 1"

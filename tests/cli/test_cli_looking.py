@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from conftest import Asked, Shop
+from cli_shop import Asked, Shop
 
 from sqlagent.ui.diagnostics import ExitCode
 

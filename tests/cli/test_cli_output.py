@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from cli_process import HERE
-from conftest import Asked, Shop
+from cli_process import ROOT
+from cli_shop import Asked, Shop
 
 ODD = "SELECT value FROM odd ORDER BY id"
 
@@ -112,7 +112,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(shop: Shop) -> None:
     done = subprocess.run(
         ["bash", "-c", program],
         cwd=shop.folder,
-        env={**os.environ, "PYTHONPATH": str(HERE.parents[1])},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -215,7 +215,7 @@ def test_a_closed_pipe_is_no_error(shop: Shop, command: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "sqlagent", *command.split()],
         cwd=shop.folder,
-        env={**os.environ, "PYTHONPATH": str(HERE.parents[1])},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdin=subprocess.DEVNULL,
         stdout=writer,
         stderr=subprocess.PIPE,

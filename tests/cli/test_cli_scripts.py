@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from cli_process import Ran
-from conftest import Asked, Shop
+from cli_shop import Asked, Shop
 
 from sqlagent import config
 from sqlagent.service import Agent

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from cli_process import Ran
-from conftest import Asked, Shop
+from cli_shop import Asked, Shop
 from openai_server import Reply
 
 KEY = "sk-canary-4f1d9a77e0"

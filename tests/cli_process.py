@@ -21,7 +21,7 @@ from typing import IO, Any, Self
 import pexpect
 from pexpect import fdpexpect
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[1]
 PROMPT = "\n  > "
 STATUSES = {"new", "pending", "executed", "rejected", "denied", "stale", "expired", "unknown", "failed"}
 
@@ -69,10 +69,10 @@ class Warm:
     def __init__(self) -> None:
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _START, str(theirs.fileno()), str(HERE / "warm_process.py")],
+            [sys.executable, "-c", _START, str(theirs.fileno()), str(Path(__file__).with_name("cli_warm.py"))],
             pass_fds=(theirs.fileno(),),
             stdin=subprocess.DEVNULL,
-            cwd=HERE.parents[1],
+            cwd=ROOT,
         )
         theirs.close()
         assert self._channel.recv(16) == b"ready"
@@ -182,7 +182,7 @@ def cold(*arguments: str, folder: Path, stdin: str | None = None, prelude: str =
     done = subprocess.run(
         [sys.executable, "-c", program, *arguments],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(HERE.parents[1])},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         input=None if stdin is None else stdin.encode(),
         stdin=subprocess.DEVNULL if stdin is None else None,
         capture_output=True,
