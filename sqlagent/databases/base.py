@@ -117,9 +117,9 @@ class Sink(Protocol):
 class Database(Protocol):
     """One live database.
 
-    Nothing here changes the database but `apply`, `apply_undo` and `restore`, and they are called by the pipeline's
-    execute node alone, after the journal's claim.  Errors: `ConnectError` (cannot be opened, locked for too long), `QueryError` (refused),
-    `TimedOut` (the statement was cancelled).
+    Nothing here changes the database but `apply` and `apply_undo`, and they are called by the pipeline's execute node
+    alone, after the journal's claim.  Errors: `ConnectError` (cannot be opened, locked for too long), `QueryError`
+    (refused), `TimedOut` (the statement was cancelled).
     """
 
     @property

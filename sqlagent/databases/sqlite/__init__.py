@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from os.path import samestat
 from pathlib import Path
 from typing import TypeVar
 
 import apsw
 
-from sqlagent.core.model import EngineOpinion, Outcome, Schema, Size
 from sqlagent.core.effect import Measurement
-from sqlagent.databases.base import Capabilities, Limits, Mark, MeasureBudget, Sink
+from sqlagent.core.model import EngineOpinion, Outcome, Schema, Size
+from sqlagent.databases.base import Capabilities, Limits, Mark, MeasureBudget, Sink, Verdict
 from sqlagent.databases.sqlite import effects, execute, inspect, schema
+from sqlagent.databases.sqlite.authorizer import Guard
+from sqlagent.databases.sqlite.binding import Binding
 from sqlagent.databases.sqlite.connect import (
     check_file,
     is_half_written,
@@ -21,7 +24,9 @@ from sqlagent.databases.sqlite.connect import (
     recover,
     speaking_of,
 )
+from sqlagent.databases.sqlite.decided import decided
 from sqlagent.databases.sqlite.facts import Facts, facts
+from sqlagent.databases.sqlite.kept import decoded
 
 _T = TypeVar("_T")
 
@@ -117,16 +122,32 @@ class Sqlite:
         mark: Mark | None,
         verify: Callable[[], None],
         reached: Callable[[str], None],
+        expected: Measurement | None = None,
+        keep: Callable[[bytes], None] | None = None,
+        copy_to: Path | None = None,
     ) -> Outcome:
         promised = self._marks_atomically or self.marks_atomically()
-        connection, guard = open_writer(self._path, foreign_keys=self._foreign_keys, busy_seconds=self._busy_seconds)
+        with self._writer() as (connection, guard):
+            binding = None
+            if expected is not None or keep is not None or copy_to is not None:
+                binding = Binding(connection, expected, keep, limits.changes_bytes, copy_to)
+            run = execute.Run(connection, guard, self._path, limits, reached, binding)
+            return run.apply(statements, sink=sink, mark=mark, verify=verify, atomic=promised)
+
+    @contextmanager
+    def _writer(self, *, foreign_keys: bool | None = None) -> Iterator[tuple[apsw.Connection, Guard]]:
+        keys = self._foreign_keys if foreign_keys is None else foreign_keys
+        connection, guard = open_writer(self._path, foreign_keys=keys, busy_seconds=self._busy_seconds)
         self._running = connection
         try:
-            run = execute.Run(connection, guard, self._path, limits, reached)
-            return run.apply(statements, sink=sink, mark=mark, verify=verify, atomic=promised)
+            yield connection, guard
         finally:
             self._running = self._reader
             connection.close(force=True)
+
+    def decided(self, changeset: bytes) -> Verdict:
+        kept = decoded(changeset)
+        return self._reading(lambda reader: decided(reader, kept))
 
     def interrupt(self) -> None:
         self._running.interrupt()

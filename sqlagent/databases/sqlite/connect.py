@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
@@ -191,9 +191,13 @@ def _why_not(path: Path) -> str:
 class Budget:
     """How long statements may run on a connection, and who stopped them."""
 
-    def __init__(self, connection: apsw.Connection, seconds: float | None) -> None:
+    def __init__(
+        self, connection: apsw.Connection, seconds: float | None, *, also: Callable[[], None] | None = None
+    ) -> None:
+        """`also` is called every millisecond or so while something runs."""
         self.connection = connection
         self.seconds = seconds
+        self.also = also
         self.spent = False
 
     @contextmanager
@@ -204,6 +208,8 @@ class Budget:
         # Also what lets Ctrl-C through: Python handles signals only where Python code runs.
         def look() -> bool:
             self.spent = deadline is not None and monotonic() > deadline
+            if self.also is not None:
+                self.also()
             return self.spent
 
         self.connection.set_progress_handler(look, _STEPS_BETWEEN_LOOKS)

@@ -58,7 +58,7 @@ def measure(
     try:
         reader.set_busy_timeout(int(_BUSY * 1000))
         with _places(reader, path, foreign_keys, budget, meter) as (place, how):
-            return _measured(script, place, how, budget, meter)
+            return _measured(script, place, how, meter)
     except (PastBudget, Unmeasurable, _Fails) as e:
         return _unknown(script, str(e), meter)
     except (apsw.BusyError, apsw.LockedError):
@@ -89,7 +89,7 @@ def _places(
         yield place, "private copy"
 
 
-def _measured(script: _Script, place: Place, how: str, budget: MeasureBudget, meter: Meter) -> Measurement:
+def _measured(script: _Script, place: Place, how: str, meter: Meter) -> Measurement:
     with place(None) as (connection, guard), _rolled_back(connection):
         _run(script, connection, guard, meter)
     parts = segments(script.changes)

@@ -16,8 +16,9 @@ from sqlagent.core.errors import ConnectError, OutcomeUnknown, QueryError, Sqlag
 from sqlagent.core.model import Basis, Outcome, Result, Size
 from sqlagent.databases.base import Limits, Mark, Sink
 from sqlagent.databases.sqlite.authorizer import ROWS, SHAPE, UPKEEP, Guard, Mode, forbidding_rule
+from sqlagent.databases.sqlite.binding import Binding
 from sqlagent.databases.sqlite.connect import Budget, file_uri, is_half_written
-from sqlagent.databases.sqlite.prepare import Prepared, Uncompilable, start
+from sqlagent.databases.sqlite.prepare import Prepared, Uncompilable, prepare, start
 
 ROLLBACK_MODES = frozenset({"delete", "truncate", "persist"})
 """Journal modes in which a commit to two files is one commit."""
@@ -123,11 +124,27 @@ class Run:
     path: Path
     limits: Limits
     reached: Callable[[str], None]
+    binding: Binding | None = None
+    """What was approved and what is to be kept of it; None where nobody asks."""
 
     def apply(
         self, statements: Sequence[str], *, sink: Sink, mark: Mark | None, verify: Callable[[], None], atomic: bool
     ) -> Outcome:
         """All of it or none; `atomic` is what was promised of the mark."""
+        done: list[_Done] = []
+
+        def work() -> None:
+            with Budget(self.connection, self.limits.seconds, also=self.binding and self.binding.look).holding():
+                done.extend(self._run(index, sql, len(statements)) for index, sql in enumerate(statements, 1))
+
+        seconds = self.transaction(work, mark=mark, verify=verify, atomic=atomic)
+        results, unwritten = _hand_over(done, sink)
+        return Outcome(results, seconds, settled=mark is not None and atomic, unwritten=unwritten)
+
+    def transaction(
+        self, work: Callable[[], None], *, mark: Mark | None, verify: Callable[[], None], atomic: bool
+    ) -> float:
+        """`work`, compared with what was approved, kept, marked and committed; answers the seconds it took."""
         begun = monotonic()
         self._begin()
         try:
@@ -135,9 +152,11 @@ class Run:
                 self._still(atomic)
             self.reached("begun")
             verify()
-            with Budget(self.connection, self.limits.seconds).holding():
-                done = [self._run(index, sql, len(statements)) for index, sql in enumerate(statements, 1)]
-            settled = mark is not None and atomic
+            if self.binding:
+                self.binding.begin()
+            work()
+            if self.binding and self.binding.settle():
+                self.reached("kept")
             if mark is not None and atomic:
                 self._mark(mark)
                 self.reached("marked")
@@ -146,8 +165,7 @@ class Run:
             self._roll_back()
             raise
         self.reached("committed")
-        results, unwritten = _hand_over(done, sink)
-        return Outcome(results, monotonic() - begun, settled=settled, unwritten=unwritten)
+        return monotonic() - begun
 
     def _still(self, atomic: bool) -> None:
         if atomic != (journal_mode(self.connection) in ROLLBACK_MODES):
@@ -167,14 +185,21 @@ class Run:
 
     def _run(self, index: int, sql: str, of: int) -> _Done:
         name = f"statement {index} of {of}" if of > 1 else "the statement"
-        with self.guard.watching(Mode.STATEMENT), _failing(self.guard, name, sql):
-            prepared, cursor = start(self.connection, sql, lambda _: True)
-            rows = self._rows(prepared, cursor)
+        with _failing(self.guard, name, sql):
+            if self.binding:
+                with self.guard.watching(Mode.STATEMENT):
+                    prepare(self.connection, sql)
+                self.binding.before(sql, tuple(self.guard.events))
+            with self.guard.watching(Mode.STATEMENT):
+                prepared, cursor = start(self.connection, sql, lambda _: True)
+                rows = self._rows(prepared, cursor)
         if not self.connection.in_transaction:
             raise QueryError(f"{name} ended the transaction", hint="look at what it left: nothing after it was run")
         changes_rows = any(e.code in ROWS for e in self.guard.events) and not prepared.readonly
         shape = any(e.code in SHAPE | UPKEEP for e in self.guard.events)
         changed = None if prepared.readonly else self.connection.changes() if changes_rows and not shape else 0
+        if self.binding:
+            self.binding.after(changed or 0)
         self.reached(f"ran {index}")
         kept = rows if self.limits.rows is None else rows[: self.limits.rows]
         return _Done(index, changed, prepared.columns, kept, len(kept) < len(rows))

@@ -88,7 +88,7 @@ class _Form:
         return self._plain(row, self._given_to_new if is_insert else self._given)
 
     def _plain(self, row: Row, given: dict[int, dict[int, int]]) -> Row:
-        values = [_STAYS if value is apsw.no_change else value for value in row]
+        values: list[Any] = [_STAYS if value is apsw.no_change else value for value in row]
         for place in self._masked:
             values[place] = _STAYS
         for place, numbers in given.items():
@@ -106,7 +106,8 @@ def _numbers_given(part: Segment, table: str) -> dict[int, int]:
     if last is None or not part.changeset:
         return {}
     key = part.shapes[table].key[0]
-    added = {c.new[key] for c in apsw.Changeset.iter(part.changeset) if c.op == "INSERT" and c.name.lower() == table}
+    changes = apsw.Changeset.iter(part.changeset)
+    added = {c.new[key] for c in changes if c.new is not None and c.op == "INSERT" and c.name.lower() == table}
     found: dict[int, int] = {}
     while last + len(found) + 1 in added:
         found[last + len(found) + 1] = len(found) + 1

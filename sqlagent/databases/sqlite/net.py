@@ -12,7 +12,7 @@ import apsw
 
 from sqlagent.core.model import Verb
 from sqlagent.databases.sqlite.recorder import Change
-from sqlagent.databases.sqlite.shape import Loss, Objects
+from sqlagent.databases.sqlite.shape import Loss, Object
 from sqlagent.databases.sqlite.tables import TableShape
 from sqlagent.databases.sqlite.unseen import Row, UnseenChange, same
 
@@ -30,6 +30,9 @@ class Segment:
     last_numbers: dict[str, int]
     losses: tuple[Loss, ...] = ()
     reshapes: bool = False
+    before: tuple[Object, ...] = ()
+    after: tuple[Object, ...] = ()
+    contents: dict[str, str] = field(default_factory=dict)
 
 
 def segments(changes: Sequence[Change]) -> tuple[Segment, ...]:
@@ -50,20 +53,24 @@ def _added_up(group: list[Change]) -> Segment:
         shapes |= change.shapes
         last |= change.last_numbers
     parts = [change.changeset for change in group if change.changeset]
+    reshaping = next((change for change in group if change.reshapes), None)
     return Segment(
         parts[0] if len(parts) == 1 else _concatenated(parts),
         tuple(_merged(u for change in group for u in change.unseen)),
         shapes,
         last,
         tuple(loss for change in group for loss in change.losses),
-        any(change.reshapes for change in group),
+        reshaping is not None,
+        tuple(reshaping.before.values()) if reshaping else (),
+        tuple(reshaping.after.values()) if reshaping else (),
+        reshaping.contents if reshaping else {},
     )
 
 
 def _concatenated(parts: Sequence[bytes]) -> bytes:
     if not parts:
         return b""
-    builder = apsw.ChangesetBuilder()
+    builder = apsw.ChangesetBuilder()  # type: ignore[no-untyped-call] # its stub says nothing of what it answers
     for part in parts:
         builder.add(part)
     return builder.output()
@@ -74,7 +81,7 @@ def _merged(changes: Iterable[UnseenChange]) -> Iterator[UnseenChange]:
     found: dict[tuple[str, Any], UnseenChange] = {}
     for change in changes:
         row = change.old if change.old is not None else change.new
-        assert row is not None  # noqa: S101 - a change has one side at least
+        assert row is not None
         key = change.table, row[0]
         old = found[key].old if key in found else change.old
         found[key] = UnseenChange(change.table, change.columns, old, change.new, change.virtual)
@@ -135,9 +142,3 @@ def _count(changeset: bytes, shapes: dict[str, TableShape], found: Tally) -> Non
 def is_shown(shape: TableShape) -> bool:
     """What a virtual table keeps its rows in is not anybody's table."""
     return not shape.shadow
-
-
-def reshaped(changes: Sequence[Change]) -> tuple[Objects, Objects] | None:
-    """Every object before the first and after the last change of the schema."""
-    shaping = [change for change in changes if change.reshapes]
-    return (shaping[0].before, shaping[-1].after) if shaping else None

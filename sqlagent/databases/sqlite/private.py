@@ -1,4 +1,4 @@
-"""Where a script can be run and leave no trace: a copy in memory, or the file itself in a transaction that rolls back."""
+"""Where a script leaves no trace: a copy in memory, or the file itself in a transaction that rolls back."""
 
 from __future__ import annotations
 

@@ -37,6 +37,8 @@ class Change:
     """Tables that it drops or alters."""
     broken: dict[str, str] = field(default_factory=dict)
     """What did not work before it either."""
+    contents: dict[str, str] = field(default_factory=dict)
+    """Digest of the rows of each table that it made or altered, afterwards."""
 
 
 class Recorder:

@@ -48,7 +48,8 @@ class Loss:
 
 def objects(connection: apsw.Connection) -> Objects:
     found = connection.execute(_OBJECTS).fetchall()
-    return {(str(kind), str(name).lower()): Object(*row) for row in found for kind, name in [row[:2]]}
+    listed = [Object(str(kind), str(name), str(on), str(sql), int(str(root))) for kind, name, on, sql, root in found]
+    return {(o.kind, o.name.lower()): o for o in listed}
 
 
 def losses(connection: apsw.Connection, tables: Tables, lost: Iterable[str], *, rewritten: bool) -> tuple[Loss, ...]:

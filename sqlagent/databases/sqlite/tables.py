@@ -107,7 +107,7 @@ class Tables:
     def _is_alias(
         self, name: str, rows: list[tuple[object, ...]], places: tuple[int, ...], without_rowid: bool
     ) -> bool:
-        """Whether its one key column is the rowid by another name; `INTEGER PRIMARY KEY DESC` is not, and has an index."""
+        """Whether its one key column is the rowid itself; an `INTEGER PRIMARY KEY DESC` is not, and has an index."""
         if without_rowid or len(places) != 1 or str(rows[places[0]][1]).upper() != "INTEGER":
             return False
         return not self._connection.execute(_KEY_INDEX, (name,)).get

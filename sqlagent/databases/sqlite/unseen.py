@@ -45,7 +45,7 @@ def check_visible(connection: apsw.Connection, shape: TableShape) -> None:
 
 def rows_of(connection: apsw.Connection, shape: TableShape) -> dict[Any, Row]:
     """Every row of the table that a session would not see, by its rowid."""
-    number = _rowid_name(connection, shape)
+    number = rowid_name(connection, shape)
     names = shape.columns if not shape.virtual or shape.columns[0] != ROWID else shape.columns[1:]
     wanted = ", ".join([number, *map(quoted, names)])
     where = " OR ".join(f"{quoted(column)} IS NULL" for column in shape.nullable_key) or "1"
@@ -61,7 +61,7 @@ def rows_of(connection: apsw.Connection, shape: TableShape) -> dict[Any, Row]:
     return found
 
 
-def _rowid_name(connection: apsw.Connection, shape: TableShape) -> str:
+def rowid_name(connection: apsw.Connection, shape: TableShape) -> str:
     taken = connection.execute("SELECT lower(name) FROM pragma_table_xinfo(?)", (shape.name,)).fetchall()
     free = [name for name in ("rowid", ROWID, "oid") if (name,) not in taken]
     if not free:

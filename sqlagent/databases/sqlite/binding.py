@@ -1,0 +1,118 @@
+"""A run held to what was approved: its effect is recorded in its own transaction, compared, and kept before COMMIT."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import apsw
+
+from sqlagent.core.effect import Measurement, Touched
+from sqlagent.core.model import Basis, Verb
+from sqlagent.databases.base import EffectDiffers
+from sqlagent.databases.sqlite.authorizer import Event
+from sqlagent.databases.sqlite.fingerprint import fingerprint
+from sqlagent.databases.sqlite.kept import encoded
+from sqlagent.databases.sqlite.net import Segment, segments, tally
+from sqlagent.databases.sqlite.recorder import Change, Recorder
+from sqlagent.databases.sqlite.schema import fingerprint as schema_fingerprint
+from sqlagent.databases.sqlite.unseen import Unmeasurable
+
+_NOTHING = "nothing was changed"
+
+
+@dataclass(slots=True)
+class Binding:
+    """Of one run on one connection."""
+
+    connection: apsw.Connection
+    expected: Measurement | None
+    keep: Callable[[bytes], None] | None
+    changes_bytes: int
+    copy_to: Path | None = None
+    changes: list[Change] = field(default_factory=list)
+    changed: list[int] = field(default_factory=list)
+    _recorder: Recorder | None = None
+    _schema: str = ""
+    _unmeasurable: str = ""
+
+    def begin(self) -> None:
+        self._recorder = Recorder(self.connection)
+        self._schema = schema_fingerprint(self.connection)
+
+    def look(self) -> None:
+        """While a statement runs: a change past the limit is no longer recorded, and goes on."""
+        if self._recorder is None or (session := self._recorder.session) is None:
+            return
+        size = sum(len(change.changeset) for change in self.changes) + session.changeset_size
+        if size > self.changes_bytes and session.enabled:
+            session.enabled = False
+            self._unmeasurable = "it is too large to keep"
+
+    def before(self, sql: str, events: tuple[Event, ...]) -> None:
+        if self._recorder is not None and not self._unmeasurable:
+            try:
+                self._recorder.begin(sql, events)
+            except Unmeasurable as e:
+                self._give_up(str(e))
+
+    def after(self, changed: int) -> None:
+        self.changed.append(changed)
+        if self._recorder is not None and not self._unmeasurable:
+            try:
+                self.changes.append(self._recorder.end())
+            except Unmeasurable as e:
+                self._give_up(str(e))
+        if self._unmeasurable:
+            self._give_up(self._unmeasurable)
+
+    def _give_up(self, why: str) -> None:
+        self._unmeasurable = why
+        if self._recorder is not None:
+            self._recorder.abandon()
+
+    def settle(self) -> bool:
+        """Compare, then keep; whether anything was kept.  Raises EffectDiffers."""
+        parts = () if self._unmeasurable else segments(self.changes)
+        if self.expected is not None:
+            self._compare(self.expected, parts)
+        if self.keep is None or not parts:
+            return False
+        reshaped = any(part.reshapes for part in parts)
+        after = schema_fingerprint(self.connection) if reshaped else ""
+        self.keep(encoded(parts, self._schema if reshaped else "", after))
+        return True
+
+    def _compare(self, expected: Measurement, parts: tuple[Segment, ...]) -> None:
+        if expected.is_exact:
+            if self._unmeasurable:
+                raise EffectDiffers(
+                    f"it can no longer be told what it changes: {self._unmeasurable}", hint=_NOTHING, touched=()
+                )
+            if fingerprint(parts, volatile=expected.volatile) != expected.fingerprint:
+                self._differs(expected)
+            return
+        for number, (effect, changed) in enumerate(zip(expected.effects, self.changed, strict=False), 1):
+            approved = sum(t.rows for t in effect.touched if not t.via)
+            if effect.basis is Basis.COUNTED and changed > approved:
+                where = f" by statement {number}" if len(self.changed) > 1 else ""
+                touched = tuple(self._touched())
+                raise EffectDiffers(
+                    f"approved {approved:,} rows{where}, now {changed:,}", hint=_NOTHING, touched=touched
+                )
+
+    def _differs(self, expected: Measurement) -> None:
+        touched = self._touched()
+        now = sum(t.rows for t in touched)
+        message = f"approved {expected.changes:,} rows, now {now:,}"
+        if now == expected.changes:
+            message = f"it would change {now:,} rows as approved, but other rows or to other values"
+        raise EffectDiffers(message, hint=_NOTHING, touched=touched)
+
+    def _touched(self) -> tuple[Touched, ...]:
+        rows: Counter[tuple[str, Verb]] = Counter()
+        for change in self.changes:
+            rows += tally(change.changeset, change.unseen, change.shapes).rows
+        return tuple(Touched(table, verb, count) for (table, verb), count in sorted(rows.items()))

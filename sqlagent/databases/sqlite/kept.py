@@ -1,0 +1,83 @@
+"""What a run leaves behind before its COMMIT: enough to tell whether it was committed, and to take it back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from sqlagent.core.errors import StoreError
+from sqlagent.databases.sqlite.net import Segment
+from sqlagent.databases.sqlite.shape import Object
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class KeptTable:
+    """How the rows of a table are laid out in the changeset."""
+
+    name: str
+    columns: tuple[str, ...]
+    key: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRow:
+    """A row that no changeset holds, with its rowid first."""
+
+    table: str
+    columns: tuple[str, ...]
+    old: tuple[Any, ...] | None
+    new: tuple[Any, ...] | None
+    virtual: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPart:
+    changeset: bytes
+    rows: tuple[KeptRow, ...]
+    tables: tuple[KeptTable, ...]
+    before: tuple[Object, ...] = ()
+    after: tuple[Object, ...] = ()
+    """Every object before and after, where the part is one change of the schema."""
+    contents: dict[str, str] = msgspec.field(default_factory=dict)
+    """Digest of the rows of each table that it made or altered, afterwards."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    format: int
+    parts: tuple[KeptPart, ...]
+    schema_before: str = ""
+    schema_after: str = ""
+    """Fingerprints; empty where the schema stays as it is."""
+
+
+def encoded(parts: Sequence[Segment], schema_before: str, schema_after: str) -> bytes:
+    kept = Kept(_FORMAT, tuple(map(_part, parts)), schema_before, schema_after)
+    return msgspec.msgpack.encode(kept)
+
+
+def decoded(data: bytes) -> Kept:
+    """Raises StoreError where it is not what a run kept."""
+    try:
+        kept = msgspec.msgpack.decode(data, type=Kept)
+    except msgspec.MsgspecError as e:
+        raise StoreError(f"what the run kept cannot be read: {e}", hint="it cannot be undone") from e
+    if kept.format != _FORMAT:
+        raise StoreError("what the run kept is of another version", hint="undo it with the version that ran it")
+    return kept
+
+
+def _part(segment: Segment) -> KeptPart:
+    return KeptPart(
+        segment.changeset,
+        tuple(KeptRow(u.table, u.columns, u.old, u.new, u.virtual) for u in segment.unseen),
+        tuple(KeptTable(s.name, s.columns, s.key) for s in segment.shapes.values()),
+        segment.before,
+        segment.after,
+        segment.contents,
+    )
