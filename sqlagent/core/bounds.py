@@ -10,7 +10,7 @@ from sqlglot import exp
 
 from sqlagent.core.model import Bound
 
-_COMPARE: dict[type[exp.Expression], Callable[[Any, Any], bool]] = {
+_COMPARE: dict[type[exp.Expr], Callable[[Any, Any], bool]] = {
     exp.EQ: operator.eq,
     exp.NEQ: operator.ne,
     exp.LT: operator.lt,
@@ -38,7 +38,7 @@ _TEXT_NAMES = (
 )
 
 
-def bound(tree: exp.Expression, dialect: str) -> Bound:
+def bound(tree: exp.Expr, dialect: str) -> Bound:
     """What the WHERE of an UPDATE or DELETE is worth; a LIMIT bounds too."""
     if not isinstance(tree, (exp.Update, exp.Delete)):
         return Bound.NOT_APPLICABLE
@@ -52,11 +52,11 @@ def bound(tree: exp.Expression, dialect: str) -> Bound:
     return Bound.ALWAYS_TRUE if truth(where.this, dialect, target) is True else Bound.BOUNDED
 
 
-def _join_bounds(tree: exp.Expression) -> bool:
+def _join_bounds(tree: exp.Expr) -> bool:
     return any(j.args.get("on") is not None or j.args.get("using") for j in tree.find_all(exp.Join))
 
 
-def truth(node: exp.Expression, dialect: str, target: str = "") -> bool | None:
+def truth(node: exp.Expr, dialect: str, target: str = "") -> bool | None:
     """True or False where a condition is the same for every row (NULLs aside), else None."""
     node = node.unnest()
     if isinstance(node, exp.Or):
@@ -78,7 +78,7 @@ def truth(node: exp.Expression, dialect: str, target: str = "") -> bool | None:
     if isinstance(node, exp.Between):
         return _same_for_all([node.this, node.args["low"], node.args["high"]])
     if isinstance(node, exp.In):
-        return _membership(node, dialect, target)
+        return _membership(node, target)
     if isinstance(node, exp.Exists):
         query = node.this
         return (
@@ -89,7 +89,7 @@ def truth(node: exp.Expression, dialect: str, target: str = "") -> bool | None:
     return None
 
 
-def _same_for_all(nodes: list[exp.Expression]) -> bool | None:
+def _same_for_all(nodes: list[exp.Expr]) -> bool | None:
     if all(n == nodes[0] for n in nodes):
         return True
     values = [_value(n) for n in nodes]
@@ -98,7 +98,7 @@ def _same_for_all(nodes: list[exp.Expression]) -> bool | None:
     return bool(values[1] <= values[0] <= values[2])  # type: ignore[operator]  # all of one type, checked above
 
 
-def _value(node: exp.Expression) -> str | float | None:
+def _value(node: exp.Expr) -> str | float | None:
     """The value of a literal, signs and brackets aside."""
     node = node.unnest()
     if isinstance(node, exp.Neg):
@@ -137,24 +137,24 @@ def _comparison(node: exp.Binary, dialect: str) -> bool | None:
     return None
 
 
-def _steady(node: exp.Expression) -> bool:
+def _steady(node: exp.Expr) -> bool:
     """Whether it has one value for a row: `random() = random()` has not."""
     return not any(isinstance(n, (exp.Func, exp.Query)) and not isinstance(n, exp.Cast) for n in node.walk())
 
 
-def _same_word(left: exp.Expression, right: exp.Expression) -> bool:
+def _same_word(left: exp.Expr, right: exp.Expr) -> bool:
     """`"typo" = 'typo'`: SQLite reads the first as a string where there is no such column."""
     quoted = isinstance(left, exp.Column) and not left.table and left.this.args.get("quoted")
     return bool(quoted and isinstance(right, exp.Literal) and right.is_string and left.name == right.name)
 
 
-def _text_is_zero(left: exp.Expression, right: exp.Expression) -> bool:
+def _text_is_zero(left: exp.Expr, right: exp.Expr) -> bool:
     """`name = 0`: MySQL turns text into the number it starts with, which for most text is 0."""
     text = isinstance(left, exp.Column) and left.name.lower().endswith(_TEXT_NAMES)
     return text and isinstance(right, exp.Literal) and not right.is_string and _value(right) == 0.0
 
 
-def _membership(node: exp.In, dialect: str, target: str) -> bool | None:
+def _membership(node: exp.In, target: str) -> bool | None:
     if any(e == node.this for e in node.expressions):
         return True
     query = node.args.get("query")

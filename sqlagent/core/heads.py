@@ -108,7 +108,7 @@ def head(piece: Piece, dialect: str) -> Head:
     return _BY_WORDS.get(kind, _other)(piece, dialect, kind)
 
 
-def _other(piece: Piece, dialect: str, kind: Kind) -> Head:
+def _other(piece: Piece, _dialect: str, kind: Kind) -> Head:
     if piece.word(0) in ("INSTALL", "UNINSTALL"):
         return Head(Kind.OTHER, denied="outside-database", why=f"{piece.word(0)} loads a program")
     if kind in (Kind.CALL, Kind.OTHER):
@@ -116,15 +116,15 @@ def _other(piece: Piece, dialect: str, kind: Kind) -> Head:
     return Head(kind, Risk.SEVERE, why=f"{kind.value} changes what has no undo")
 
 
-def _transaction(piece: Piece, dialect: str, kind: Kind) -> Head:
+def _transaction(_piece: Piece, _dialect: str, kind: Kind) -> Head:
     return Head(kind, denied="transaction-control", why="it starts or ends a transaction")
 
 
-def _attach(piece: Piece, dialect: str, kind: Kind) -> Head:
+def _attach(_piece: Piece, _dialect: str, kind: Kind) -> Head:
     return Head(kind, denied="outside-database", why="it opens or closes another database")
 
 
-def _set(piece: Piece, dialect: str, kind: Kind) -> Head:
+def _set(piece: Piece, _dialect: str, kind: Kind) -> Head:
     if piece.word(0) == "SET" and (piece.word(1) == "TRANSACTION" or "TRANSACTION" in (piece.word(2), piece.word(3))):
         return Head(kind, denied="transaction-control", why="it changes the transaction it runs in")
     return Head(kind, denied="session-change", why="it changes the session: who it is, or how it behaves")
@@ -190,8 +190,8 @@ def _show(piece: Piece, dialect: str, kind: Kind) -> Head:
 
 _EXPLAIN_OPTIONS = frozenset(
     """
-    VERBOSE COSTS SETTINGS BUFFERS FORMAT TEXT JSON XML YAML TREE TRADITIONAL ON OFF TRUE FALSE SUMMARY GENERIC_PLAN MEMORY
-    EXTENDED PARTITIONS NONE SERIALIZE TIMING WAL 0 1 , = ( )
+    VERBOSE COSTS SETTINGS BUFFERS FORMAT TEXT JSON XML YAML TREE TRADITIONAL ON OFF TRUE FALSE SUMMARY GENERIC_PLAN
+    MEMORY EXTENDED PARTITIONS NONE SERIALIZE TIMING WAL 0 1 , = ( )
     """.split()
 )
 _STARTS = frozenset(word for word, kind in KINDS.items() if kind in PARSED) | {"EXECUTE", "PRAGMA", "DECLARE"}

@@ -1,8 +1,8 @@
 """Spellings that an engine knows and sqlglot does not, put so that it can read them.  Never run, never shown.
 
-Every change keeps the length of the text and takes away nothing that could do harm: an operator becomes another,
-`~~x` (twice not) becomes ` ~x`, words that only sort, sample or name are blanked.  What is called is read from the
-statement's own words, not from here.  Statements that write may lose their conflict clause: no reading makes them a READ.
+Every change keeps the length of the text and takes away nothing that could do harm: an operator becomes another, `~~x`
+(twice not) becomes `  x`, comments and words that only sort, sample or name are blanked.  What is called is read from
+the statement's own words, not from here.  Statements that write may lose their conflict clause: that makes no READ.
 """
 
 from __future__ import annotations
@@ -21,17 +21,19 @@ _POSTGRES_ONLY = frozenset(
 )
 """Built-in operators of PostgreSQL that sqlglot cannot read."""
 _LITERAL_TYPES = frozenset({"BOX", "CIRCLE", "POLYGON", "LSEG", "LINE", "PATH", "XML"})
+
 Patch = tuple[int, int, str]
 """From a place in the statement to another, and what stands there for the parser."""
 
 
 def legible(piece: Piece, dialect: str) -> str:
     """The statement for the parser's second try; the same text where we know nothing better."""
+    patches = list(_comments(piece))
     if dialect == "postgres":
-        return _patched(piece, [*_operators(piece), *_words(piece)])
-    if dialect == "sqlite":
-        return _patched(piece, [*_twice_not(piece), *_conflict_clause(piece)])
-    return piece.sql
+        patches += [*_operators(piece), *_words(piece)]
+    elif dialect == "sqlite":
+        patches += [*_twice_not(piece), *_conflict_clause(piece)]
+    return _patched(piece, patches)
 
 
 def _patched(piece: Piece, patches: list[Patch]) -> str:
@@ -39,6 +41,14 @@ def _patched(piece: Piece, patches: list[Patch]) -> str:
     for start, end, put in patches:
         text = text[: start - piece.start] + put.ljust(end - start)[: end - start] + text[end - piece.start :]
     return text
+
+
+def _comments(piece: Piece) -> Iterator[Patch]:
+    """`ORDER /* by name */ BY` without the comment; hints stay."""
+    last = piece.start + len(piece.sql)
+    for comment in piece.comments:
+        if piece.start < comment.start < last and not comment.text.startswith("/*+"):
+            yield comment.start, comment.end, ""
 
 
 def _operators(piece: Piece) -> Iterator[Patch]:

@@ -10,8 +10,9 @@ from sqlagent.core.lexer import SYMBOL, Token
 
 BUILT_IN = frozenset(
     """
-    != !~ !~* !~~ !~~* # ## #- #> #>> % & && &< &<| &> * *< *<= *<> *= *> *>= + - -> ->> -|- / < <-> << <<= <<| <= <> <@ <^
-    = => > >= >> >>= >^ ? ?# ?& ?- ?-| ?| ?|| @ @-@ @> @? @@ @@@ ^ ^@ | |&> |/ |>> || ||/ ~ ~* ~<=~ ~<~ ~= ~>=~ ~>~ ~~ ~~*
+    != !~ !~* !~~ !~~* # ## #- #> #>> % & && &< &<| &> * *< *<= *<> *= *> *>= + - -> ->> -|- / < <-> << <<= <<| <=
+    <> <@ <^ = => > >= >> >>= >^ ? ?# ?& ?- ?-| ?| ?|| @ @-@ @> @? @@ @@@ ^ ^@ | |&> |/ |>> || ||/ ~ ~* ~<=~ ~<~
+    ~= ~>=~ ~>~ ~~ ~~*
     """.split()
 )
 """Those of pg_catalog.pg_operator, and the two spellings that the grammar adds."""
@@ -30,7 +31,7 @@ class Operator(NamedTuple):
 
 
 def operators(tokens: tuple[Token, ...]) -> Iterator[Operator]:
-    """Every operator: a run of symbols without a gap; a sign at its end is its own, unless an odd symbol is in the run."""
+    """Every operator: a run of symbols without a gap; a sign at its end is its own, unless the run has an odd one."""
     before: Token | None = None
     for joined, run in groupby(_runs(tokens), key=lambda pair: pair[0]):
         members = [token for _, token in run]

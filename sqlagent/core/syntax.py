@@ -72,7 +72,7 @@ def _read(piece: Piece, dialect: str, first: Head, blank: SyntaxOpinion) -> Synt
 
 
 def _wrapped(piece: Piece, dialect: str, first: Head, blank: SyntaxOpinion) -> SyntaxOpinion:
-    """EXPLAIN, and COPY ... TO STDOUT: as harmless as what is inside; only explained, a write of rows is harmless too."""
+    """EXPLAIN and COPY ... TO STDOUT: as harmless as what is inside; a write of rows that is only explained is too."""
     inner = piece.inside(first.body, closing=first.kind is Kind.COPY)
     if inner is None or head(inner, dialect).body >= 0:
         return replace(blank, why=f"{first.kind.value} of nothing that can be explained")
@@ -80,7 +80,8 @@ def _wrapped(piece: Piece, dialect: str, first: Head, blank: SyntaxOpinion) -> S
     harmless = found.risk is Risk.READ and found.kind is Kind.SELECT
     if not first.runs and found.kind in EXPLAINED and found.parsed and not found.denied:
         # Planning runs functions that are declared immutable, so even then each must be known.
-        harmless |= worst_call(inner.tokens, dialect, Counter(n.lower() for n in found.writes)).effect is Effect.PURE
+        targets = Counter(name.rsplit(".", 1)[-1].lower() for name in found.writes)
+        harmless |= worst_call(inner.tokens, dialect, targets).effect is Effect.PURE
     return replace(
         found,
         sql=piece.sql,
@@ -149,22 +150,20 @@ def allowed_nodes() -> frozenset[type]:
     return frozenset(getattr(exp, name) for name in names if hasattr(exp, name))
 
 
-_ROOT_KINDS: tuple[tuple[type | tuple[type, ...], Kind], ...] = (
-    (ROOTS, Kind.SELECT),
-    (exp.Insert, Kind.INSERT),
-    (exp.Update, Kind.UPDATE),
-    (exp.Delete, Kind.DELETE),
-    (exp.Merge, Kind.MERGE),
-    (exp.TruncateTable, Kind.TRUNCATE),
-)
-WRITERS = (exp.Insert, exp.Update, exp.Delete, exp.Merge)
+_WRITER_KINDS: dict[type[exp.Expr], Kind] = {
+    exp.Merge: Kind.MERGE,
+    exp.Insert: Kind.INSERT,
+    exp.Update: Kind.UPDATE,
+    exp.Delete: Kind.DELETE,
+}
+WRITERS = tuple(_WRITER_KINDS)
 
 
 def kind_of(tree: Tree, piece: Piece, by_word: Kind) -> Kind:
     """The kind by the tree's root; a query that writes inside is called after the write."""
-    kind = next((kind for roots, kind in _ROOT_KINDS if isinstance(tree.root, roots)), by_word)
+    kind = Kind.SELECT if isinstance(tree.root, ROOTS) else _WRITER_KINDS.get(type(tree.root), by_word)
     if kind is Kind.SELECT:
-        kind = next((k for class_, k in _ROOT_KINDS[1:] for _ in tree.of(class_)), kind)  # type: ignore[type-var]
+        kind = next((_WRITER_KINDS[c] for c in WRITERS if c in tree.by_class), kind)
     if kind is Kind.SELECT and exp.Into in tree.by_class:
         return Kind.CREATE
     if kind is Kind.INSERT and "REPLACE" in piece.words:

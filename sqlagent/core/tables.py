@@ -47,9 +47,12 @@ def _read(table: exp.Table, has_ctes: bool, found: Tables) -> None:
         bare = table.args.get("db") is None
         if not (bare and has_ctes and names_cte(table, this, found.dialect)):
             found.reads[shown(table, found.dialect)] = None
-    elif isinstance(this, exp.Anonymous) and found.dialect == "sqlite":
-        if effect_of(this.name, "sqlite") is Effect.UNKNOWN:
-            found.reads[this.name] = None  # a full-text table, searched as `docs('words')`
+    elif isinstance(this, exp.Anonymous) and found.dialect == "sqlite" and _is_no_function(this.name):
+        found.reads[this.name] = None  # a full-text table, searched as `docs('words')`
+
+
+def _is_no_function(name: str) -> bool:
+    return effect_of(name, "sqlite") is Effect.UNKNOWN
 
 
 def _in(node: exp.In, has_ctes: bool, found: Tables) -> None:
@@ -67,10 +70,10 @@ def _in(node: exp.In, has_ctes: bool, found: Tables) -> None:
 # ---- names -----------------------------------------------------------------------------------------------------
 
 
-def names_cte(place: exp.Expression, name: exp.Expression, dialect: str) -> bool:
+def names_cte(place: exp.Expr, name: exp.Expr, dialect: str) -> bool:
     """Whether a bare name, read at a place of the tree, means a CTE: look outward through every WITH around it."""
     wanted = fold(name, dialect)
-    node: exp.Expression | None = place
+    node: exp.Expr | None = place
     while node is not None:
         above = node.parent
         if isinstance(node, exp.CTE) and isinstance(above, exp.With):
@@ -98,12 +101,12 @@ def _siblings(cte: exp.CTE, with_: exp.With, dialect: str) -> set[str]:
     return seen
 
 
-def _cte_name(cte: exp.Expression, dialect: str) -> str:
+def _cte_name(cte: exp.Expr, dialect: str) -> str:
     alias = cte.args.get("alias")
     return fold(alias.this, dialect) if alias is not None and alias.this is not None else ""
 
 
-def fold(name: exp.Expression, dialect: str) -> str:
+def fold(name: exp.Expr, dialect: str) -> str:
     """A name as the engine compares it."""
     text = name.name
     if dialect in _FOLDS_LOWER:
@@ -127,7 +130,7 @@ def shown(table: exp.Table, dialect: str) -> str:
 # ---- what is written -------------------------------------------------------------------------------------------
 
 
-def _targets(tree: Tree, found: Tables) -> Iterator[exp.Expression]:
+def _targets(tree: Tree, found: Tables) -> Iterator[exp.Expr]:
     """The nodes that name what is written; their names go to `found`."""
     for table in _written(tree, found):
         if isinstance(table, exp.Table):
@@ -135,7 +138,7 @@ def _targets(tree: Tree, found: Tables) -> Iterator[exp.Expression]:
             yield table
 
 
-def _written(tree: Tree, found: Tables) -> Iterator[exp.Expression | None]:
+def _written(tree: Tree, found: Tables) -> Iterator[exp.Expr | None]:
     for insert in tree.of(exp.Insert):
         yield _insert(insert, found)
     for update in tree.of(exp.Update):
@@ -152,26 +155,27 @@ def _written(tree: Tree, found: Tables) -> Iterator[exp.Expression | None]:
         yield into.this
 
 
-def _insert(node: exp.Insert, found: Tables) -> exp.Expression | None:
+def _insert(node: exp.Insert, found: Tables) -> exp.Expr | None:
     target = node.this
     if isinstance(target, exp.Schema):
         found.columns_written.update(dict.fromkeys(c.name for c in target.expressions))
         target = target.this
+    written = target if isinstance(target, exp.Table) else None
     conflict = node.args.get("conflict")
     if isinstance(conflict, exp.OnConflict):
         _assigned(conflict.expressions, found)
-        if conflict.expressions and isinstance(target, exp.Table):
-            found.reads[shown(target, found.dialect)] = None  # DO UPDATE looks at the row in its way
-    return target
+        if conflict.expressions and written is not None:
+            found.reads[shown(written, found.dialect)] = None  # DO UPDATE looks at the row in its way
+    return written
 
 
-def _assigned(assignments: list[exp.Expression], found: Tables) -> list[exp.Column]:
+def _assigned(assignments: list[exp.Expr], found: Tables) -> list[exp.Column]:
     columns = [c for a in assignments if isinstance(a, exp.EQ) for c in a.this.find_all(exp.Column)]
     found.columns_written.update(dict.fromkeys(c.name for c in columns))
     return columns
 
 
-def _update(node: exp.Update, found: Tables) -> Iterable[exp.Expression]:
+def _update(node: exp.Update, found: Tables) -> Iterable[exp.Expr]:
     """One target, or for a joined UPDATE (MySQL) those whose columns it sets."""
     columns = _assigned(node.expressions, found)
     target = node.this
@@ -185,7 +189,7 @@ def _update(node: exp.Update, found: Tables) -> Iterable[exp.Expression]:
     return [t for t in joined if t.alias_or_name.lower() in named] or joined
 
 
-def _delete(node: exp.Delete, found: Tables) -> Iterable[exp.Expression]:
+def _delete(node: exp.Delete, found: Tables) -> Iterable[exp.Expr]:
     """One target, or for a joined DELETE (MySQL) those it lists, by name or by alias."""
     listed = node.args.get("tables")
     if not listed:
@@ -198,7 +202,7 @@ def _delete(node: exp.Delete, found: Tables) -> Iterable[exp.Expression]:
     return [real.get(t.name.lower(), t) for t in listed]
 
 
-def _looks_at_itself(node: exp.Expression, target: exp.Table, values: list[exp.Expression], found: Tables) -> None:
+def _looks_at_itself(node: exp.Expr, target: exp.Table, values: list[exp.Expr], found: Tables) -> None:
     """A target is read too where its WHERE or its new values look at its columns."""
     own = {target.alias_or_name.lower(), target.name.lower()}
     parts = [*values, *(p for p in (node.args.get("where"), node.args.get("returning"), node.args.get("order")) if p)]

@@ -82,7 +82,7 @@ def _open_joins(piece: Piece) -> int:
 
 
 def _depth(tokens: tuple[Token, ...]) -> int:
-    """How deep brackets, CASEs and runs of prefix operators and subscripts nest: each is a level of a parser's stack."""
+    """How deep brackets, CASEs, prefix operators and subscripts nest: each is a level of a parser's stack."""
     depth = deepest = run = 0
     last = ""
     for token in tokens:
@@ -107,7 +107,7 @@ def _executable_comment(piece: Piece, dialect: str) -> tuple[str, str] | None:
     return None
 
 
-def _bare_return(piece: Piece, dialect: str) -> tuple[str, str] | None:
+def _bare_return(piece: Piece, _dialect: str) -> tuple[str, str] | None:
     # A line comment's last character may be the CR of the CR LF that ends it; every engine ends it there.
     if any(
         _BARE_RETURN.search(c.text if c.text.startswith("/") else c.text.removesuffix("\r")) for c in piece.comments
@@ -116,7 +116,7 @@ def _bare_return(piece: Piece, dialect: str) -> tuple[str, str] | None:
     return None
 
 
-def _hidden_outside_strings(piece: Piece, dialect: str) -> tuple[str, str] | None:
+def _hidden_outside_strings(piece: Piece, _dialect: str) -> tuple[str, str] | None:
     if "\0" in piece.sql or "\0" in piece.gaps:
         return "hidden-characters", "a NUL character: engines disagree whether the text ends there"
     if _PLAIN(piece.sql) and _PLAIN(piece.gaps):

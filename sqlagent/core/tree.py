@@ -17,7 +17,7 @@ from sqlagent.core.split import Piece, split
 # What sqlglot cannot parse it also logs as a warning; here that is an opinion, and said once.
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
 
-N = TypeVar("N", bound=exp.Expression)
+N = TypeVar("N", bound=exp.Expr)
 
 
 class Unreadable(Exception):
@@ -29,9 +29,9 @@ class Tree:
 
     __slots__ = ("by_class", "root")
 
-    def __init__(self, root: exp.Expression) -> None:
+    def __init__(self, root: exp.Expr) -> None:
         self.root = root
-        self.by_class: dict[type[exp.Expression], list[Any]] = {}
+        self.by_class: dict[type[exp.Expr], list[Any]] = {}
         for node in root.walk():
             self.by_class.setdefault(type(node), []).append(node)
 

@@ -1,4 +1,4 @@
-"""How many rows a statement matches: counted by a query cut from its text, and compared with what SQLite then changes."""
+"""How many rows a statement matches, counted by a query cut from its text, is what SQLite then changes."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def rows_of(sql: str, dialect: str = "sqlite") -> Counting | None:
         "UPDATE OR IGNORE users SET name = 'x' WHERE id IN (1, 2, 99)",
         'UPDATE main."users" SET "odd name" = 1 WHERE "odd name" > 5 -- comment',
         "UPDATE users SET name = o.amount FROM orders o WHERE o.user_id = users.id",
-        "UPDATE users SET role = 'x' FROM (SELECT user_id FROM orders WHERE amount > 400) AS big WHERE big.user_id = id",
+        "UPDATE users SET role = 'x' FROM (SELECT user_id AS u FROM orders WHERE amount > 400) AS b WHERE u = id",
         "DELETE FROM orders WHERE amount > 250",
         "DELETE FROM orders",
         "DELETE FROM orders WHERE user_id NOT IN (SELECT id FROM users WHERE role = 'admin')",
-        "WITH bad AS (SELECT id FROM users WHERE role = 'user') DELETE FROM orders WHERE user_id IN (SELECT id FROM bad)",
+        "WITH x AS (SELECT id FROM users WHERE role = 'user') DELETE FROM orders WHERE user_id IN (SELECT id FROM x)",
         "INSERT INTO orders(user_id, amount) SELECT id, 5 FROM users WHERE role = 'admin'",
         "INSERT INTO orders(user_id) SELECT u.id FROM users u JOIN orders o ON o.user_id = u.id",
         "WITH a AS (SELECT id FROM users LIMIT 4) INSERT INTO orders(user_id) SELECT id FROM a",

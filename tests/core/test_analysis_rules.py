@@ -80,7 +80,8 @@ def test_ordinary_queries_give_no_findings() -> None:
     script = """
         SELECT c.name, sum(o.total) AS revenue FROM orders o JOIN customers c ON c.id = o.customer_id
          WHERE o.status = 'paid' AND o.created_at >= date('now', '-1 year') GROUP BY c.id ORDER BY revenue DESC LIMIT 3;
-        WITH m AS (SELECT strftime('%Y-%m', created_at) AS month, total FROM orders) SELECT month, avg(total) FROM m GROUP BY 1;
+        WITH m AS (SELECT strftime('%Y-%m', created_at) AS month, total FROM orders)
+        SELECT month, avg(total) FROM m GROUP BY 1;
         SELECT *, row_number() OVER (PARTITION BY customer_id ORDER BY created_at DESC) AS n FROM orders;
         UPDATE orders SET status = 'sent', sent_at = CURRENT_TIMESTAMP WHERE id = 4711;
         INSERT INTO orders(customer_id, total) VALUES (1, 9.5), (2, 3);

@@ -9,8 +9,26 @@ from sqlagent.core.text import is_hidden, mixes_scripts
 
 @pytest.mark.parametrize(
     "char",
-    ["\x00", "\x07", "\x1b", "\x85", "\u00a0", "\u00ad", "\u200b", "\u200d", "\u202e", "\u2066", "\u2028", "\ufeff"]
-    + ["\ufe0f", "\u115f", "\u3164", "\U000e0041", "\U000e0100", "\ue000"],
+    [
+        "\x00",
+        "\x07",
+        "\x1b",
+        "\x85",
+        "\u00a0",
+        "\u00ad",
+        "\u200b",
+        "\u200d",
+        "\u202e",
+        "\u2066",
+        "\u2028",
+        "\ufeff",
+        "\ufe0f",
+        "\u115f",
+        "\u3164",
+        "\U000e0041",
+        "\U000e0100",
+        "\ue000",
+    ],
 )
 def test_a_hidden_character_outside_a_string_is_refused(char: str) -> None:
     for sql in (f"SELECT {char} 1", f"SELECT 1 /* {char} */", f"SELECT a{char} FROM t", f'SELECT "a{char}"'):

@@ -7,6 +7,7 @@ import pytest
 from sqlagent.core.analyze import judge, parse
 from sqlagent.core.model import Access, Basis, EngineOpinion, Kind, Operation, Risk, Severity, Size, Statement, Verb
 
+UNCOUNTED = Size()
 READ_T = (Access(Verb.READ, "t", "a"),)
 
 
@@ -15,7 +16,7 @@ def engine(sql: str, **changes: Any) -> EngineOpinion:
     return EngineOpinion(sql, **(facts | changes))
 
 
-def verdict(sql: str, said: EngineOpinion | None = None, size: Size = Size(), dialect: str = "sqlite") -> Statement:
+def verdict(sql: str, said: EngineOpinion | None = None, size: Size = UNCOUNTED, dialect: str = "sqlite") -> Statement:
     (syntax,) = parse(sql, dialect)
     return judge(1, syntax, said, size)
 

@@ -50,7 +50,7 @@ def null_in_not_in(text: Text) -> Iterator[str]:
             yield f"`{_sql(inside.this)} NOT IN (SELECT {column} ...)` keeps no row if one {column} is NULL"
 
 
-def _nullable(query: exp.Expression) -> str:
+def _nullable(query: exp.Expr) -> str:
     """The one column of a sub-query that nothing keeps from being NULL; keys are taken to be filled."""
     if not isinstance(query, exp.Select) or len(query.expressions) != 1:
         return ""
@@ -217,5 +217,5 @@ def update_without_effect(text: Text) -> Iterator[str]:
             yield f"sets {assignment.this.name} to itself"
 
 
-def _sql(node: exp.Expression) -> str:
+def _sql(node: exp.Expr) -> str:
     return node.sql()[:60]
