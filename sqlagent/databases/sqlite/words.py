@@ -18,7 +18,7 @@ def explained(message: str, sql: str, names: Names, functions: Iterable[str]) ->
     """The message, and the nearest name in brackets where it complains of one that is not there."""
     near = ""
     if found := _COLUMN.search(message):
-        near = closest(found[1] or found[2], mentioned_first(names, sql))
+        near = closest(found[1] or found[2], names, sql)
     elif found := _TABLE.search(message):
         near = _nearest(_last(found[1]), names)
     elif found := _FUNCTION.search(message):
@@ -26,19 +26,19 @@ def explained(message: str, sql: str, names: Names, functions: Iterable[str]) ->
     return f"{message} (closest: {near})" if near else message
 
 
-def closest(name: str, names: Names) -> str:
-    """`orders.total` for `o.totl`: the column most like it, of the first table that has one; empty if there is none."""
+def closest(name: str, names: Names, sql: str) -> str:
+    """`orders.total` for `o.totl`: the column most like it; empty if there is none.
+
+    Of the tables that the SQL speaks of, if they have one: a perfect match in a table that it does not join is no help.
+    """
     wanted = _last(name)
-    columns = [(f"{table}.{column}", column) for table, have in names.items() for column in have]
-    best = _nearest(wanted, (column for _, column in columns))
-    return next((full for full, column in columns if column == best), "") if best else ""
-
-
-def mentioned_first(names: Names, sql: str) -> Names:
-    """The same names, those that the SQL speaks of in front; only those if they have any columns."""
     words = {w.lower() for w in re.findall(r"\w+", sql)}
-    spoken = {t: c for t, c in names.items() if t.lower() in words}
-    return spoken | {t: c for t, c in names.items() if t not in spoken}
+    spoken = {table: have for table, have in names.items() if table.lower() in words}
+    for some in (spoken, names):
+        columns = [(f"{table}.{column}", column) for table, have in some.items() for column in have]
+        if best := _nearest(wanted, (column for _, column in columns)):
+            return next(full for full, column in columns if column == best)
+    return ""
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
