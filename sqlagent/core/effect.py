@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlagent.core.model import Basis, Verb
+from sqlagent.core.verbs import Basis, Verb
 
 
 @dataclass(frozen=True, slots=True)

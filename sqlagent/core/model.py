@@ -6,6 +6,10 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any
 
+from sqlagent.core.effect import Measurement
+from sqlagent.core.verbs import Basis as Basis
+from sqlagent.core.verbs import Verb as Verb
+
 
 class Risk(IntEnum):
     """How bad a statement can be; more is worse, so the worst of several is their `max`."""
@@ -46,28 +50,6 @@ class Kind(StrEnum):
     """CALL, DO, EXECUTE: code that the text does not show."""
     GRANT = "grant"
     OTHER = "other"
-
-
-class Verb(StrEnum):
-    """What happens to one object."""
-
-    READ = "read"
-    INSERT = "insert"
-    UPDATE = "update"
-    DELETE = "delete"
-    CREATE = "create"
-    ALTER = "alter"
-    DROP = "drop"
-    OTHER = "other"
-
-
-class Basis(StrEnum):
-    """Where a number comes from, best first; the screen always says which."""
-
-    EXACT = "exact"
-    COUNTED = "counted"
-    ESTIMATED = "estimated"
-    UNKNOWN = "?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,6 +316,12 @@ class Proposal:
     """Why an approval of the proposal before this one is void: what changed between approval and run."""
     expires_at: str = ""
     """UTC, ISO 8601; empty where it lives for ever."""
+    measurement: Measurement | None = None
+    """What the database measured that it would do; None where there was nothing to measure."""
+    undo_of: str = ""
+    """The run that it takes back; empty for SQL."""
+    on_conflict: str = ""
+    """For an undo: `leave alone` or `refuse`, what is done about rows that were changed since."""
     read_only: bool = False
     """Every statement is a proven read: it runs where nothing can be written."""
 
@@ -385,6 +373,8 @@ class Source(StrEnum):
 
     MODEL = "ask"
     PERSON = "run"
+    UNDO = "undo"
+    """No SQL: the inverse of what a run changed."""
 
 
 @dataclass(frozen=True, slots=True)

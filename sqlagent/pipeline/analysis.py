@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import monotonic
 
 from sqlagent.core import policy
 from sqlagent.core.analyze import Counting, counting, judge, parse
 from sqlagent.core.digest import digest
+from sqlagent.core.effect import Measurement
 from sqlagent.core.errors import QueryError
+from sqlagent.core.measured import direct_size, with_effects
 from sqlagent.core.model import (
     Analysis,
     Attempt,
@@ -35,9 +37,9 @@ class Refused(QueryError):
 def propose(state: State, x: Context) -> State:
     """Analyze `state`'s SQL and record it as the thread's next proposal; raises Refused."""
     database = x.database()
-    analysis = examine(state["sql"], database, seconds=x.count_seconds)
+    analysis, measurement = measured(state["sql"], database, x)
     number = state.get("number", 0) + 1
-    drafted = _proposal(state, x, analysis, f"{state['thread']}.{number}")
+    drafted = _proposal(state, x, analysis, measurement, f"{state['thread']}.{number}")
     verdict = policy.decide(analysis, x.policy)
     drafted = replace(drafted, policy=policy.words(verdict))
     x.reached("analyze: before the journal")
@@ -46,11 +48,28 @@ def propose(state: State, x: Context) -> State:
     return _found(proposal, number) | _ruling(verdict, proposal, x)
 
 
-def examine(sql: str, database: Database, *, seconds: float) -> Analysis:
-    """Everything known about a script before it runs; raises Refused where the database would not prepare it.
+def measured(sql: str, database: Database, x: Context) -> tuple[Analysis, Measurement | None]:
+    """The analysis of a script with the rows that it would change: measured where that is possible, else counted.
 
-    `seconds` is the budget for counting rows, over all statements.
+    Nothing is measured that only reads, that the policy denies, or that could not be classified without doubt.
     """
+    opinions = heard(sql, database)
+    analysis = judged(opinions, lambda _index, _opinion: Size())
+    if analysis.risk is Risk.READ or analysis.denied or not isinstance(policy.decide(analysis, x.policy), policy.Ask):
+        return judged(opinions, _counting(database, x.count_seconds)), None
+    statements = [s.sql for s in analysis.statements]
+    measurement = database.measure(statements, budget=x.budget, heard=x.note)
+    if not measurement.is_exact:
+        return judged(opinions, _counting(database, x.count_seconds)), measurement
+    sizes = [direct_size(e, s) for e, s in zip(measurement.effects, analysis.statements, strict=True)]
+    return with_effects(judged(opinions, lambda index, _opinion: sizes[index - 1]), measurement), measurement
+
+
+Opinions = Sequence[tuple[SyntaxOpinion, EngineOpinion | None]]
+
+
+def heard(sql: str, database: Database) -> Opinions:
+    """Both opinions of every statement; raises Refused where the database would not prepare one."""
     syntax = parse(sql, database.dialect)
     if not syntax:
         raise Refused("there is no SQL statement in it", hint="write one, or ask in words: sqlagent ask QUESTION")
@@ -58,25 +77,21 @@ def examine(sql: str, database: Database, *, seconds: float) -> Analysis:
     for opinion in engine:
         if opinion.error and not opinion.denied and not any(s.denied for s in syntax):
             raise Refused(f"the database refused it: {opinion.error}", hint="sqlagent schema shows what there is")
-    return _judged(syntax, engine, database, seconds)
-
-
-def _judged(
-    syntax: Sequence[SyntaxOpinion], engine: Sequence[EngineOpinion], database: Database, seconds: float
-) -> Analysis:
-    deadline = monotonic() + seconds
     agreed = len(engine) == len(syntax)
+    return [(opinion, engine[place] if agreed else None) for place, opinion in enumerate(syntax)]
+
+
+def judged(opinions: Opinions, size_of: Callable[[int, SyntaxOpinion], Size]) -> Analysis:
+    """The verdict on every statement; `size_of` tells from its place, from 1, how many rows it matches."""
     return Analysis(
-        tuple(
-            judge(
-                index,
-                opinion,
-                engine[index - 1] if agreed else None,
-                _size(counting(opinion, database.dialect), database, deadline - monotonic()),
-            )
-            for index, opinion in enumerate(syntax, 1)
-        )
+        tuple(judge(i, syntax, engine, size_of(i, syntax)) for i, (syntax, engine) in enumerate(opinions, 1))
     )
+
+
+def _counting(database: Database, seconds: float) -> Callable[[int, SyntaxOpinion], Size]:
+    """Counts on the database, until the time for all statements together is up."""
+    deadline = monotonic() + seconds
+    return lambda _index, opinion: _size(counting(opinion, database.dialect), database, deadline - monotonic())
 
 
 def _size(query: Counting | None, database: Database, seconds: float) -> Size:
@@ -88,7 +103,9 @@ def _size(query: Counting | None, database: Database, seconds: float) -> Size:
     return replace(database.count(query.matching, seconds=seconds), of=base)
 
 
-def _proposal(state: State, x: Context, analysis: Analysis, proposal_id: str) -> Proposal:
+def _proposal(
+    state: State, x: Context, analysis: Analysis, measurement: Measurement | None, proposal_id: str
+) -> Proposal:
     database = x.database()
     target = database.identity()
     return Proposal(
@@ -103,8 +120,15 @@ def _proposal(state: State, x: Context, analysis: Analysis, proposal_id: str) ->
         author=state.get("author", ""),
         created_at=x.journal.time(),
         digest=digest(
-            proposal=proposal_id, sql=state["sql"], target=target, schema=database.fingerprint(), stage=1, stages=1
+            proposal=proposal_id,
+            sql=state["sql"],
+            target=target,
+            schema=database.fingerprint(),
+            stage=1,
+            stages=1,
+            effect=measurement.fingerprint if measurement else "",
         ),
+        measurement=measurement,
         note=state.get("note", ""),
         attempts=tuple(Attempt(a["sql"], a["error"]) for a in state.get("attempts", [])),
         previous=state.get("previous", ""),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlagent.core.model import Proposal
 from sqlagent.core.policy import Policy
-from sqlagent.databases.base import Database, Limits, Sink
+from sqlagent.databases.base import Database, Limits, MeasureBudget, Sink
 from sqlagent.llm.client import Model
 from sqlagent.store.journal import Journal
 
@@ -38,6 +39,10 @@ class Context:
     """Seconds that a proposal lives; None for ever."""
     reached: Callable[[str], None]
     """Called at every named crash point; idle but in tests."""
+    budget: MeasureBudget
+    """What measuring the effect of one proposal may cost."""
+    kept: Path
+    """Folder for what a DROP or ALTER would lose, kept so that it can be undone."""
     ended: Callable[[], None] = lambda: None
     """Told that what took time is over, before anything else is said."""
     unasked: Callable[[Proposal], None] = lambda _proposal: None

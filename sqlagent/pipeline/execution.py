@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from sqlagent.core.digest import digest
 from sqlagent.core.errors import ConnectError, QueryError, Stale, StoreError, TimedOut
 from sqlagent.core.model import Outcome, Proposal, Status
-from sqlagent.databases.base import Database, Mark
+from sqlagent.databases.base import Database, Mark, Verdict
 from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.state import State
 from sqlagent.store.journal import Refusal, Run, RunState
@@ -30,7 +31,7 @@ def run(state: State, x: Context) -> State:
         case Refusal():
             return {"end": "", "stale": f"it was not run: {claim}"}
         case Run(state=RunState.STARTED, marked=False):
-            return _in_doubt(state["thread"], claim)
+            return _asked_of_its_rows(proposal, claim, database, x)
         case None | Run(state=RunState.STARTED):
             return _attempt(proposal, database, x)
         case Run():
@@ -114,7 +115,18 @@ def _run(proposal: Proposal, database: Database, x: Context, held: _Held) -> Out
         mark=Mark(x.journal.path, sql, parameters),
         verify=verify,
         reached=held.reached,
+        expected=proposal.measurement,
+        keep=lambda changes: x.journal.keep(proposal.id, changes),
+        copy_to=_copy_of(proposal, x),
     )
+
+
+def _copy_of(proposal: Proposal, x: Context) -> Path | None:
+    """Where the run puts what its DROP and ALTER lose."""
+    if proposal.measurement is None or not proposal.measurement.needs_copy:
+        return None
+    x.kept.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return x.kept / f"{proposal.id}.db"
 
 
 def _still_the_same(proposal: Proposal, database: Database) -> None:
@@ -124,6 +136,7 @@ def _still_the_same(proposal: Proposal, database: Database) -> None:
     now = digest(
         proposal=proposal.id, sql=proposal.sql, target=target, schema=database.fingerprint(),
         stage=proposal.stage, stages=proposal.stages,
+        effect=proposal.measurement.fingerprint if proposal.measurement else "",
     )  # fmt: skip
     if now != proposal.digest:
         raise Stale(f"the schema of {proposal.database} changed since it was approved")
@@ -134,6 +147,25 @@ def _known(proposal: Proposal, run: Run) -> State:
     if run.state in (RunState.DONE, RunState.SETTLED_APPLIED):
         return {"end": Status.EXECUTED.value, "ran_sql": proposal.sql}
     return _failed("QueryError", run.error or "it was rolled back, nothing was changed", "")
+
+
+def _asked_of_its_rows(proposal: Proposal, run: Run, database: Database, x: Context) -> State:
+    """A run that no mark tells of: the rows it kept before its COMMIT say whether they were changed."""
+    changes = x.journal.kept(proposal.id)
+    if changes is None:
+        # It is kept before COMMIT, so a run that kept nothing did not come to its COMMIT, or had nothing to change.
+        verdict = Verdict.NOT_APPLIED if proposal.measurement and proposal.measurement.is_exact else Verdict.CANNOT_TELL
+    else:
+        verdict = database.decided(changes)
+    match verdict:
+        case Verdict.APPLIED:
+            _settle(proposal, x, Outcome())
+            return {"end": Status.EXECUTED.value, "ran_sql": proposal.sql}
+        case Verdict.NOT_APPLIED:
+            x.journal.forget(proposal.id)
+            return _attempt(proposal, database, x)
+        case Verdict.CANNOT_TELL:
+            return _in_doubt(proposal.thread, run)
 
 
 def _in_doubt(thread: str, run: Run) -> State:

@@ -252,11 +252,11 @@ class Agent:
         return True
 
     def _preparable(self, row: Thread, sql: str) -> None:
-        from sqlagent.pipeline.analysis import examine
+        from sqlagent.pipeline.analysis import heard
 
         if not sql.strip():
             raise UsageError("the edited SQL is empty", hint=f"sqlagent resume {row.id} --reject WHY")
-        examine(sql, self._parts.database_of(row), seconds=0)
+        heard(sql, self._parts.database_of(row))
 
     def _drive(self, row: Thread, *, approved: Proposal | None = None) -> Report:
         try:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlagent.core.errors import Stale
 from sqlagent.core.model import Proposal, Rowset, Thread
 from sqlagent.core.policy import Policy, Reads, Writes
-from sqlagent.databases.base import Database, Limits, Sink
+from sqlagent.databases.base import Database, Limits, MeasureBudget, Sink
 from sqlagent.pipeline.crash import crash_points
 from sqlagent.store.journal import Journal
 
@@ -131,6 +131,8 @@ class Parts:
             send_examples=s.send_examples,
             examples=min(s.examples, chosen.examples),
             expires=s.expires,
+            budget=MeasureBudget(),
+            kept=s.state_dir / "kept",
             reached=self.reached,
         )
 

@@ -323,6 +323,23 @@ class Journal:
                 db.execute("UPDATE runs SET audit_head = ? WHERE id = ?", (f"{head.number}:{head.hash}", run_id))
         return ended
 
+    # ---- what a run changed --------------------------------------------------------------------------------------
+
+    def keep(self, run_id: str, changes: bytes) -> None:
+        """Store what a run is about to commit: it decides after a crash whether it did, and it is what undo inverts."""
+        with self._writing("what it changes") as db:
+            db.execute("INSERT OR REPLACE INTO changes VALUES (?, ?, ?)", (run_id, changes, self.time()))
+
+    def kept(self, run_id: str) -> bytes | None:
+        """What a run changed; None where it was not kept, or is not kept any more."""
+        with guarded(self.path):
+            found: bytes | None = self._connection.execute("SELECT changeset FROM changes WHERE run = ?", (run_id,)).get
+        return found
+
+    def forget(self, run_id: str) -> None:
+        with self._writing("a forgetting") as db:
+            db.execute("DELETE FROM changes WHERE run = ?", (run_id,))
+
     # ---- the audit log -------------------------------------------------------------------------------------------
 
     def note(self, what: str, *, who: str, thread: str, **detail: Any) -> None:

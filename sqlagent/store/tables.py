@@ -28,7 +28,7 @@ CREATE INDEX threads_by_time ON threads (updated_at);
 CREATE TABLE turns (
   thread TEXT NOT NULL REFERENCES threads (id),
   turn INTEGER NOT NULL,
-  source TEXT NOT NULL CHECK (source IN ('ask', 'run')),
+  source TEXT NOT NULL CHECK (source IN ('ask', 'run', 'undo')),
   question TEXT NOT NULL,
   sql TEXT NOT NULL DEFAULT '',
   asked_by TEXT NOT NULL,
@@ -79,6 +79,13 @@ CREATE TABLE runs (
   error TEXT NOT NULL DEFAULT '',
   audit_head TEXT NOT NULL DEFAULT ''
 ) STRICT;
+
+CREATE TABLE changes (
+  run TEXT PRIMARY KEY REFERENCES proposals (id),
+  changeset BLOB NOT NULL,
+  kept_at TEXT NOT NULL
+) STRICT;
+CREATE INDEX changes_by_time ON changes (kept_at);
 
 CREATE TABLE audit (
   number INTEGER PRIMARY KEY,

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from sqlagent.core.model import Analysis, Basis, Operation, Proposal, Risk, Size, Statement, Verb
+from sqlagent.ui.effects import measured_lines, sample_lines
 from sqlagent.ui.layout import Align, Block, Line, Role, Span, pad, paragraph, text_line, wrap
 from sqlagent.ui.safe import one_line, visible, width
 
@@ -251,6 +252,8 @@ def _remarks(proposal: Proposal, columns: int) -> list[Line]:
             lines += paragraph(f"! {place}{finding.message}  [{finding.rule}]", columns)
         if statement.denied:
             lines += paragraph(f"! {place}the policy denies this; nobody can approve it  [{statement.denied}]", columns)
+    if proposal.measurement is not None:
+        lines += measured_lines(proposal.measurement, columns)
     if proposal.stale:
         lines += paragraph(f"! asked again: {proposal.stale}", columns)
     lines += _tried(proposal, columns)
@@ -305,6 +308,8 @@ def details(proposal: Proposal, *, columns: int = 80) -> Block:
     lines += _detail(
         "author", [f"{proposal.author}, asked by {proposal.requested_by}, {local(proposal.created_at)}"], columns
     )
+    if proposal.measurement is not None:
+        lines += sample_lines(proposal.measurement, columns=columns)
     for number, attempt in enumerate(proposal.attempts, 1):
         lines += _detail(f"try {number}", [attempt.error, *attempt.sql.split("\n")], columns)
     if proposal.note:

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, BinaryIO
 
+from msgspec import to_builtins
+
 from sqlagent.core.model import Attempt, Finding, Operation, Outcome, Proposal, Report, Statement, Thread
 from sqlagent.ui.formats import json_value
 
@@ -58,6 +60,10 @@ def proposal_json(proposal: Proposal) -> dict[str, Any]:
         "previous": proposal.previous,
         "edited_by": proposal.edited_by,
         "stale": proposal.stale,
+        "expires_at": proposal.expires_at or None,
+        "measurement": to_builtins(proposal.measurement),
+        "undo_of": proposal.undo_of or None,
+        "on_conflict": proposal.on_conflict or None,
         "read_only": proposal.read_only,
         "attempts": [_attempt(attempt) for attempt in proposal.attempts],
     }

@@ -1,0 +1,68 @@
+"""An analysis with the numbers that the database measured in the place of those that were counted or unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from sqlagent.core.effect import Effect, Measurement, Touched, Undoable
+from sqlagent.core.model import Analysis, Operation, Size, Statement
+from sqlagent.core.verbs import Basis, Verb
+
+_ROWS = frozenset({Verb.INSERT, Verb.UPDATE, Verb.DELETE})
+
+
+def direct_size(effect: Effect, statement: Statement) -> Size:
+    """How many rows the statement's own words change, of how many, for the rules that look at numbers."""
+    if effect.basis is not Basis.EXACT:
+        return Size()
+    own = [t for t in effect.touched if not t.via and t.table.lower() == statement.object.lower()]
+    base = next((t.of for t in own if t.of is not None), None)
+    return Size(sum(t.rows for t in own), base, Basis.EXACT) if own else Size()
+
+
+def with_effects(analysis: Analysis, measurement: Measurement) -> Analysis:
+    """The same statements with measured operations, and without the warning of what can be undone after all."""
+    paired = zip(analysis.statements, measurement.effects, strict=True)
+    return Analysis(tuple(_measured(statement, effect, measurement.undo) for statement, effect in paired))
+
+
+def _measured(statement: Statement, effect: Effect, undo: Undoable) -> Statement:
+    findings = statement.findings
+    if undo is Undoable.EXACT:
+        findings = tuple(f for f in findings if f.rule != "no-undo")
+    if effect.basis is not Basis.EXACT:
+        return replace(statement, findings=findings)
+    return replace(statement, findings=findings, operations=tuple(_operations(statement, effect)))
+
+
+def _operations(statement: Statement, effect: Effect) -> Iterator[Operation]:
+    """What happened first, then what could have happened and did not, then what is read."""
+    left = list(effect.touched)
+    for operation in statement.operations:
+        if operation.verb not in _ROWS:
+            continue
+        mine = [t for t in left if _same(t, operation)]
+        left = [t for t in left if t not in mine]
+        base = next((t.of for t in mine if t.of is not None), operation.size.of)
+        yield replace(operation, size=Size(sum(t.rows for t in mine), base, Basis.EXACT))
+    for t in left:
+        yield Operation(t.verb, t.table, t.via, Size(t.rows, t.of, Basis.EXACT))
+    shapes = {(o.verb, o.name.lower()): o for o in effect.objects}
+    for operation in statement.operations:
+        if operation.verb in _ROWS:
+            continue
+        shape = shapes.pop((operation.verb, operation.target.lower()), None)
+        rows = shape.rows if shape else None
+        yield operation if rows is None else replace(operation, size=Size(rows, rows, Basis.EXACT))
+    for shape in shapes.values():
+        size = Size() if shape.rows is None else Size(shape.rows, shape.rows, Basis.EXACT)
+        yield Operation(shape.verb, shape.name, "", size)
+
+
+def _same(touched: Touched, operation: Operation) -> bool:
+    return (touched.verb, touched.table.lower(), touched.via) == (
+        operation.verb,
+        operation.target.lower(),
+        operation.via,
+    )

@@ -1,0 +1,87 @@
+"""What a measured effect looks like: what breaks, whether it can be undone, and rows before and after."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from sqlagent.core.effect import Cell, Measurement, Sample, Undoable
+from sqlagent.core.verbs import Basis, Verb
+from sqlagent.ui.layout import Line, paragraph, text_line
+from sqlagent.ui.safe import cell, one_line
+
+_WIDEST_VALUE = 60
+_FAILS = "it would fail"
+
+
+def measured_lines(measurement: Measurement, columns: int) -> list[Line]:
+    """What stands below the findings: what would fail or break, how it was measured, and the word on undo."""
+    lines: list[Line] = []
+    for effect in measurement.effects:
+        for broken in effect.breaks:
+            lines += paragraph(f"! breaks {one_line(broken)}  [schema-change]", columns)
+    if not measurement.is_exact:
+        whys = dict.fromkeys(e.why for e in measurement.effects if e.basis is not Basis.EXACT and e.why)
+        for why in whys or {measurement.how: None}:
+            fails = "" if why.startswith(_FAILS) else "not measured: "
+            lines += paragraph(f"! {fails}{one_line(why)}", columns)
+    return lines + paragraph(undo_words(measurement), columns)
+
+
+def undo_words(measurement: Measurement) -> str:
+    """`undo: exact (2,391 rows, 310 KB)`, `undo: NO, ...`."""
+    because = f", {one_line(measurement.undo_why)}" if measurement.undo_why else ""
+    rows = f" ({measurement.changes:,} row{'s' * (measurement.changes != 1)}, {_size(measurement.size)})"
+    match measurement.undo:
+        case Undoable.EXACT:
+            return f"undo: exact{rows if measurement.changes else ''}"
+        case Undoable.PARTIAL:
+            return f"undo: partial{because}"
+        case Undoable.NONE if _FAILS in measurement.undo_why:
+            return "undo: nothing to undo, since it would fail"
+        case Undoable.NONE:
+            return f"undo: NO{because}"
+
+
+def sample_lines(measurement: Measurement, *, columns: int) -> list[Line]:
+    """A few of the rows, table by table, with what each changed column was and would be."""
+    samples = [s for effect in measurement.effects for s in effect.samples]
+    lines: list[Line] = []
+    for (table, verb), group in groupby(samples, key=lambda s: (s.table, s.verb)):
+        rows = list(group)
+        total = sum(t.rows for e in measurement.effects for t in e.touched if (t.table, t.verb) == (table, verb))
+        arrow = "before -> after" if verb is Verb.UPDATE else ""
+        title = f"sample, {len(rows)} of {total:,} rows of {one_line(table)} {_PAST[verb]}"
+        lines.append(text_line(f"    {title:<44}{arrow}".rstrip()))
+        for row in rows:
+            lines += paragraph(_row(row), columns, first="      ", rest="          ")
+    return lines
+
+
+_PAST = {Verb.INSERT: "inserted", Verb.UPDATE: "updated", Verb.DELETE: "deleted"}
+
+
+def _row(sample: Sample) -> str:
+    key = ", ".join(f"{one_line(name)} {_value(value)}" for name, value in sample.key)
+    names = {name for name, _ in sample.key}
+    cells = [_change(c) for c in sample.cells if sample.verb is Verb.UPDATE or c.column not in names]
+    return "   ".join(filter(None, [key, *cells]))
+
+
+def _change(changed: Cell) -> str:
+    name = one_line(changed.column)
+    if changed.before is None:
+        return f"{name} {_value(changed.after)}"
+    if changed.after is None:
+        return f"{name} {_value(changed.before)}"
+    return f"{name}  {_value(changed.before)} -> {_value(changed.after)}"
+
+
+def _value(text: str | None) -> str:
+    return cell(text or "", limit=_WIDEST_VALUE)
+
+
+def _size(size: int) -> str:
+    for limit, unit in ((1_000_000, "MB"), (1_000, "KB")):
+        if size >= limit:
+            return f"{size / limit:,.0f} {unit}"
+    return f"{size} bytes"
