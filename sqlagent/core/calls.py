@@ -35,7 +35,9 @@ BEHIND = {
     "REPLACE": ("*", ")"),
     "EXCEPT": ("*",),
     "ROW": ("(", ",", "=", "VALUES"),
-    "KEY": ("PRIMARY", "FOREIGN"),
+    "KEY": ("PRIMARY", "FOREIGN", "FORCE", "USE", "IGNORE"),
+    "INDEX": ("FORCE", "USE", "IGNORE"),
+    "AGAINST": (")",),
     "SET": ("UPDATE",),
 }
 """Words that are no call behind these others."""
@@ -62,7 +64,8 @@ def calls(tokens: tuple[Token, ...]) -> Iterator[Call]:
                 continue
         elif name.kind != QUOTED:
             continue
-        qualified = index > 2 and tokens[index - 2].text == "."
+        # Behind the dot of a value it is DuckDB's way of calling: `'a'.upper()`.
+        qualified = index > 2 and tokens[index - 2].text == "." and tokens[index - 3].kind in (WORD, QUOTED)
         bare = index + 1 < len(tokens) and tokens[index + 1].text == ")"
         yield Call(unquoted(name), unquoted(tokens[index - 3]) if qualified else "", bare)
 

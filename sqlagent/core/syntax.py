@@ -247,11 +247,11 @@ def _outside(piece: Piece, dialect: str, worst: Worst | None = None) -> str:
 
 
 def _file(tree: Tree, dialect: str) -> str:
-    """DuckDB reads a file where a table's name looks like a path."""
-    if dialect != "duckdb":
-        return ""
+    """A table that is none: DuckDB reads a file of that name, SQLite its own pages and memory."""
     for table in tree.of(exp.Table):
         name = table.this.name if isinstance(table.this, exp.Identifier) else ""
-        if any(c in name for c in "./:*\\?"):
+        if dialect == "duckdb" and any(c in name for c in "./:*\\?"):
             return f"it reads the file {name[:60]}"
+        if dialect == "sqlite" and name[:7].lower() == "sqlite_" and effect_of(name, dialect) is Effect.OUTSIDE:
+            return f"{name} is no table: it shows what is below the database"
     return ""

@@ -86,4 +86,5 @@ def _cut_alike(piece: Piece, theirs: Sequence[Any]) -> bool:
             return False
         if span.start != start and token.kind in (STRING, QUOTED):
             return False
-    return next(spans, None) is None
+    end = piece.tokens[-1].end - piece.start
+    return all(rest.start < end for rest in spans)

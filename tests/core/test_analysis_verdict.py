@@ -140,3 +140,8 @@ def test_the_schema_that_the_database_adds_is_no_difference() -> None:
 def test_an_unknown_statement_says_why() -> None:
     (finding,) = verdict("SELECT refresh_totals()").findings
     assert (finding.rule, finding.message) == ("not-understood", "refresh_totals() is on no list of functions")
+
+
+def test_what_the_database_refuses_says_so() -> None:
+    found = verdict("SELECT a FROM t", engine("", error="no such table: t", risk=Risk.UNKNOWN))
+    assert [f.message for f in found.findings] == ["the database would not prepare it: no such table: t"]

@@ -218,7 +218,11 @@ def not_understood(known: Known) -> Iterator[str]:
 
     What to do: read it yourself. With a database at hand (`--db`) more can be told than from the text alone.
     """
-    if known.statement.risk is Risk.UNKNOWN and not known.statement.denied:
+    if known.statement.risk is not Risk.UNKNOWN or known.statement.denied:
+        return
+    if known.engine is not None and known.engine.error:
+        yield f"the database would not prepare it: {known.engine.error}"
+    else:
         yield known.syntax.why or (known.engine.why if known.engine else "") or "could not tell what it does"
 
 
