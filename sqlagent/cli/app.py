@@ -14,7 +14,7 @@ from typer.main import get_command
 from sqlagent import __version__
 from sqlagent.cli import asking, auditing, checking, doctor, looking, machinery
 from sqlagent.cli.options import given, help_alone
-from sqlagent.core.errors import UsageError
+from sqlagent.core.errors import AuthError, ConnectError, ModelError, UsageError
 from sqlagent.ui.diagnostics import ExitCode, Saying, Traces, report_error, secrets_of
 
 app = typer.Typer(
@@ -82,7 +82,7 @@ def _invoke(arguments: list[str]) -> object:
 
 
 def _ours(error: BaseException) -> BaseException:
-    """typer's own errors in our words: what it guesses was meant becomes the hint."""
+    """typer's own errors in our words, what it guesses was meant as the hint; ours with how to go on."""
     if isinstance(error, typer.Abort):
         return KeyboardInterrupt()
     if isinstance(error, typer.TyperException):
@@ -93,6 +93,8 @@ def _ours(error: BaseException) -> BaseException:
         hint = f"did you mean {' or '.join(meant)}?" if meant else f"{_path(context)} --help"
         what = found["what"] if found else message
         return UsageError(what[:1].lower() + what[1:], hint=hint)
+    if isinstance(error, ConnectError | AuthError | ModelError) and error.thread:
+        error.hint += f"; then: sqlagent resume {error.thread}"  # the question is kept, and need not be typed again
     return error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -110,7 +111,12 @@ def _state(call: Call) -> Check:
     folder = call.settings.state_dir
     mode = folder.stat().st_mode & 0o777
     if mode & 0o077:
-        return Check("state", State.MISSING, f"{folder} can be read by others ({mode:04o})", f"chmod 700 {folder}")
+        return Check(
+            "state",
+            State.MISSING,
+            f"{folder} can be read by others ({mode:04o})",
+            f"chmod 700 {shlex.quote(str(folder))}",
+        )
     return Check("state", State.OK, f"{folder}, {waiting} waiting")
 
 

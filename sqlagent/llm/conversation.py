@@ -172,7 +172,7 @@ class Conversation:
         if _is_timeout(error):
             return ConnectError(
                 f"the model at {self.endpoint.host} did not answer within {self.timeout:g} s",
-                hint="ask again, or give it longer: model_timeout in the config",
+                hint="ask again, or give it longer: --model-timeout 10m",
             )
         if status in (401, 403):
             return AuthError(

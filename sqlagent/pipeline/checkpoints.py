@@ -104,8 +104,8 @@ def guarded(path: Path) -> Iterator[None]:
         ) from e
     except OSError as e:
         raise StoreError(
-            f"the checkpoints {path} cannot be written: {e.strerror}",
-            hint="name another folder: sqlagent --state-dir DIR ...",
+            f"the checkpoints {path} cannot be written: {(e.strerror or str(e)).lower()}",
+            hint="name another folder: --state-dir DIR",
         ) from e
 
 

@@ -32,8 +32,8 @@ def _open(folder: Path, thread: str) -> int:
         return os.open(folder / f"{thread}.lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as e:
         raise StoreError(
-            f"the lock of {thread} in {folder} cannot be written: {e.strerror}",
-            hint="name another folder: sqlagent --state-dir DIR ...",
+            f"the lock of {thread} in {folder} cannot be written: {(e.strerror or str(e)).lower()}",
+            hint="name another folder: --state-dir DIR",
         ) from e
 
 

@@ -27,8 +27,8 @@ def open_file(path: Path) -> apsw.Connection:
         _make_private(path)
     except OSError as e:
         raise StoreError(
-            f"the state folder {path.parent} cannot be written: {e.strerror}",
-            hint="name another one: sqlagent --state-dir DIR ...   or SQLAGENT_STATE_DIR=DIR",
+            f"the state folder {path.parent} cannot be written: {(e.strerror or str(e)).lower()}",
+            hint="name another one: --state-dir DIR   or SQLAGENT_STATE_DIR=DIR",
         ) from e
     with guarded(path):
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
