@@ -34,7 +34,7 @@ def test_a_write_runs_on_a(shop: Shop) -> None:
     terminal = shop.terminal("run", "--sql", WRITE).type("a")
     assert terminal.end() == 0
     assert shop.rows(COUNTRY) == [("AT",)]
-    assert "  ~  update  customers  1 of 3 counted" in terminal.lines
+    assert any(line.startswith("  ~  update  customers  1 of 3") for line in terminal.lines)
     assert "s: 1 row changed" in terminal.lines[-3]
 
 
