@@ -12,8 +12,8 @@ import apsw
 
 from sqlagent.core.effect import Measurement
 from sqlagent.core.model import EngineOpinion, Outcome, Schema, Size
-from sqlagent.databases.base import Capabilities, Limits, Mark, MeasureBudget, Sink, Verdict
-from sqlagent.databases.sqlite import effects, execute, inspect, schema
+from sqlagent.databases.base import Capabilities, Limits, Mark, MeasureBudget, OnConflict, Sink, UndoPlan, Verdict
+from sqlagent.databases.sqlite import effects, execute, inspect, schema, undo_plan
 from sqlagent.databases.sqlite.authorizer import Guard
 from sqlagent.databases.sqlite.binding import Binding
 from sqlagent.databases.sqlite.connect import (
@@ -27,6 +27,8 @@ from sqlagent.databases.sqlite.connect import (
 from sqlagent.databases.sqlite.decided import decided
 from sqlagent.databases.sqlite.facts import Facts, facts
 from sqlagent.databases.sqlite.kept import decoded
+from sqlagent.databases.sqlite.undo import Undo
+from sqlagent.databases.sqlite.undo_run import UndoRun
 
 _T = TypeVar("_T")
 
@@ -104,12 +106,16 @@ class Sqlite:
         self, statements: Sequence[str], *, budget: MeasureBudget, heard: Callable[[str], None] | None
     ) -> Measurement:
         keys = self._foreign_keys
-        try:
-            return self._reading(
-                lambda reader: effects.measure(
-                    reader, self._path, statements, foreign_keys=keys, budget=budget, heard=heard
-                )
+        return self._previewing(
+            lambda reader: effects.measure(
+                reader, self._path, statements, foreign_keys=keys, budget=budget, heard=heard
             )
+        )
+
+    def _previewing(self, look: Callable[[apsw.Connection], _T]) -> _T:
+        """A preview waits less long for a lock than a run does."""
+        try:
+            return self._reading(look)
         finally:
             self._reader.set_busy_timeout(int(self._busy_seconds * 1000))
 
@@ -148,6 +154,34 @@ class Sqlite:
     def decided(self, changeset: bytes) -> Verdict:
         kept = decoded(changeset)
         return self._reading(lambda reader: decided(reader, kept))
+
+    def preview_undo(
+        self, changeset: bytes, *, copy: Path | None, budget: MeasureBudget, heard: Callable[[str], None] | None
+    ) -> UndoPlan:
+        kept, keys = decoded(changeset), self._foreign_keys
+        return self._previewing(
+            lambda reader: undo_plan.plan(reader, self._path, kept, copy, foreign_keys=keys, budget=budget, heard=heard)
+        )
+
+    def apply_undo(
+        self,
+        changeset: bytes,
+        *,
+        copy: Path | None,
+        on_conflict: OnConflict,
+        limits: Limits,
+        mark: Mark | None,
+        verify: Callable[[], None],
+        reached: Callable[[str], None],
+        expected: Measurement | None = None,
+        keep: Callable[[bytes], None] | None = None,
+    ) -> Outcome:
+        kept, keys = decoded(changeset), self._foreign_keys
+        promised = self._marks_atomically or self.marks_atomically()
+        with self._writer(foreign_keys=keys and not kept.reshapes) as (connection, guard):
+            run = UndoRun(Undo(connection, kept, copy), on_conflict, expected, keep, check_keys=keys)
+            bound = execute.Run(connection, guard, self._path, limits, reached)
+            return run.apply(bound, mark=mark, verify=verify, atomic=promised)
 
     def interrupt(self) -> None:
         self._running.interrupt()

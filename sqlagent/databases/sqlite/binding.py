@@ -13,6 +13,7 @@ from sqlagent.core.effect import Measurement, Touched
 from sqlagent.core.model import Basis, Verb
 from sqlagent.databases.base import EffectDiffers
 from sqlagent.databases.sqlite.authorizer import Event
+from sqlagent.databases.sqlite.copier import Copier
 from sqlagent.databases.sqlite.fingerprint import fingerprint
 from sqlagent.databases.sqlite.kept import encoded
 from sqlagent.databases.sqlite.net import Segment, segments, tally
@@ -35,11 +36,13 @@ class Binding:
     changes: list[Change] = field(default_factory=list)
     changed: list[int] = field(default_factory=list)
     _recorder: Recorder | None = None
+    _copier: Copier | None = None
     _schema: str = ""
     _unmeasurable: str = ""
 
     def begin(self) -> None:
-        self._recorder = Recorder(self.connection)
+        self._copier = Copier(self.copy_to) if self.copy_to is not None else None
+        self._recorder = Recorder(self.connection, copier=self._copier, digesting=self.keep is not None)
         self._schema = schema_fingerprint(self.connection)
 
     def look(self) -> None:
@@ -78,12 +81,20 @@ class Binding:
         parts = () if self._unmeasurable else segments(self.changes)
         if self.expected is not None:
             self._compare(self.expected, parts)
+        if self._copier is not None:
+            self._copier.close(keeping=True)
+            self._copier = None
         if self.keep is None or not parts:
             return False
         reshaped = any(part.reshapes for part in parts)
         after = schema_fingerprint(self.connection) if reshaped else ""
         self.keep(encoded(parts, self._schema if reshaped else "", after))
         return True
+
+    def discard(self) -> None:
+        """The run did not come to its COMMIT: there is nothing to undo."""
+        if self._copier is not None:
+            self._copier.close(keeping=False)
 
     def _compare(self, expected: Measurement, parts: tuple[Segment, ...]) -> None:
         if expected.is_exact:

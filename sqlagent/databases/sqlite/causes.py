@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from sqlagent.core.effect import Touched
 from sqlagent.core.model import Access, Verb
@@ -13,7 +13,7 @@ _ORDER = (Verb.INSERT, Verb.UPDATE, Verb.DELETE)
 
 
 def touched(
-    tally: Tally, accesses: Iterable[Access], rows_after: dict[str, int | None], virtual: Iterable[str]
+    tally: Tally, accesses: Iterable[Access], rows_after: Mapping[str, int | None], virtual: Iterable[str]
 ) -> Iterator[Touched]:
     """The rows of each table and verb, the ones that the SQL itself changes apart from the others."""
     known = [a for a in accesses if a.verb in _CHANGES]

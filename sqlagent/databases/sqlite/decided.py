@@ -38,7 +38,7 @@ def _voices(connection: apsw.Connection, tables: Tables, part: KeptPart) -> Iter
         if tables.shape(change.name).columns == table.columns:
             names = [table.columns[place] for place in table.key]
             known = change.old if change.old is not None else change.new or ()
-            now = _row(connection, change.name, table.columns, names, [known[place] for place in table.key])
+            now = row_now(connection, change.name, table.columns, names, [known[place] for place in table.key])
             yield _voice(now, change.old, change.new)
     for row in part.rows:
         if tables.is_table(row.table):
@@ -48,13 +48,14 @@ def _voices(connection: apsw.Connection, tables: Tables, part: KeptPart) -> Iter
 def _numbered_row(connection: apsw.Connection, tables: Tables, row: KeptRow) -> Row | None:
     number = rowid_name(connection, tables.shape(row.table))
     known = row.old if row.old is not None else row.new or ()
-    found = _row(connection, row.table, row.columns[1:], [number], [known[0]])
+    found = row_now(connection, row.table, row.columns[1:], [number], [known[0]])
     return None if found is None else (known[0], *found)
 
 
-def _row(
+def row_now(
     connection: apsw.Connection, table: str, columns: Sequence[str], key: Sequence[str], values: Sequence[Any]
 ) -> Row | None:
+    """The values of one row as it stands, or None where there is none with that key."""
     wanted = ", ".join(map(quoted, columns))
     where = " AND ".join(f"{quoted(name)} IS ?" for name in key)
     sql = f"SELECT {wanted} FROM main.{quoted(table)} WHERE {where}"  # noqa: S608 - quoted names

@@ -24,6 +24,7 @@ from sqlagent.databases.sqlite.private import file_itself, private_copy, size_of
 from sqlagent.databases.sqlite.recorder import Change, Recorder
 from sqlagent.databases.sqlite.samples import samples
 from sqlagent.databases.sqlite.shape import broken, object_changes
+from sqlagent.databases.sqlite.tables import forgiving_table
 from sqlagent.databases.sqlite.unseen import Unmeasurable
 from sqlagent.databases.sqlite.volatile import Unsteady, is_volatile, volatile_columns
 
@@ -56,9 +57,8 @@ def measure(
     meter = Meter(seconds=budget.seconds, changes_bytes=budget.changes_bytes, heard=heard)
     script = _Script(statements, foreign_keys)
     try:
-        reader.set_busy_timeout(int(_BUSY * 1000))
-        with _places(reader, path, foreign_keys, budget, meter) as (place, how):
-            return _measured(script, place, how, meter)
+        with places(reader, path, foreign_keys, budget, meter) as (place, how):
+            return _measured(script, place, how, budget, meter)
     except (PastBudget, Unmeasurable, _Fails) as e:
         return _unknown(script, str(e), meter)
     except (apsw.BusyError, apsw.LockedError):
@@ -72,9 +72,11 @@ def measure(
 
 
 @contextmanager
-def _places(
+def places(
     reader: apsw.Connection, path: Path, foreign_keys: bool, budget: MeasureBudget, meter: Meter
 ) -> Iterator[tuple[Place, str]]:
+    """Somewhere to run as often as needed, and what to call it; a lock is waited for a moment only."""
+    reader.set_busy_timeout(int(_BUSY * 1000))
     if size_of(reader) > budget.copy_bytes:
         yield lambda vfs: file_itself(path, foreign_keys=foreign_keys, vfs=vfs), "rolled back"
         return
@@ -89,8 +91,8 @@ def _places(
         yield place, "private copy"
 
 
-def _measured(script: _Script, place: Place, how: str, meter: Meter) -> Measurement:
-    with place(None) as (connection, guard), _rolled_back(connection):
+def _measured(script: _Script, place: Place, how: str, budget: MeasureBudget, meter: Meter) -> Measurement:
+    with place(None) as (connection, guard), rolled_back(connection):
         _run(script, connection, guard, meter)
     parts = segments(script.changes)
     columns: tuple[str, ...] = ()
@@ -103,16 +105,36 @@ def _measured(script: _Script, place: Place, how: str, meter: Meter) -> Measurem
             estimated = tuple(replace(effect, basis=Basis.ESTIMATED, why=why) for effect in script.effects)
             return replace(_unknown(script, why, meter), effects=estimated)
     meter.doing = "hashing"
+    undo, why, needs_copy = _undoable(script.changes, budget)
     return Measurement(
         tuple(script.effects),
         fingerprint=fingerprint(parts, volatile=columns, meter=meter),
         volatile=columns,
-        undo=Undoable.EXACT,
+        undo=undo,
+        undo_why=why,
+        needs_copy=needs_copy,
         changes=sum(t.rows for effect in script.effects for t in effect.touched),
         size=sum(len(part.changeset) for part in parts),
         seconds=meter.spent,
         how=how,
     )
+
+
+def _undoable(changes: Sequence[Change], budget: MeasureBudget) -> tuple[Undoable, str, bool]:
+    """Whether it can be taken back, why not, and whether a copy has to be made first."""
+    if why := next((change.uncopyable for change in changes if change.uncopyable), ""):
+        return Undoable.NONE, why, False
+    forgiving = [s.name for change in changes for s in change.shapes.values() if s.forgives]
+    if forgiving:
+        return (
+            Undoable.NONE,
+            f"{forgiving[0]} has an ON CONFLICT clause: putting a row back could replace another",
+            False,
+        )
+    size = sum(change.copy_bytes for change in changes)
+    if size > budget.undo_bytes:
+        return Undoable.NONE, f"what it drops or alters is larger than {budget.undo_bytes / 1e6:g} MB", False
+    return Undoable.EXACT, "", size > 0 or any(change.losses for change in changes)
 
 
 def _unknown(script: _Script, why: str, meter: Meter) -> Measurement:
@@ -123,7 +145,8 @@ def _unknown(script: _Script, why: str, meter: Meter) -> Measurement:
 
 
 @contextmanager
-def _rolled_back(connection: apsw.Connection) -> Iterator[None]:
+def rolled_back(connection: apsw.Connection) -> Iterator[None]:
+    """In a transaction that ends as if it had never been."""
     connection.execute("BEGIN IMMEDIATE").fetchall()
     try:
         yield
@@ -134,7 +157,7 @@ def _rolled_back(connection: apsw.Connection) -> Iterator[None]:
 
 def _again(script: _Script, place: Place, milliseconds: int, meter: Meter) -> tuple[Segment, ...]:
     once_more = _Script(script.statements, script.foreign_keys)
-    with clock.ahead(milliseconds) as vfs, place(vfs) as (connection, guard), _rolled_back(connection):
+    with clock.ahead(milliseconds) as vfs, place(vfs) as (connection, guard), rolled_back(connection):
         recorder = Recorder(connection)
         try:
             for sql in script.statements:

@@ -134,7 +134,8 @@ class Run:
         done: list[_Done] = []
 
         def work() -> None:
-            with Budget(self.connection, self.limits.seconds, also=self.binding and self.binding.look).holding():
+            also = self.binding.look if self.binding else None
+            with Budget(self.connection, self.limits.seconds, also=also).holding():
                 done.extend(self._run(index, sql, len(statements)) for index, sql in enumerate(statements, 1))
 
         seconds = self.transaction(work, mark=mark, verify=verify, atomic=atomic)
@@ -163,6 +164,8 @@ class Run:
             self._commit()
         except BaseException:
             self._roll_back()
+            if self.binding:
+                self.binding.discard()
             raise
         self.reached("committed")
         return monotonic() - begun

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -43,8 +43,12 @@ class KeptPart:
     before: tuple[Object, ...] = ()
     after: tuple[Object, ...] = ()
     """Every object before and after, where the part is one change of the schema."""
-    contents: dict[str, str] = msgspec.field(default_factory=dict)
+    contents: dict[str, str] = field(default_factory=dict)
     """Digest of the rows of each table that it made or altered, afterwards."""
+
+    @property
+    def reshapes(self) -> bool:
+        return bool(self.before or self.after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,10 @@ class Kept:
     schema_before: str = ""
     schema_after: str = ""
     """Fingerprints; empty where the schema stays as it is."""
+
+    @property
+    def reshapes(self) -> bool:
+        return self.schema_before != self.schema_after
 
 
 def encoded(parts: Sequence[Segment], schema_before: str, schema_after: str) -> bytes:

@@ -11,7 +11,8 @@ from typing import Any
 import apsw
 
 from sqlagent.databases.sqlite.authorizer import ROWS, SHAPE, Event
-from sqlagent.databases.sqlite.shape import Loss, Objects, broken, losses, objects
+from sqlagent.databases.sqlite.copier import Copier
+from sqlagent.databases.sqlite.shape import Loss, Objects, about_bytes, broken, content_digest, losses, objects
 from sqlagent.databases.sqlite.tables import Tables, TableShape
 from sqlagent.databases.sqlite.unseen import Row, Unmeasurable, UnseenChange, check_visible, difference, rows_of
 
@@ -39,13 +40,21 @@ class Change:
     """What did not work before it either."""
     contents: dict[str, str] = field(default_factory=dict)
     """Digest of the rows of each table that it made or altered, afterwards."""
+    copy_bytes: int = 0
+    """About how large a copy of the tables is that it drops or alters."""
+    uncopyable: str = ""
+    """Why they cannot be copied."""
 
 
 class Recorder:
     """Records on a connection whose authorizer lets our own statements pass while it looks."""
 
-    def __init__(self, connection: apsw.Connection) -> None:
+    def __init__(self, connection: apsw.Connection, *, copier: Copier | None = None, digesting: bool = False) -> None:
+        """`copier` is given every table that is dropped or altered; `digesting` the rows of those that are made."""
         self._connection = connection
+        self._copier = copier
+        self._digesting = digesting
+        self._reshaping = 0
         self._tables = Tables(connection)
         self.session: apsw.Session | None = None
         self._change = Change()
@@ -62,6 +71,8 @@ class Recorder:
             self._change.broken = broken(self._connection, self._change.before)
             rewritten = _DROP.search(sql) is not None
             self._change.losses = losses(self._connection, self._tables, lost, rewritten=rewritten)
+            for loss in self._change.losses:
+                self._lose(loss.table)
         for event in events:
             if event.code in ROWS and event.database in (None, "main") and event.first:
                 self._expect(event, lost)
@@ -106,8 +117,29 @@ class Recorder:
             if name.lower() not in change.shapes:  # a virtual table's own, or one that it has just made
                 change.shapes[name.lower()] = self._tables.shape(name)
         if change.reshapes:
-            change.after = objects(self._connection)
+            self._end_reshaping(change)
         return change
+
+    def _end_reshaping(self, change: Change) -> None:
+        change.after = objects(self._connection)
+        for (kind, name), o in change.after.items():
+            old = change.before.get((kind, name))
+            if kind == "table" and (old is None or old.sql != o.sql):
+                if old is not None and not any(name == loss.table for loss in change.losses):
+                    self._lose(name)  # altered because another one was renamed: its rows are as they were
+                if self._digesting:
+                    change.contents[name] = content_digest(self._connection, name)
+        self._reshaping += 1
+
+    def _lose(self, name: str) -> None:
+        try:
+            check_visible(self._connection, self._tables.shape(name))
+        except Unmeasurable as e:
+            self._change.uncopyable = str(e)
+            return
+        self._change.copy_bytes += about_bytes(self._connection, self._tables, name)
+        if self._copier is not None:
+            self._copier.copy(self._connection, self._tables, self._reshaping, name)
 
     def abandon(self) -> None:
         """Stop recording; what was recorded is forgotten."""
@@ -124,7 +156,9 @@ def _rewritten(events: Iterable[Event]) -> frozenset[str]:
     """Tables that are dropped or altered, in lower case: their rows go by another road than rows do."""
     dropped = {apsw.SQLITE_DROP_TABLE, apsw.SQLITE_DROP_VTABLE}
     names = {(e.first or "").lower() for e in events if e.code in dropped}
-    return frozenset(names | {(e.second or "").lower() for e in events if e.code == apsw.SQLITE_ALTER_TABLE})
+    return frozenset(
+        names | {(e.second or "").lower() for e in events if e.code == apsw.SQLITE_ALTER_TABLE and e.first != "temp"}
+    )
 
 
 def tables_in(changeset: bytes) -> set[str]:

@@ -72,4 +72,4 @@ def shown(value: Any) -> str:
 def _order(row: Row, key: Iterable[int]) -> tuple[tuple[int, Any], ...]:
     """As SQLite sorts: numbers, texts, blobs."""
     ranks = {int: 1, float: 1, str: 2, bytes: 3}
-    return tuple((ranks.get(type(row[place]), 0), row[place] or 0) for place in key)
+    return tuple((ranks.get(type(row[place]), 0), 0 if row[place] is None else row[place]) for place in key)

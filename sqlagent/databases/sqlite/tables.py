@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -15,6 +16,8 @@ ROWID = "_rowid_"
 _LISTED = "SELECT lower(name), type, wr FROM pragma_table_list WHERE schema = 'main'"
 _COLUMNS = 'SELECT name, type, "notnull", pk, hidden FROM pragma_table_xinfo(?)'
 _PARENTS = 'SELECT "from", "table", "to" FROM pragma_foreign_key_list(?)'
+_SQL = "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ? COLLATE NOCASE"
+_FORGIVES = re.compile(r"\bON\s+CONFLICT\s+(REPLACE|IGNORE|FAIL|ROLLBACK)\b", re.IGNORECASE)
 _KEY_INDEX = "SELECT count(*) FROM pragma_index_list(?) WHERE origin = 'pk'"
 
 
@@ -36,6 +39,8 @@ class TableShape:
     virtual: bool = False
     shadow: bool = False
     without_rowid: bool = False
+    forgives: bool = False
+    """A constraint of it has an ON CONFLICT clause: a row in its way is replaced, or it is left out, without a word."""
 
     @property
     def key_names(self) -> tuple[str, ...]:
@@ -78,6 +83,20 @@ class Tables:
         own = tuple(f"{name}_" for name in names)
         return frozenset(name for name, (kind, _) in self._listed.items() if kind == "shadow" and name.startswith(own))
 
+    def owner_of(self, shadow: str) -> str:
+        """The virtual table that keeps its rows in a table of this name; empty where there is none."""
+        virtual = [name for name, (kind, _) in self._listed.items() if kind == "virtual"]
+        owners = [name for name in virtual if shadow.lower().startswith(f"{name}_")]
+        return max(owners, key=len, default="")
+
+    def sequence(self, name: str) -> int | None:
+        """The last number that AUTOINCREMENT gave out; None for a table that does not have it."""
+        self._refresh()
+        if "sqlite_sequence" not in self._listed:
+            return None
+        found = self._connection.execute(_SEQUENCE, (name,)).get
+        return None if found is None else int(found)
+
     def _refresh(self) -> None:
         version = int(str(self._connection.pragma("schema_version")))
         if version != self._version:
@@ -100,6 +119,7 @@ class Tables:
             virtual=kind == "virtual",
             shadow=kind == "shadow",
             without_rowid=without_rowid,
+            forgives=_FORGIVES.search(str(self._connection.execute(_SQL, (name,)).get)) is not None,
         )
         shape.parents.update(self._parents(shape))
         return shape
@@ -132,10 +152,15 @@ class Tables:
 
     def last_number(self, name: str) -> int:
         """The greatest number that SQLite gave out as a rowid of the table."""
-        last = self._connection.execute(f"SELECT max(rowid) FROM main.{quoted(name)}").get or 0  # noqa: S608 - quoted
-        if "sqlite_sequence" in self._listed:
-            last = max(last, self._connection.execute(_SEQUENCE, (name,)).get or 0)
-        return int(last)
+        shape = self.shape(name)
+        key = shape.key_names[0]  # or `_rowid_`, which no column of the table is called
+        last = self._connection.execute(f"SELECT max({quoted(key)}) FROM main.{quoted(name)}").get  # noqa: S608 - quoted
+        return max(int(last or 0), self.sequence(name) or 0)
 
 
 _SEQUENCE = "SELECT max(seq) FROM sqlite_sequence WHERE name = ? COLLATE NOCASE"
+
+
+def forgiving_table(name: str) -> str:
+    """Why what is done to such a table cannot be taken back."""
+    return f"{name} has an ON CONFLICT clause: putting a row back could replace another"

@@ -1,0 +1,118 @@
+"""What a DROP or ALTER loses, kept in a small SQLite file of its own, and put back from it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from sqlagent.core.errors import StoreError
+from sqlagent.databases.sqlite.connect import file_uri
+from sqlagent.databases.sqlite.schema import quoted
+from sqlagent.databases.sqlite.tables import Tables
+
+_CATALOG = """
+CREATE TABLE catalog (
+  change INTEGER NOT NULL, -- which change of the schema in the script, from 0
+  name TEXT NOT NULL, stored TEXT NOT NULL, -- the table, and the one here that has its rows
+  columns TEXT NOT NULL, -- as a list of quoted names, the number of the row first where it has one
+  sequence INTEGER -- the last number that AUTOINCREMENT gave out
+)"""
+_NUMBERS = ("rowid", "_rowid_", "oid")
+
+
+class Copier:
+    """Writes the copy while the run is in its transaction; the file is on disk before the run commits."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises StoreError where the file cannot be made, or is there already."""
+        self._path = path
+        with _speaking_of(path):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            self._file = apsw.Connection(file_uri(path, "rw"), flags=_FLAGS)
+            self._file.execute("PRAGMA synchronous = FULL; BEGIN IMMEDIATE").fetchall()
+            self._file.execute(_CATALOG).fetchall()
+        self.copied: set[tuple[int, str]] = set()
+
+    def copy(self, source: apsw.Connection, tables: Tables, change: int, name: str) -> None:
+        """Every row of a table, with its number."""
+        if (change, name.lower()) in self.copied:
+            return
+        self.copied.add((change, name.lower()))
+        columns = columns_of(source, tables, name)
+        stored = quoted(f"rows {len(self.copied)}")
+        places = ", ".join(f"c{place}" for place in range(len(columns)))
+        listed = ", ".join(columns)
+        with _speaking_of(self._path):
+            self._file.execute(f"CREATE TABLE {stored} ({places})").fetchall()
+            rows = source.execute(f"SELECT {listed} FROM main.{quoted(name)}")  # noqa: S608 - quoted names
+            values = ", ".join("?" * len(columns))
+            self._file.executemany(f"INSERT INTO {stored} VALUES ({values})", rows)  # noqa: S608 - a quoted name
+            self._file.execute(
+                "INSERT INTO catalog VALUES (?, ?, ?, ?, ?)",
+                (change, name.lower(), stored, listed, tables.sequence(name)),
+            )
+
+    def close(self, *, keeping: bool) -> None:
+        """On disk, or gone."""
+        with _speaking_of(self._path):
+            if keeping:
+                self._file.execute("COMMIT").fetchall()
+            self._file.close(force=True)
+            if not keeping:
+                self._path.unlink(missing_ok=True)
+
+
+def columns_of(connection: apsw.Connection, tables: Tables, name: str) -> list[str]:
+    """Quoted, without generated ones; the number of a row first where it has one that can be named."""
+    found = connection.execute("SELECT name, hidden FROM pragma_table_xinfo(?)", (name,)).fetchall()
+    taken = {str(column).lower() for column, _ in found}
+    free = [number for number in _NUMBERS if number not in taken]
+    numbered = free[:1] if not tables.shape(name).without_rowid else []
+    return [*numbered, *(quoted(str(column)) for column, hidden in found if hidden == 0)]
+
+
+class Copy:
+    """A copy that a run made before."""
+
+    def __init__(self, path: Path) -> None:
+        with _speaking_of(path):
+            self._path = path
+            self._file = apsw.Connection(file_uri(path, "ro"), flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
+            self._catalog = {
+                (int(str(change)), str(name)): (str(stored), str(columns), sequence)
+                for change, name, stored, columns, sequence in self._file.execute("SELECT * FROM catalog").fetchall()
+            }
+
+    def has(self, change: int, name: str) -> bool:
+        return (change, name.lower()) in self._catalog
+
+    def put_back(self, connection: apsw.Connection, change: int, name: str) -> None:
+        """Every row into the table of that name, which is empty."""
+        stored, columns, sequence = self._catalog[change, name.lower()]
+        with _speaking_of(self._path):
+            rows: Iterable[Any] = self._file.execute(f"SELECT * FROM {stored}")  # noqa: S608 - quoted when made
+            values = ", ".join("?" * len(self._file.execute(f"SELECT * FROM {stored} LIMIT 0").get_description()))  # noqa: S608
+        into = f"INSERT INTO main.{quoted(name)} ({columns}) VALUES ({values})"  # noqa: S608 - quoted names
+        connection.executemany(into, rows)
+        if sequence is not None:
+            connection.execute("DELETE FROM sqlite_sequence WHERE name = ? COLLATE NOCASE", (name,)).fetchall()
+            connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (name, sequence)).fetchall()
+
+    def close(self) -> None:
+        self._file.close(force=True)
+
+
+_FLAGS = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_URI
+
+
+@contextmanager
+def _speaking_of(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (apsw.Error, OSError) as e:
+        raise StoreError(f"the copy of what is lost, {path}, failed: {e}", hint=f"ls -l {path}") from e

@@ -1,0 +1,69 @@
+"""Taking back a CREATE, ALTER or DROP: the objects as they were, and the rows of their tables out of a copy."""
+
+from __future__ import annotations
+
+import apsw
+
+from sqlagent.databases.sqlite.copier import Copy
+from sqlagent.databases.sqlite.kept import KeptPart
+from sqlagent.databases.sqlite.schema import quoted
+from sqlagent.databases.sqlite.shape import Object, Objects, content_digest, objects
+from sqlagent.databases.sqlite.tables import Tables
+
+_DROPPED_FIRST = ("trigger", "view", "index", "table")
+_MADE_FIRST = ("table", "index", "view", "trigger")
+
+
+class Refused(Exception):
+    """It cannot be taken back as things stand; the text says why."""
+
+
+def changed(part: KeptPart) -> tuple[Objects, Objects]:
+    """The objects that the change made, altered or dropped: as they were, and as it left them."""
+    before, after = by_name(part.before), by_name(part.after)
+    keys = [key for key in before | after if _text(before.get(key)) != _text(after.get(key))]
+    return {k: before[k] for k in keys if k in before}, {k: after[k] for k in keys if k in after}
+
+
+def by_name(listed: tuple[Object, ...]) -> Objects:
+    return {(o.kind, o.name.lower()): o for o in listed}
+
+
+def restore(connection: apsw.Connection, part: KeptPart, copy: Copy | None, change: int) -> None:
+    """In the open transaction, with foreign keys and triggers off; raises Refused."""
+    before, after = changed(part)
+    _check(connection, part, before, after)
+    for kind in _DROPPED_FIRST:
+        for o in after.values():
+            if o.kind == kind and (kind, o.name.lower()) in objects(connection):
+                connection.execute(f"DROP {kind.upper()} main.{quoted(o.name)}").fetchall()
+    for kind in _MADE_FIRST:
+        for o in before.values():
+            if o.kind != kind or (kind, o.name.lower()) in objects(connection):
+                continue
+            connection.execute(o.sql).fetchall()
+            if kind == "table":
+                if copy is None or not copy.has(change, o.name):
+                    raise Refused(f"there is no copy of the rows of {o.name}")
+                copy.put_back(connection, change, o.name)
+
+
+def _check(connection: apsw.Connection, part: KeptPart, before: Objects, after: Objects) -> None:
+    """Raises Refused where anything that would be overwritten is not as the run left it."""
+    current, tables = objects(connection), Tables(connection)
+    for key in before | after:
+        kind, name = key
+        if _text(current.get(key)) != _text(after.get(key)):
+            raise Refused(f"{kind} {name} was changed since")
+    left = by_name(part.after)
+    replaced = {name for kind, name in after if kind == "table"}
+    for key, o in current.items():
+        if o.table.lower() in replaced and key not in left:
+            raise Refused(f"{o.kind} {o.name} was made on {o.table} since")
+    for name in replaced:
+        if tables.is_table(name) and content_digest(connection, name) != part.contents.get(name, ""):
+            raise Refused(f"rows of {after['table', name].name} were changed since")
+
+
+def _text(o: Object | None) -> str:
+    return o.sql if o else ""
