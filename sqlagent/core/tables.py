@@ -161,7 +161,9 @@ def _insert(node: exp.Insert, found: Tables) -> exp.Expr | None:
         found.columns_written.update(dict.fromkeys(c.name for c in target.expressions))
         target = target.this
     written = target if isinstance(target, exp.Table) else None
-    conflict = node.args.get("conflict")
+    conflict, returning = node.args.get("conflict"), node.args.get("returning")
+    if returning is not None and written is not None and returning.find(exp.Column, exp.Star):
+        found.reads[shown(written, found.dialect)] = None
     if isinstance(conflict, exp.OnConflict):
         _assigned(conflict.expressions, found)
         if conflict.expressions and written is not None:
