@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -10,14 +13,17 @@ from sqlagent.cli.call import Call
 from sqlagent.cli.options import DATABASE, MODEL, PERSON, PROPOSING, ROWS, takes
 from sqlagent.cli.session import attend, conclude
 from sqlagent.cli.sources import open_source, script
+from sqlagent.config import show_duration
 from sqlagent.core.errors import Stale, UsageError
 from sqlagent.core.model import Choice, Decision, Report, Status, Thread
+from sqlagent.databases.base import OnConflict
 from sqlagent.store.journal import RunState
 from sqlagent.ui.diagnostics import ExitCode
+from sqlagent.ui.listing import undo_table
 
 
 def register(app: typer.Typer) -> None:
-    for command in (ask, run, resume, settle):
+    for command in (ask, run, resume, undo, settle):
         app.command(command.__name__)(command)
 
 
@@ -91,6 +97,40 @@ def resume(
     if report.status is Status.PENDING and (approve, edit, reject) != (None, None, None):
         return _scripted(call, report, approve=approve, edit=edit, reject=reject)
     return attend(call, report)
+
+
+@takes(PERSON)
+def undo(
+    call: Call,
+    thread: Annotated[str, typer.Argument(help="The session whose last run is taken back.", metavar="[THREAD]")] = "",
+    all_or_nothing: Annotated[
+        bool, typer.Option("--all-or-nothing", help="Refuse where a row was changed since, instead of leaving it.")
+    ] = False,
+    list_: Annotated[bool, typer.Option("--list", help="List what can be undone.")] = False,
+) -> ExitCode:
+    """Take back what a run changed: a proposal like any other.
+
+    \b
+    sqlagent undo k7f3
+    sqlagent undo --list
+    """
+    if list_ or not thread:
+        return _undoable(call)
+    on_conflict = OnConflict.REFUSE if all_or_nothing else OnConflict.LEAVE_ALONE
+    return attend(call, call.agent.undo(thread, on_conflict=on_conflict))
+
+
+def _undoable(call: Call) -> ExitCode:
+    kept = call.agent.undoable()
+    if call.json:
+        call.print_json({"undoable": [asdict(k) for k in kept]})
+        return ExitCode.OK
+    if kept:
+        sys.stdout.write(f"{undo_table(kept, now=datetime.now(UTC))}\n")
+        sys.stdout.flush()
+    size = sum(k.size for k in kept)
+    call.screen.line(f"({len(kept)} runs, {size:,} bytes; each is kept for {show_duration(call.settings.keep_undo)})")
+    return ExitCode.OK
 
 
 @takes()

@@ -48,6 +48,8 @@ class Settings:
     """`ask` or `allow`."""
     timeout: float | None
     expires: float | None
+    keep_undo: float
+    """Seconds that what a run changed is kept."""
     limit: int
     """-1 for all rows."""
     format: str

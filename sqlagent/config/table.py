@@ -90,6 +90,10 @@ TABLE: tuple[Definition, ...] = (
         "expires", DURATION, 0.0, "a proposal's life", flag="--expires", env=("SQLAGENT_EXPIRES",), default_text="none"
     ),
     Definition(
+        "keep_undo", DURATION, 7 * 86_400.0, "how long what a run changed is kept, so that it can be undone",
+        env=("SQLAGENT_KEEP_UNDO",), default_text="`7d`",
+    ),
+    Definition(
         "limit", LIMIT, 200, "rows shown; `-1`: all", flag="-n, --limit", env=("SQLAGENT_LIMIT",)
     ),
     Definition(

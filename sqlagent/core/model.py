@@ -49,6 +49,8 @@ class Kind(StrEnum):
     CALL = "call"
     """CALL, DO, EXECUTE: code that the text does not show."""
     GRANT = "grant"
+    UNDO = "undo"
+    """Not SQL: what a run changed, taken back."""
     OTHER = "other"
 
 

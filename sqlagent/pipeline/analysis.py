@@ -10,7 +10,6 @@ from sqlagent.core import policy
 from sqlagent.core.analyze import Counting, counting, judge, parse
 from sqlagent.core.digest import digest
 from sqlagent.core.effect import Measurement
-from sqlagent.core.errors import QueryError
 from sqlagent.core.measured import direct_size, with_effects
 from sqlagent.core.model import (
     Analysis,
@@ -22,24 +21,31 @@ from sqlagent.core.model import (
     Proposal,
     Risk,
     Size,
+    Source,
     Status,
     SyntaxOpinion,
 )
 from sqlagent.databases.base import Database
+from sqlagent.pipeline import undoing
 from sqlagent.pipeline.context import Context
+from sqlagent.pipeline.refusal import Refused
 from sqlagent.pipeline.state import State
-
-
-class Refused(QueryError):
-    """The database would not prepare it, so there is nothing to put to a person."""
 
 
 def propose(state: State, x: Context) -> State:
     """Analyze `state`'s SQL and record it as the thread's next proposal; raises Refused."""
     database = x.database()
-    analysis, measurement = measured(state["sql"], database, x)
+    row = x.journal.thread(state["thread"])
+    measurement: Measurement | None
+    if row.source is Source.UNDO:
+        analysis, measurement = undoing.planned(row, database, x)
+    else:
+        analysis, measurement = measured(state["sql"], database, x)
     number = state.get("number", 0) + 1
     drafted = _proposal(state, x, analysis, measurement, f"{state['thread']}.{number}")
+    if row.source is Source.UNDO:
+        run, on_conflict = undoing.meant(row)
+        drafted = replace(drafted, undo_of=run, on_conflict=on_conflict.value)
     verdict = policy.decide(analysis, x.policy)
     drafted = replace(drafted, policy=policy.words(verdict))
     x.reached("analyze: before the journal")

@@ -12,6 +12,7 @@ from langgraph.types import Command, StateSnapshot
 from sqlagent.core.errors import StoreError
 from sqlagent.core.model import TERMINAL, Choice, Decision, Source, Status, Thread
 from sqlagent.llm.conversation import tracing_off
+from sqlagent.pipeline import undoing
 from sqlagent.pipeline.checkpoints import head, open_saver
 from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.graph import build
@@ -102,6 +103,8 @@ def _anew(row: Thread, x: Context) -> State:
     }  # fmt: skip
     if row.source is Source.PERSON:
         state |= {"sql": row.sql, "author": row.requested_by}
+    if row.source is Source.UNDO:
+        state |= {"sql": undoing.text(row), "author": row.requested_by}
     if not row.proposal:
         return state
     last = x.journal.proposal(row.proposal)

@@ -10,6 +10,7 @@ from sqlagent.core.digest import digest
 from sqlagent.core.errors import ConnectError, QueryError, Stale, StoreError, TimedOut
 from sqlagent.core.model import Outcome, Proposal, Status
 from sqlagent.databases.base import Database, Mark, Verdict
+from sqlagent.pipeline import undoing
 from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.state import State
 from sqlagent.store.journal import Refusal, Run, RunState
@@ -108,20 +109,23 @@ def _run(proposal: Proposal, database: Database, x: Context, held: _Held) -> Out
         parts = [database.read(sql, sink=x.sink, limits=x.limits) for sql in statements]
         return Outcome(tuple(r for p in parts for r in p.results), sum(p.seconds for p in parts))
     sql, parameters = x.journal.mark(proposal.id)
+    mark = Mark(x.journal.path, sql, parameters)
+    if proposal.undo_of:
+        return undoing.take_back(proposal, database, x, limits=x.limits, mark=mark, verify=verify, reached=held.reached)
     return database.apply(
         statements,
         sink=held,
         limits=x.limits,
-        mark=Mark(x.journal.path, sql, parameters),
+        mark=mark,
         verify=verify,
         reached=held.reached,
         expected=proposal.measurement,
         keep=lambda changes: x.journal.keep(proposal.id, changes),
-        copy_to=_copy_of(proposal, x),
+        copy_to=_copy_to(proposal, x),
     )
 
 
-def _copy_of(proposal: Proposal, x: Context) -> Path | None:
+def _copy_to(proposal: Proposal, x: Context) -> Path | None:
     """Where the run puts what its DROP and ALTER lose."""
     if proposal.measurement is None or not proposal.measurement.needs_copy:
         return None

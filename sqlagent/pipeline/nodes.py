@@ -11,9 +11,10 @@ from langgraph.types import interrupt
 from sqlagent.core.errors import NoDraft
 from sqlagent.core.model import Attempt, Choice, Decision, Source, Status
 from sqlagent.pipeline import payload
-from sqlagent.pipeline.analysis import Refused, propose
+from sqlagent.pipeline.analysis import propose
 from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.execution import run
+from sqlagent.pipeline.refusal import Refused
 from sqlagent.pipeline.state import Answer, Failed, State
 from sqlagent.store.journal import RunState
 

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any, Self
 from sqlagent import config
 from sqlagent.core.errors import Finished, NeedsApproval, OutcomeUnknown, SqlagentError, Stale, UsageError
 from sqlagent.core.model import Choice, Decision, Proposal, Report, Source, Status, Thread
-from sqlagent.databases.base import Database, Sink
+from sqlagent.databases.base import Database, OnConflict, Sink
 from sqlagent.service.parts import Kept, Listener, Parts
 from sqlagent.store.identity import current_user
 from sqlagent.store.ids import new_id
 from sqlagent.store.journal import Journal, RunState
+from sqlagent.store.rows import Kept as KeptRun
 
 if TYPE_CHECKING:
-    from sqlagent.config import Settings
+    from sqlagent.config import DatabaseSettings, Settings
 
 LONGEST_QUESTION = 20_000
 """Characters; what is longer is a file, not a question."""
@@ -92,12 +93,13 @@ class Agent:
         row = self._continue(thread, source, question, sql) if thread else self._admit(source, question, sql)
         return self._drive(row)
 
-    def _admit(self, source: Source, question: str, sql: str) -> Thread:
-        chosen = self.settings.database
-        database = self._parts.database(chosen)
+    def _admit(self, source: Source, question: str, sql: str, *, database: DatabaseSettings | None = None) -> Thread:
+        self._parts.prune()
+        chosen = database or self.settings.database
+        target = self._parts.database(chosen).identity()
         now = self.journal.time()
         row = Thread(
-            id="", status=Status.NEW, database=chosen.name, url=chosen.url, target=database.identity(), source=source,
+            id="", status=Status.NEW, database=chosen.name, url=chosen.url, target=target, source=source,
             question=question, requested_by=self.by, created_at=now, updated_at=now, sql=sql,
             model=self.settings.model if source is Source.MODEL else "",
         )  # fmt: skip
@@ -149,6 +151,8 @@ class Agent:
                 hint=f"look at it first: sqlagent show {thread}",
             )
         self._parts.database_of(row)
+        if decision.choice is Choice.EDIT and proposal.undo_of:
+            raise UsageError("an undo has no SQL to edit", hint=f"sqlagent resume {thread} --reject WHY")
         if decision.choice is Choice.EDIT:
             self._preparable(row, decision.sql)
         counted = self.journal.decide(proposal, decision)
@@ -182,6 +186,28 @@ class Agent:
         if row.status is Status.UNKNOWN:
             raise _doubt(row)
         raise _finished(row)
+
+    def undo(self, thread: str, *, on_conflict: OnConflict = OnConflict.LEAVE_ALONE) -> Report:
+        """Propose to take back what a thread's last run changed: measured, asked and run like any other change.
+
+        Raises `Finished` where the thread ran nothing that was kept.
+        """
+        row = self.journal.thread(thread)
+        run = self.journal.run(row.proposal) if row.proposal else None
+        if run is None or run.state is not RunState.DONE or not self._parts.keeps(run.id):
+            raise Finished(f"{thread} has nothing to undo", hint="sqlagent undo --list shows what can be undone")
+        from sqlagent.pipeline.undoing import spelled  # with all of the pipeline's ports, which `pending` does not need
+
+        question = f"undo {thread} (run {run.started_at[:16].replace('T', ' ')} by {run.run_by})"
+        self._parts.database_of(row)
+        return self._drive(
+            self._admit(Source.UNDO, question, spelled(run.id, on_conflict), database=self._parts.settings_of(row))
+        )
+
+    def undoable(self) -> tuple[KeptRun, ...]:
+        """What can still be undone, the newest first; what is too old is forgotten first."""
+        self._parts.prune()
+        return self.journal.kept_runs()
 
     def settle(self, thread: str, state: RunState) -> Report:
         """Record a person's word on a run whose end was not seen: SETTLED_APPLIED or SETTLED_NOT_APPLIED."""

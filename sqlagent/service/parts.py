@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlagent.core.errors import Stale
@@ -101,7 +102,7 @@ class Parts:
 
     def database_of(self, row: Thread) -> Database:
         """The thread's own database; refuses one that is not what it was asked of."""
-        database = self.database(self._settings_of(row))
+        database = self.database(self.settings_of(row))
         identity = database.identity()
         if identity != row.target:
             raise Stale(
@@ -114,7 +115,7 @@ class Parts:
         """What the pipeline's nodes reach the world through, for this thread."""
         from sqlagent.pipeline.context import Context
 
-        s, chosen, heard = self._settings, self._settings_of(row), self._listener
+        s, chosen, heard = self._settings, self.settings_of(row), self._listener
         return Context(
             database=lambda: self.database(chosen),
             model=lambda: self.model,
@@ -132,9 +133,22 @@ class Parts:
             examples=min(s.examples, chosen.examples),
             expires=s.expires,
             budget=MeasureBudget(),
-            kept=s.state_dir / "kept",
+            kept=self._kept,
             reached=self.reached,
         )
+
+    @property
+    def _kept(self) -> Path:
+        return self._settings.state_dir / "kept"
+
+    def keeps(self, run_id: str) -> bool:
+        """Whether what a run changed is still there, so that it can be undone."""
+        return self.journal.kept(run_id) is not None or (self._kept / f"{run_id}.db").exists()
+
+    def prune(self) -> None:
+        """Forget what was kept for longer than `keep_undo`."""
+        for run in self.journal.prune(before=self.journal.time(ahead=-self._settings.keep_undo)):
+            (self._kept / f"{run}.db").unlink(missing_ok=True)
 
     def close(self) -> None:
         for database in self._databases.values():
@@ -145,7 +159,7 @@ class Parts:
         if "journal" in self.__dict__:
             self.journal.close()
 
-    def _settings_of(self, row: Thread) -> DatabaseSettings:
+    def settings_of(self, row: Thread) -> DatabaseSettings:
         """The thread's database as it was opened then, with what is configured for it now."""
         known = self._settings.databases.get(row.database)
         if known is not None and known.url == row.url:

@@ -16,7 +16,7 @@ from sqlagent.core.errors import UnknownThread
 from sqlagent.core.model import Attempt, Choice, Decision, Outcome, Proposal, Source, Status, Thread, Turn
 from sqlagent.store.audit import Entry, Head
 from sqlagent.store.connection import guarded, open_file, transaction
-from sqlagent.store.rows import THREADS, Refusal, Run, RunState, decision_in, run_in, thread_of
+from sqlagent.store.rows import THREADS, Kept, Refusal, Run, RunState, decision_in, run_in, thread_of
 from sqlagent.store.trail import append_in, entries_in, head_in
 
 __all__ = ["Journal", "Refusal", "Run", "RunState"]
@@ -335,6 +335,30 @@ class Journal:
         with guarded(self.path):
             found: bytes | None = self._connection.execute("SELECT changeset FROM changes WHERE run = ?", (run_id,)).get
         return found
+
+    def kept_runs(self) -> tuple[Kept, ...]:
+        """What can still be undone, the newest first."""
+        with guarded(self.path):
+            rows: Any = self._connection.execute(
+                "SELECT c.run, t.database, u.question, length(c.changeset), c.kept_at, r.run_by"
+                "  FROM changes c JOIN proposals p ON p.id = c.run JOIN threads t ON t.id = p.thread"
+                "  JOIN turns u ON u.thread = p.thread AND u.turn = p.turn JOIN runs r ON r.id = c.run"
+                " WHERE r.state = 'done' ORDER BY c.kept_at DESC"
+            ).fetchall()
+        return tuple(Kept(*row) for row in rows)
+
+    def prune(self, *, before: str) -> tuple[str, ...]:
+        """Forget what runs changed that ended before a time; answers which, so that their copies go too."""
+        with guarded(self.path):
+            if not self._connection.execute("SELECT 1 FROM changes WHERE kept_at < ? LIMIT 1", (before,)).get:
+                return ()
+        with self._writing("a pruning") as db:
+            rows: Any = db.execute(
+                "DELETE FROM changes WHERE kept_at < ? AND run NOT IN (SELECT id FROM runs WHERE state = 'started')"
+                " RETURNING run",
+                (before,),
+            ).fetchall()
+        return tuple(str(run) for (run,) in rows)
 
     def forget(self, run_id: str) -> None:
         with self._writing("a forgetting") as db:

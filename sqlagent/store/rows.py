@@ -40,6 +40,19 @@ class Run:
     """The head of the audit log when it ended, as the receipt prints it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a run changed, kept so that it can be undone."""
+
+    run: str
+    database: str
+    question: str
+    size: int
+    """Bytes."""
+    kept_at: str
+    run_by: str
+
+
 class Refusal(StrEnum):
     """Why a claim was not given, when nobody else has run it either."""
 

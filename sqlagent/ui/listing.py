@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlagent.core.model import TERMINAL, Attempt, Outcome, Report, Status, Thread
 from sqlagent.ui.human import heading, local, numbered, review
@@ -79,6 +80,15 @@ def sessions_table(threads: Sequence[Thread], *, now: datetime, columns: int | N
         for thread in threads
     ]
     return _table(("id", "age", "status", "risk", "database", "by", "question"), rows, columns)
+
+
+def undo_table(kept: Sequence[Any], *, now: datetime, columns: int | None = None) -> Block:
+    """What can be undone, the newest first."""
+    rows = [
+        (k.run.partition(".")[0], age(k.kept_at, now), k.database, k.run_by, f"{k.size:,}", _listed(k.question))
+        for k in kept
+    ]
+    return _table(("id", "age", "database", "run by", "bytes", "question"), rows, columns)
 
 
 def audit_table(rows: Sequence[Sequence[str]], *, columns: int | None = None) -> Block:

@@ -60,7 +60,6 @@ def proposal_json(proposal: Proposal) -> dict[str, Any]:
         "previous": proposal.previous,
         "edited_by": proposal.edited_by,
         "stale": proposal.stale,
-        "expires_at": proposal.expires_at or None,
         "measurement": to_builtins(proposal.measurement),
         "undo_of": proposal.undo_of or None,
         "on_conflict": proposal.on_conflict or None,
