@@ -6,18 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from sqlagent.core.digest import digest
-from sqlagent.core.model import (
-    Analysis,
-    Choice,
-    Decision,
-    Kind,
-    Proposal,
-    Risk,
-    Source,
-    Statement,
-    Status,
-    Thread,
-)
+from sqlagent.core.model import Analysis, Kind, Risk, Statement
+from sqlagent.core.session import Choice, Decision, Proposal, Source, Status, Thread
 from sqlagent.store.journal import Journal
 
 NOW = "2026-03-30T10:02:00.000+00:00"

@@ -15,7 +15,7 @@ from sqlagent.cli.session import attend, conclude
 from sqlagent.cli.sources import open_source, script
 from sqlagent.config import show_duration
 from sqlagent.core.errors import Stale, UsageError
-from sqlagent.core.model import Choice, Decision, Report, Status, Thread
+from sqlagent.core.session import Choice, Decision, Report, Status, Thread
 from sqlagent.databases.base import OnConflict
 from sqlagent.store.journal import RunState
 from sqlagent.ui.diagnostics import ExitCode

@@ -14,7 +14,7 @@ from sqlagent.cli.call import Call
 from sqlagent.cli.options import DATABASE, Listed, takes
 from sqlagent.cli.topics import TOPICS, topic
 from sqlagent.core.errors import UsageError
-from sqlagent.core.model import Status, Thread
+from sqlagent.core.session import Status, Thread
 from sqlagent.ui import listing
 from sqlagent.ui.diagnostics import ExitCode
 from sqlagent.ui.layout import Block

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sqlagent.cli.call import Call
 from sqlagent.core.errors import QueryError, SqlagentError, UsageError
-from sqlagent.core.model import Choice, Decision, Proposal, Report, Source, Status
+from sqlagent.core.session import Choice, Decision, Proposal, Report, Source, Status
 from sqlagent.ui.diagnostics import ExitCode, exit_code_of, report_error
 from sqlagent.ui.human import review
 from sqlagent.ui.listing import receipt

@@ -8,9 +8,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
+from sqlagent.core.draft import Schema
 from sqlagent.core.effect import Measurement, Touched
 from sqlagent.core.errors import Stale
-from sqlagent.core.model import EngineOpinion, Outcome, Schema, Size
+from sqlagent.core.model import EngineOpinion, Size
+from sqlagent.core.session import Outcome
 
 
 @dataclass(frozen=True, slots=True)

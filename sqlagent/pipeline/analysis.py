@@ -9,22 +9,11 @@ from time import monotonic
 from sqlagent.core import policy
 from sqlagent.core.analyze import Counting, counting, judge, parse
 from sqlagent.core.digest import digest
+from sqlagent.core.draft import Attempt
 from sqlagent.core.effect import Measurement
 from sqlagent.core.measured import direct_size, with_effects
-from sqlagent.core.model import (
-    Analysis,
-    Attempt,
-    Basis,
-    Choice,
-    Decision,
-    EngineOpinion,
-    Proposal,
-    Risk,
-    Size,
-    Source,
-    Status,
-    SyntaxOpinion,
-)
+from sqlagent.core.model import Analysis, Basis, EngineOpinion, Risk, Size, SyntaxOpinion
+from sqlagent.core.session import Choice, Decision, Proposal, Source, Status
 from sqlagent.databases.base import Database
 from sqlagent.pipeline import undoing
 from sqlagent.pipeline.context import Context

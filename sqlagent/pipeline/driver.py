@@ -10,7 +10,7 @@ from typing import Any, cast
 from langgraph.types import Command, StateSnapshot
 
 from sqlagent.core.errors import StoreError
-from sqlagent.core.model import TERMINAL, Choice, Decision, Source, Status, Thread
+from sqlagent.core.session import TERMINAL, Choice, Decision, Source, Status, Thread
 from sqlagent.llm.conversation import tracing_off
 from sqlagent.pipeline import undoing
 from sqlagent.pipeline.checkpoints import head, open_saver

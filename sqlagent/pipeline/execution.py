@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlagent.core.digest import digest
 from sqlagent.core.errors import ConnectError, QueryError, Stale, StoreError, TimedOut
-from sqlagent.core.model import Outcome, Proposal, Status
+from sqlagent.core.session import Outcome, Proposal, Status
 from sqlagent.databases.base import Database, Mark, Verdict
 from sqlagent.pipeline import undoing
 from sqlagent.pipeline.context import Context

@@ -8,8 +8,9 @@ from typing import Any
 from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 
+from sqlagent.core.draft import Attempt
 from sqlagent.core.errors import NoDraft
-from sqlagent.core.model import Attempt, Choice, Decision, Source, Status
+from sqlagent.core.session import Choice, Decision, Source, Status
 from sqlagent.pipeline import payload
 from sqlagent.pipeline.analysis import propose
 from sqlagent.pipeline.context import Context

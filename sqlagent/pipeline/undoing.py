@@ -5,19 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from sqlagent.core.effect import Measurement
-from sqlagent.core.model import (
-    Analysis,
-    Finding,
-    Kind,
-    Operation,
-    Outcome,
-    Proposal,
-    Risk,
-    Severity,
-    Size,
-    Statement,
-    Thread,
-)
+from sqlagent.core.model import Analysis, Finding, Kind, Operation, Risk, Severity, Size, Statement
+from sqlagent.core.session import Outcome, Proposal, Thread
 from sqlagent.core.verbs import Basis, Verb
 from sqlagent.databases.base import Database, OnConflict, UndoPlan
 from sqlagent.pipeline.context import Context

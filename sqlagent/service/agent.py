@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sqlagent import config
 from sqlagent.core.errors import Finished, NeedsApproval, OutcomeUnknown, SqlagentError, Stale, UsageError
-from sqlagent.core.model import Choice, Decision, Proposal, Report, Source, Status, Thread
+from sqlagent.core.session import Choice, Decision, Proposal, Report, Source, Status, Thread
 from sqlagent.databases.base import Database, OnConflict, Sink
 from sqlagent.service.parts import Kept, Listener, Parts
 from sqlagent.store.identity import current_user

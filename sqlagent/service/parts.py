@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlagent.core.errors import Stale
-from sqlagent.core.model import Proposal, Rowset, Thread
 from sqlagent.core.policy import Policy, Reads, Writes
+from sqlagent.core.session import Proposal, Rowset, Thread
 from sqlagent.databases.base import Database, Limits, MeasureBudget, Sink
 from sqlagent.pipeline.crash import crash_points
 from sqlagent.store.journal import Journal

@@ -12,8 +12,9 @@ from typing import Any
 import apsw
 import msgspec
 
+from sqlagent.core.draft import Attempt, Turn
 from sqlagent.core.errors import UnknownThread
-from sqlagent.core.model import Attempt, Choice, Decision, Outcome, Proposal, Source, Status, Thread, Turn
+from sqlagent.core.session import Choice, Decision, Outcome, Proposal, Source, Status, Thread
 from sqlagent.store.audit import Entry, Head
 from sqlagent.store.connection import guarded, open_file, transaction
 from sqlagent.store.rows import THREADS, Kept, Refusal, Run, RunState, decision_in, run_in, thread_of

@@ -10,7 +10,7 @@ from typing import Any
 import apsw
 import msgspec
 
-from sqlagent.core.model import Choice, Decision, Outcome, Source, Status, Thread
+from sqlagent.core.session import Choice, Decision, Outcome, Source, Status, Thread
 
 
 class RunState(StrEnum):

@@ -11,7 +11,7 @@ from enum import Enum, IntEnum
 from typing import TextIO
 
 from sqlagent.core import errors
-from sqlagent.core.model import Status
+from sqlagent.core.session import Status
 from sqlagent.ui.safe import one_line, visible
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from sqlagent.core.model import Proposal
+from sqlagent.core.session import Proposal
 from sqlagent.ui.safe import visible
 
 

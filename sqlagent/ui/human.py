@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from sqlagent.core.model import Analysis, Basis, Operation, Proposal, Risk, Size, Statement, Verb
+from sqlagent.core.model import Analysis, Basis, Operation, Risk, Size, Statement, Verb
+from sqlagent.core.session import Proposal
 from sqlagent.ui.effects import measured_lines, sample_lines
 from sqlagent.ui.layout import Align, Block, Line, Role, Span, pad, paragraph, text_line, wrap
 from sqlagent.ui.safe import one_line, visible, width

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlagent.core.model import TERMINAL, Attempt, Outcome, Report, Status, Thread
+from sqlagent.core.draft import Attempt
+from sqlagent.core.session import TERMINAL, Outcome, Report, Status, Thread
 from sqlagent.ui.human import heading, local, numbered, review
 from sqlagent.ui.layout import Block, Line, paragraph, table, text_line
 from sqlagent.ui.safe import one_line

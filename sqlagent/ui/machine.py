@@ -9,7 +9,9 @@ from typing import Any, BinaryIO
 
 from msgspec import to_builtins
 
-from sqlagent.core.model import Attempt, Finding, Operation, Outcome, Proposal, Report, Statement, Thread
+from sqlagent.core.draft import Attempt
+from sqlagent.core.model import Finding, Operation, Statement
+from sqlagent.core.session import Outcome, Proposal, Report, Thread
 from sqlagent.ui.formats import json_value
 
 FORMAT_VERSION = 1

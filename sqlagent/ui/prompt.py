@@ -9,7 +9,8 @@ from enum import StrEnum
 from typing import TextIO
 
 from sqlagent.core.errors import NeedsApproval
-from sqlagent.core.model import Choice, Proposal, Risk
+from sqlagent.core.model import Risk
+from sqlagent.core.session import Choice, Proposal
 from sqlagent.ui.editor import NoEdit, edited, paged
 from sqlagent.ui.human import Body, details, edit_size, numbered, review, statement_view
 from sqlagent.ui.keyboard import Keyboard, NothingTyped, signals_leave_it_pending

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from openai_server import OpenAIServer, Reply, Request
 
+from sqlagent.core.draft import Attempt, Column, Draft, Schema, Table, Turn
 from sqlagent.core.errors import AuthError, ConnectError, ModelError, UsageError
-from sqlagent.core.model import Attempt, Column, Draft, Schema, Table, Turn
 from sqlagent.core.secret import Secret
 from sqlagent.llm import prompt
 from sqlagent.llm.client import DEFAULT_REMOTE, Model, ModelSpec, open_model

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sqlagent.core.model import Attempt, Column, Schema, Table, Turn
+from sqlagent.core.draft import Attempt, Column, Schema, Table, Turn
 from sqlagent.llm.prompt import fitted, messages, prompt_sha256, schema_text
 
 CUSTOMERS = Table(

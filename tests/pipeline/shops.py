@@ -16,7 +16,7 @@ from typing import Any
 import apsw
 
 from sqlagent import config
-from sqlagent.core.model import Report
+from sqlagent.core.session import Report
 from sqlagent.pipeline.checkpoints import open_saver
 from sqlagent.pipeline.graph import Graph, build
 from sqlagent.service import Agent, Listener

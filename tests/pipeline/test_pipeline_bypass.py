@@ -12,7 +12,7 @@ from langgraph.types import Command
 from shops import SELL, Shop, a_shop, waiting
 
 from sqlagent.core.errors import Finished, Stale, StoreError
-from sqlagent.core.model import Choice, Decision, Report, Status
+from sqlagent.core.session import Choice, Decision, Report, Status
 from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.graph import Graph
 from sqlagent.service import Agent

@@ -27,7 +27,7 @@ from openai_server import OpenAIServer
 from shops import SELL, Shop, a_shop, waiting
 
 from sqlagent.core.errors import Finished, StoreError, UnknownThread
-from sqlagent.core.model import Choice, Decision, Outcome, Report, Status
+from sqlagent.core.session import Choice, Decision, Outcome, Report, Status
 from sqlagent.pipeline import checkpoints, driver, state
 from sqlagent.pipeline.checkpoints import open_saver
 from sqlagent.pipeline.graph import build

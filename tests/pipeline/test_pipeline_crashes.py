@@ -17,7 +17,7 @@ from openai_server import OpenAIServer
 from shops import SCRATCH, SELL, Shop, a_shop, in_child, waiting
 
 from sqlagent.core.errors import Finished, OutcomeUnknown
-from sqlagent.core.model import Choice, Decision, Report, Status
+from sqlagent.core.session import Choice, Decision, Report, Status
 from sqlagent.pipeline.crash import crash_points
 from sqlagent.pipeline.driver import Driver  # imported once, so that no child has to
 from sqlagent.store.journal import RunState

@@ -15,7 +15,7 @@ from openai_server import OpenAIServer, Reply
 from shops import SCRATCH, SELL, Shop, a_shop, waiting
 
 from sqlagent.core.errors import AuthError, Finished, SqlagentError, Stale
-from sqlagent.core.model import Choice, Decision, Report, Status
+from sqlagent.core.session import Choice, Decision, Report, Status
 from sqlagent.pipeline.driver import Driver  # imported once, so that no child has to
 from sqlagent.store.journal import RunState
 

@@ -22,7 +22,7 @@ from openai_server import OpenAIServer, Reply
 from shops import SELL, Shop, a_shop, in_child, waiting
 
 from sqlagent.core.errors import Busy, ConnectError, Finished, OutcomeUnknown, SqlagentError, StoreError
-from sqlagent.core.model import Choice, Decision, Report, Status
+from sqlagent.core.session import Choice, Decision, Report, Status
 from sqlagent.databases import open as databases
 from sqlagent.pipeline import crash, driver, locks
 from sqlagent.service import Agent

@@ -12,7 +12,8 @@ from ui_builders import FakeTerminal, a_batch, a_proposal, a_read, a_screen, a_s
 from ui_terminal import PROMPT, Terminal
 
 from sqlagent.core.errors import NeedsApproval
-from sqlagent.core.model import Analysis, Proposal, Risk
+from sqlagent.core.model import Analysis, Risk
+from sqlagent.core.session import Proposal
 from sqlagent.ui.prompt import Input, ask, can_prompt, input_of, joined, word_for
 
 

@@ -11,23 +11,9 @@ from typing import Any
 import pytest
 from ui_builders import CANCEL, HOSTILE, a_batch, a_proposal, a_read, a_statement, check_screen, untamed
 
-from sqlagent.core.model import (
-    Attempt,
-    Basis,
-    Finding,
-    Kind,
-    Operation,
-    Outcome,
-    Proposal,
-    Report,
-    Result,
-    Risk,
-    Size,
-    Source,
-    Status,
-    Thread,
-    Verb,
-)
+from sqlagent.core.draft import Attempt
+from sqlagent.core.model import Basis, Finding, Kind, Operation, Risk, Size, Verb
+from sqlagent.core.session import Outcome, Proposal, Report, Result, Source, Status, Thread
 from sqlagent.ui.human import Body, details, diff, review, statement_view, unasked
 from sqlagent.ui.layout import Block
 from sqlagent.ui.listing import age, pending_footer, pending_table, receipt, sessions_table, show

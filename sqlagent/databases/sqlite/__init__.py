@@ -10,8 +10,10 @@ from typing import TypeVar
 
 import apsw
 
+from sqlagent.core.draft import Schema
 from sqlagent.core.effect import Measurement
-from sqlagent.core.model import EngineOpinion, Outcome, Schema, Size
+from sqlagent.core.model import EngineOpinion, Size
+from sqlagent.core.session import Outcome
 from sqlagent.databases.base import Capabilities, Limits, Mark, MeasureBudget, OnConflict, Sink, UndoPlan, Verdict
 from sqlagent.databases.sqlite import effects, execute, inspect, schema, undo_plan
 from sqlagent.databases.sqlite.authorizer import Guard

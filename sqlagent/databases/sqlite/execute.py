@@ -13,7 +13,8 @@ from typing import Any
 import apsw
 
 from sqlagent.core.errors import ConnectError, OutcomeUnknown, QueryError, SqlagentError, Stale, StoreError
-from sqlagent.core.model import Basis, Outcome, Result, Size
+from sqlagent.core.model import Basis, Size
+from sqlagent.core.session import Outcome, Result
 from sqlagent.databases.base import Limits, Mark, Sink
 from sqlagent.databases.sqlite.authorizer import ROWS, SHAPE, UPKEEP, Guard, Mode, forbidding_rule
 from sqlagent.databases.sqlite.binding import Binding

@@ -8,9 +8,9 @@ from contextlib import suppress
 
 import apsw
 
+from sqlagent.core.draft import Column, Schema, Table
 from sqlagent.core.errors import QueryError, TimedOut
 from sqlagent.core.lexer import COMMENT, scan
-from sqlagent.core.model import Column, Schema, Table
 from sqlagent.databases.sqlite.connect import Budget
 
 _SECONDS_A_TABLE = 0.2

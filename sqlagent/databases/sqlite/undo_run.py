@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlagent.core.effect import Measurement
 from sqlagent.core.errors import Stale
-from sqlagent.core.model import Outcome, Result
+from sqlagent.core.session import Outcome, Result
 from sqlagent.databases.base import EffectDiffers, Mark, OnConflict
 from sqlagent.databases.sqlite.binding import Binding
 from sqlagent.databases.sqlite.connect import Budget

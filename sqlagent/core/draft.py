@@ -1,0 +1,69 @@
+"""What a model is told of a database, and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    name: str
+    type: str
+    nullable: bool = True
+    primary_key: bool = False
+    references: str = ""
+    """`customers.id` where it is a foreign key."""
+    generated: bool = False
+    examples: tuple[str, ...] = ()
+    """Up to three values found in the data; shown to local models only unless the user allows more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    name: str
+    columns: tuple[Column, ...]
+    is_view: bool = False
+    rows: int | None = None
+    checks: tuple[str, ...] = ()
+    triggers: tuple[str, ...] = ()
+    """Names of the triggers that fire on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    dialect: str
+    version: str
+    tables: tuple[Table, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """An earlier question of the same conversation, and the SQL that answered it."""
+
+    question: str
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A draft that did not stand, and why: the database's error, or the person's reason for rejecting it."""
+
+    sql: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What the model answered."""
+
+    sql: str = ""
+    """The exact text of its statements; empty when it gave none."""
+    cannot: str = ""
+    """Why the question cannot be answered from these tables, in the model's words."""
+    note: str = ""
+    """What the model says of its SQL; unchecked, shown only among the details."""
+    model: str = ""
+    prompt_sha256: str = ""
+    tokens_in: int = 0
+    tokens_out: int = 0
+    seconds: float = 0.0
