@@ -72,7 +72,7 @@ class Decision:
     digest: str
     by: str
     how: str
-    """What a person did, for the record: `enter`, `key`, `typed`, `flag`, `policy`, `auto-reject`, `expired`, `library`."""
+    """What a person did: `enter`, `key`, `typed`, `flag`, `policy`, `auto-reject`, `expired` or `library`."""
     sql: str = ""
     """The new text, for an edit."""
     reason: str = ""

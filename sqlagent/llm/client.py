@@ -7,14 +7,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from sqlagent.core.draft import Attempt, Draft, Schema, Turn
 from sqlagent.core.errors import AuthError, NoDraft, UsageError
-from sqlagent.core.model import Attempt, Draft, Schema, Turn
 from sqlagent.core.secret import Secret
 from sqlagent.llm import prompt, reply
 from sqlagent.llm.conversation import Conversation, Endpoint, Say, quoted
 
 DEFAULT_REMOTE = "gpt-5-mini"
 """What `auto` asks where there is a key and no model's name."""
+AFTER_A_FAILURE = 0.7
+"""The temperature of another try: at 0 a small model writes the same mistake again, whatever it is told of it."""
 LOCAL_BUDGET = 17_000
 """Characters of schema that leave the embedded model room for the question and the answer in its 8,192 tokens."""
 LOCAL_LONGEST_REPLY = 1024
@@ -81,7 +83,10 @@ class Model:
         talk = prompt.messages(question, schema, history=history, attempts=attempts, budget=self.budget)
         endpoint = self.connect(say)
         started = time.monotonic()
-        answer = Conversation(endpoint, self.timeout, self.sleep, say, on_text or _unheard).ask(talk)
+        temperature = AFTER_A_FAILURE if attempts else 0.0
+        answer = Conversation(
+            endpoint, self.timeout, self.sleep, say, on_text or _unheard, temperature=temperature
+        ).ask(talk)
         draft = reply.parse(answer.text)
         if not draft.sql and not draft.cannot:
             raise _without_sql(self.name, answer.text)

@@ -12,28 +12,42 @@ from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
 
-from sqlagent.core.model import Attempt, Column, Schema, Table, Turn
+from sqlagent.core.draft import Attempt, Column, Schema, Table, Turn
 
 Message = tuple[str, str]
 """A role (`system`, `human` or `ai`) and its text."""
 
 INSTRUCTIONS = """\
-You write {dialect} SQL{version} for the database below.
+You write {dialect} SQL{version}. This is the database:
+
+{schema}
 
 Rules:
-- Answer with SQL only: no explanation, no Markdown.
-- Use only the tables and columns below, spelled exactly as they are.
-- Asked for data, write one SELECT. Asked to change data, write the INSERT, UPDATE or DELETE. Never change anything \
-that was not asked for.
-- Select the columns that answer the question, with the names of people and things rather than their ids.
-- When the tables hold nothing that could answer, reply with one line: CANNOT: and the reason.
+- Reply with SQL only: no explanation, no Markdown.
+- Use only the tables and columns above. Join only the tables that are needed.
+- LIMIT only when the question says how many.
+- A value that the question does not give stays out of an INSERT.
 {notes}
-Database:
-{schema}"""
+How to answer, shown on another database with book(id, title, genre, state, author_id) and author(id, name):
+Q: how many books does each author have
+A: SELECT a.name, COUNT(*) FROM book b JOIN author a ON a.id = b.author_id GROUP BY a.id
+Q: number of books by genre, most first
+A: SELECT genre, COUNT(*) FROM book GROUP BY genre ORDER BY COUNT(*) DESC
+Q: archive the books of Ann Lee
+A: UPDATE book SET state = 'archived' WHERE author_id = (SELECT id FROM author WHERE name = 'Ann Lee')
+Q: add the novel Dune by Ann Lee
+A: INSERT INTO book (title, genre, author_id) VALUES ('Dune', 'novel', (SELECT id FROM author WHERE name = 'Ann Lee'))
+Q: how many people borrowed Dune
+A: CANNOT: no table says who borrows books
+Q: is it sunny in Paris
+A: CANNOT: no table is about the weather"""
+"""Rules alone do not move a small model; examples do, each for a mistake it made without."""
+
+QUESTION = "Q: {question}\nA: (SQL, or CANNOT: and why)"
 
 NOTES = {
-    "sqlite": "- Dates are text such as '2024-05-31': compare them as text, use strftime('%Y', d) for parts and "
-    "date('now', '-1 month') for today and before.\n",
+    "sqlite": "- Dates are text: strftime('%Y-%m', d) = '2024-05', date('now', '-1 month').\n"
+    "- A column said to be in mixed case is compared as lower(column) = 'word'.\n",
 }
 """Where a dialect differs from what models write by habit."""
 
@@ -43,6 +57,11 @@ _NUMERIC = re.compile(r"INT|REAL|FLOA|DOUB|NUM|DEC|BOOL", re.IGNORECASE)
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2})?)?")
 _WORD = re.compile(r"[^\W_]{3,}")
+_NAMED = re.compile(
+    r"\b(?:from|join|update|into)\s+\W?(\w+)\W?(?:\s+(?:as\s+)?(?!(?:on|where|join|left|inner|set|group|order|values)\b)(\w+))?",
+    re.IGNORECASE,
+)
+"""A table and the alias behind it."""
 _CODE = re.compile(r"\d{5}")
 _RESERVED_WORDS = (
     "all and as between by case check column create default delete desc distinct drop else end except exists from "
@@ -63,7 +82,7 @@ def messages(
     talk = [("system", system(fitted(schema, question, budget)))]
     for turn in history:
         talk += [("human", turn.question), ("ai", turn.sql)]
-    talk.append(("human", question))
+    talk.append(("human", QUESTION.format(question=question)))
     for attempt in attempts:
         talk += [("ai", attempt.sql or "-- no SQL"), ("human", _complaint(attempt, schema))]
     return talk
@@ -160,7 +179,9 @@ def _remark(column: Column, choice: str) -> str:
     numbered = (column.primary_key or column.references) and _NUMERIC.search(column.type)
     examples = () if numbered else column.examples
     if "lower(" in choice.lower() or len({value.lower() for value in examples}) < len(examples):
-        remarks.append(f"mixed case: compare lower({column.name})")
+        listed = re.search(r"'((?:[^']|'')+)'", choice)
+        word = listed[1] if listed else _example(examples[0].lower())[1:-1]
+        remarks.append(f"in mixed case: write lower({column.name}) = '{word}'")
     if not choice and (shown := _telling(examples, column.type)):
         remarks.append(shown)
     return f" -- {'; '.join(remarks)}" if remarks else ""
@@ -198,20 +219,21 @@ def _complaint(attempt: Attempt, schema: Schema) -> str:
 
 
 def _whereabouts(attempt: Attempt, schema: Schema) -> str:
-    """For a column that was looked for in the wrong table: what that table has, and where the column really is."""
+    """What the error means here: which tables there are not, what those have that there are, where a column really is."""
+    if table := re.search(r"no such table: (\S+)|relation (\S+) does not exist", attempt.error):
+        return f"There is no table {table[1] or table[2]}. If no table above holds what is asked for, it is CANNOT:\n"
+    if "misuse of aggregate" in attempt.error:
+        return "A condition on COUNT, SUM or AVG belongs in HAVING, after GROUP BY.\n"
     missing = re.search(r"no such column: \"?([\w.]+)|column \"?([\w.]+)\"? does not exist", attempt.error)
     if missing is None:
         return ""
     alias, _, name = (missing[1] or missing[2]).lower().rpartition(".")
-    meant = (
-        re.search(rf"\b(?:from|join|update|into)\s+\W?(\w+)\W?\s+(?:as\s+)?{re.escape(alias)}\b", attempt.sql, re.I)
-        if alias
-        else None
-    )
-    table = meant[1].lower() if meant else alias
-    lines = [
-        f"{t.name} has only {', '.join(c.name for c in t.columns)}." for t in schema.tables if t.name.lower() == table
-    ]
+    named = {(a or t).lower(): t.lower() for t, a in _NAMED.findall(attempt.sql)}
+    looked = {named.get(alias, alias)} if alias else set(named.values())
+    there = [t for t in schema.tables if t.name.lower() in looked]
     homes = [t.name for t in schema.tables if any(c.name.lower() == name for c in t.columns)]
+    lines = [f"{t.name} has only {', '.join(c.name for c in t.columns)}." for t in there[:3]]
+    if name.endswith("_id") and any(c.name == "id" for t in there for c in t.columns):
+        lines.append("Its own key is id.")
     lines.append(f"{name} is a column of {', '.join(homes)}." if homes else f"No table has a column {name}.")
     return "\n".join(lines) + "\n"

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlagent.core.model import Draft
+from sqlagent.core.draft import Draft
 
 RIVALS = "the model gave {count} different answers; this is {which}"
 SCRIPT = "the model gave {count} pieces of SQL; they are one script here"
