@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from hashlib import sha256
 
 from sqlagent.core.draft import Attempt, Column, Schema, Table, Turn
@@ -58,7 +59,7 @@ _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2})?)?")
 _WORD = re.compile(r"[^\W_]{3,}")
 _NAMED = re.compile(
-    r"\b(?:from|join|update|into)\s+\W?(\w+)\W?(?:\s+(?:as\s+)?(?!(?:on|where|join|left|inner|set|group|order|values)\b)(\w+))?",
+    r"\b(?:from|join|update|into)\s+[\"`\[]?(\w+)[\"`\]]?(?:\s+(?:as\s+)?(?!(?:on|where|join|left|inner|set|group|order|values)\b)(\w+))?",
     re.IGNORECASE,
 )
 """A table and the alias behind it."""
@@ -219,9 +220,12 @@ def _complaint(attempt: Attempt, schema: Schema) -> str:
 
 
 def _whereabouts(attempt: Attempt, schema: Schema) -> str:
-    """What the error means here: which tables there are not, what those have that there are, where a column really is."""
-    if table := re.search(r"no such table: (\S+)|relation (\S+) does not exist", attempt.error):
-        return f"There is no table {table[1] or table[2]}. If no table above holds what is asked for, it is CANNOT:\n"
+    """What the error means here: what the named tables really have, and where a column or a table really is."""
+    if table := re.search(r"no such table: (\S+)|relation \"?(\w+)\"? does not exist", attempt.error):
+        lost = table[1] or table[2]
+        near = get_close_matches(lost.lower(), [t.name for t in schema.tables], 1, 0.75)
+        instead = f"There is {near[0]}." if near else "If no table above holds what is asked for, it is CANNOT:"
+        return f"There is no table {lost}. {instead}\n"
     if "misuse of aggregate" in attempt.error:
         return "A condition on COUNT, SUM or AVG belongs in HAVING, after GROUP BY.\n"
     missing = re.search(r"no such column: \"?([\w.]+)|column \"?([\w.]+)\"? does not exist", attempt.error)

@@ -66,14 +66,16 @@ def test_history_and_attempts_reach_the_server_in_order(openai_server: OpenAISer
         history=[Turn("all orders", "SELECT * FROM orders")],
         attempts=[Attempt("SELECT totl FROM orders", "no such column: totl")],
     )
-    roles = [(m["role"], m["content"].split("\n")[0]) for m in openai_server.requests[0].messages[1:]]
+    (request,) = openai_server.requests
+    roles = [(m["role"], m["content"].split("\n")[0]) for m in request.messages[1:]]
     assert roles == [
         ("user", "all orders"),
         ("assistant", "SELECT * FROM orders"),
-        ("user", "only in Germany"),
+        ("user", "Q: only in Germany"),
         ("assistant", "SELECT totl FROM orders"),
         ("user", "That was not accepted: no such column: totl"),
     ]
+    assert request.body["temperature"] > 0, "at 0, a small model repeats its mistake"
 
 
 def test_text_arrives_piece_by_piece(openai_server: OpenAIServer) -> None:
@@ -322,7 +324,7 @@ def test_importing_the_client_imports_no_model_sdk() -> None:
 
 def test_tracing_is_off_whatever_the_environment_says(openai_server: OpenAIServer, tmp_path: Path) -> None:
     code = (
-        "import sys, sqlagent.llm.client as c; from sqlagent.core.model import Schema\n"
+        "import sys, sqlagent.llm.client as c; from sqlagent.core.draft import Schema\n"
         f"c.open_model(c.ModelSpec('m', {openai_server.base_url!r})).draft('q', Schema('sqlite', '', ()))\n"
         "from langsmith.utils import tracing_is_enabled; print(tracing_is_enabled())"
     )
