@@ -10,7 +10,7 @@ from typing import Any, cast
 from langgraph.types import Command, StateSnapshot
 
 from sqlagent.core.errors import StoreError
-from sqlagent.core.session import TERMINAL, Choice, Decision, Source, Status, Thread
+from sqlagent.core.session import TERMINAL, Choice, Decision, Outcome, Source, Status, Thread
 from sqlagent.llm.conversation import tracing_off
 from sqlagent.pipeline import undoing
 from sqlagent.pipeline.checkpoints import head, open_saver
@@ -136,7 +136,12 @@ def _ran_anyway(thread_id: str, x: Context) -> State | None:
     if run is None or run.state is not RunState.DONE:
         return None
     ran_sql = x.journal.proposal(row.proposal).sql
-    x.journal.finish(thread_id, row.turn, Status.EXECUTED, ran_sql=ran_sql)
+    try:
+        if not run.audit_head:
+            x.journal.done(run.id, run.outcome or Outcome())  # marked by its own transaction, and not logged yet
+        x.journal.finish(thread_id, row.turn, Status.EXECUTED, ran_sql=ran_sql)
+    except StoreError:
+        return None  # what is raised already says that it ran
     return {"status": Status.EXECUTED.value}
 
 

@@ -26,21 +26,26 @@ def run(state: State, x: Context) -> State:
         return {"end": "", "stale": f"it was not run: {proposal.id} is of another thread"}
     database = x.database()
     x.reached("execute: before the claim")
-    claim = x.journal.claim(proposal, by=x.by, marked=proposal.read_only or database.marks_atomically())
+    marked = proposal.read_only or database.marks_atomically()
+    claim = x.journal.claim(proposal, by=x.by, marked=marked)
     x.reached("execute: after the claim")
     match claim:
         case Refusal():
             return {"end": "", "stale": f"it was not run: {claim}"}
         case Run(state=RunState.STARTED, marked=False):
             return _asked_of_its_rows(proposal, claim, database, x)
+        case Run(state=RunState.STARTED) if not marked:
+            # its mark says that it did not run; the target is in WAL since, where no mark will tell of the next attempt
+            x.journal.release(proposal.id)
+            return run(state, x)
         case None | Run(state=RunState.STARTED):
             return _attempt(proposal, database, x)
         case Run():
-            return _known(proposal, claim)
+            return _known(proposal, claim, x)
 
 
 def _attempt(proposal: Proposal, database: Database, x: Context) -> State:
-    held = _Held(x.reached)
+    held = _Held(_before_commit(proposal, x))
     try:
         outcome = _run(proposal, database, x, held)
     except (Stale, ConnectError) as e:
@@ -75,9 +80,23 @@ def _rolled_back(proposal: Proposal, x: Context, ending: State) -> State:
     """Record a failure, unless the run was marked done first: Ctrl-C may come between COMMIT and its answer."""
     x.journal.failed(proposal.id, ending["message"])
     ended = x.journal.run(proposal.id)
-    if ended is not None and ended.state is RunState.DONE:
-        return {"end": Status.EXECUTED.value, "ran_sql": proposal.sql}
-    return ending
+    return _known(proposal, ended, x) if ended is not None and ended.state is RunState.DONE else ending
+
+
+def _before_commit(proposal: Proposal, x: Context) -> Callable[[str], None]:
+    """Put on record that a run comes to its COMMIT where it may not be able to keep what it changes.
+
+    Without it a run that was killed long before its COMMIT would look like one that nothing can decide.
+    """
+    last = f"ran {len(proposal.analysis.statements)}"
+    exact = proposal.measurement is not None and proposal.measurement.is_exact
+
+    def reached(point: str) -> None:
+        if point == last and not exact and (run := x.journal.run(proposal.id)) and not run.marked:
+            x.journal.keep(proposal.id, b"")  # until the change itself takes its place, where it can be kept
+        x.reached(point)
+
+    return reached
 
 
 class _Held:
@@ -146,8 +165,10 @@ def _still_the_same(proposal: Proposal, database: Database) -> None:
         raise Stale(f"the schema of {proposal.database} changed since it was approved")
 
 
-def _known(proposal: Proposal, run: Run) -> State:
+def _known(proposal: Proposal, run: Run, x: Context) -> State:
     """How a run that began before this call ended."""
+    if run.state is RunState.DONE and not run.audit_head:
+        _settle(proposal, x, run.outcome or Outcome())  # its own transaction marked it, and nobody came to log it
     if run.state in (RunState.DONE, RunState.SETTLED_APPLIED):
         return {"end": Status.EXECUTED.value, "ran_sql": proposal.sql}
     return _failed("QueryError", run.error or "it was rolled back, nothing was changed", "")
@@ -156,11 +177,8 @@ def _known(proposal: Proposal, run: Run) -> State:
 def _asked_of_its_rows(proposal: Proposal, run: Run, database: Database, x: Context) -> State:
     """A run that no mark tells of: the rows it kept before its COMMIT say whether they were changed."""
     changes = x.journal.kept(proposal.id)
-    if changes is None:
-        # It is kept before COMMIT, so a run that kept nothing did not come to its COMMIT, or had nothing to change.
-        verdict = Verdict.NOT_APPLIED if proposal.measurement and proposal.measurement.is_exact else Verdict.CANNOT_TELL
-    else:
-        verdict = database.decided(changes)
+    # It is kept before COMMIT, so a run that kept nothing did not come to its COMMIT, or had nothing to change.
+    verdict = Verdict.NOT_APPLIED if changes is None else _told_by(changes, database)
     match verdict:
         case Verdict.APPLIED:
             _settle(proposal, x, Outcome())
@@ -170,6 +188,13 @@ def _asked_of_its_rows(proposal: Proposal, run: Run, database: Database, x: Cont
             return _attempt(proposal, database, x)
         case Verdict.CANNOT_TELL:
             return _in_doubt(proposal.thread, run)
+
+
+def _told_by(changes: bytes, database: Database) -> Verdict:
+    try:
+        return database.decided(changes) if changes else Verdict.CANNOT_TELL
+    except StoreError:  # what it kept is damaged
+        return Verdict.CANNOT_TELL
 
 
 def _in_doubt(thread: str, run: Run) -> State:

@@ -226,6 +226,8 @@ class Journal:
     def decide(self, proposal: Proposal, decision: Decision) -> Decision:
         """Record a decision, unless there is one; answers the one that counts.  The first writer wins."""
         with self._writing("a decision") as db:
+            if decision_in(db, proposal.id, proposal.stage) == decision:
+                return decision  # said twice, after a crash perhaps: it is on record once
             db.execute(
                 "INSERT INTO decisions (proposal, stage, choice, digest, decided_by, how, sql, reason, retry,"
                 " decided_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
@@ -285,6 +287,8 @@ class Journal:
         """Give a claim back: it is known that nothing was begun, so the approval may be used again."""
         with self._writing("a release") as db:
             db.execute("DELETE FROM runs WHERE id = ? AND state = 'started'", (run_id,))
+            if db.changes():  # what it kept tells of a run that was rolled back, and would tell it of the next
+                db.execute("DELETE FROM changes WHERE run = ?", (run_id,))
             self._log(db, "released", "", _thread_of(run_id), run=run_id)
 
     def mark(self, run_id: str) -> tuple[str, tuple[str, ...]]:
@@ -322,6 +326,7 @@ class Journal:
             if ended:
                 head = self._log(db, what, by, _thread_of(run_id), run=run_id, **detail)
                 db.execute("UPDATE runs SET audit_head = ? WHERE id = ?", (f"{head.number}:{head.hash}", run_id))
+                db.execute("DELETE FROM changes WHERE run = ? AND changeset = x''", (run_id,))
         return ended
 
     # ---- what a run changed --------------------------------------------------------------------------------------
