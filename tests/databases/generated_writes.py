@@ -82,6 +82,9 @@ _VALUES = (
     "x'0041'",
     "x''",
 )
+_LISTED = (
+    "SELECT name, type, wr FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+)
 _FILLING = 12
 
 
@@ -95,10 +98,7 @@ class Writes:
     def __init__(self, path: Path, seed: object) -> None:
         self._random = random.Random(f"{seed}")
         db = apsw.Connection(str(path))
-        listed = (
-            "SELECT name, type FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
-        )
-        kinds = {str(n): str(t) for n, t in db.execute(listed).fetchall()}
+        kinds = {str(n): str(t) for n, t, _ in db.execute(_LISTED).fetchall()}
         self._columns = {
             name: [str(c) for (c,) in db.execute("SELECT name FROM pragma_table_xinfo(?) WHERE hidden = 0", (name,))]
             for name, kind in kinds.items()
@@ -164,9 +164,6 @@ Content = dict[str, dict[Any, Any]]
 
 def content(db: apsw.Connection) -> Content:
     """Every row of every table by its key; by its number where it has no key, or NULL in it."""
-    listed = (
-        "SELECT name, type, wr FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
-    )
     found: Content = {}
     for name, kind, without_rowid in db.execute(_LISTED).fetchall():
         if kind in ("table", "virtual"):

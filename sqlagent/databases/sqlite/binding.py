@@ -61,11 +61,11 @@ class Binding:
             except Unmeasurable as e:
                 self._give_up(str(e))
 
-    def after(self, changed: int) -> None:
+    def after(self, changed: int, *, once: bool = False) -> None:
         self.changed.append(changed)
         if self._recorder is not None and not self._unmeasurable:
             try:
-                self.changes.append(self._recorder.end())
+                self.changes.append(self._recorder.end(once=once))
             except Unmeasurable as e:
                 self._give_up(str(e))
         if self._unmeasurable:

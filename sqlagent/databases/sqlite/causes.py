@@ -13,9 +13,14 @@ _ORDER = (Verb.INSERT, Verb.UPDATE, Verb.DELETE)
 
 
 def touched(
-    tally: Tally, accesses: Iterable[Access], rows_after: Mapping[str, int | None], virtual: Iterable[str]
+    tally: Tally,
+    accesses: Iterable[Access],
+    rows_after: Mapping[str, int | None],
+    virtual: Iterable[str],
+    dropped: Iterable[str] = (),
 ) -> Iterator[Touched]:
     """The rows of each table and verb, the ones that the SQL itself changes apart from the others."""
+    otherwise = ", ".join(f"foreign key of {name}" for name in dropped)
     known = [a for a in accesses if a.verb in _CHANGES]
     direct_tables = {a.table.lower() for a in known if not a.via}
     opaque = {name.lower() for name in virtual}  # whose rows are told apart by a look before and after
@@ -26,7 +31,7 @@ def touched(
         after = rows_after.get(table)
         of = None if after is None else after - grown.get(table, 0)
         indirect = tally.indirect[table, verb]
-        via = _via(known, table, verb)
+        via = _via(known, table, verb) or otherwise or "a trigger or foreign key"
         if table.lower() in opaque and table.lower() not in direct_tables:
             indirect = rows
         if rows - indirect:
@@ -52,4 +57,4 @@ def _via(known: list[Access], table: str, verb: Verb) -> str:
     """Several causes joined; those of another verb where the same row was written twice."""
     on_table = [a for a in known if a.table.lower() == table.lower() and a.via]
     fitting = [a for a in on_table if a.verb is verb] or on_table
-    return ", ".join(dict.fromkeys(a.via for a in fitting)) or "a trigger or foreign key"
+    return ", ".join(dict.fromkeys(a.via for a in fitting))

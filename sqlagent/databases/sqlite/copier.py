@@ -96,7 +96,8 @@ class Copy:
         stored, columns, sequence = self._catalog[change, name.lower()]
         with _speaking_of(self._path):
             rows: Iterable[Any] = self._file.execute(f"SELECT * FROM {stored}")  # noqa: S608 - quoted when made
-            values = ", ".join("?" * len(self._file.execute(f"SELECT * FROM {stored} LIMIT 0").get_description()))  # noqa: S608
+            width = self._file.execute("SELECT count(*) FROM pragma_table_info(?)", (stored.strip('"'),)).get
+            values = ", ".join("?" * int(width))
         into = f"INSERT INTO main.{quoted(name)} ({columns}) VALUES ({values})"  # noqa: S608 - quoted names
         connection.executemany(into, rows)
         if sequence is not None:

@@ -24,7 +24,6 @@ from sqlagent.databases.sqlite.private import file_itself, private_copy, size_of
 from sqlagent.databases.sqlite.recorder import Change, Recorder
 from sqlagent.databases.sqlite.samples import samples
 from sqlagent.databases.sqlite.shape import broken, object_changes
-from sqlagent.databases.sqlite.tables import forgiving_table
 from sqlagent.databases.sqlite.unseen import Unmeasurable
 from sqlagent.databases.sqlite.volatile import Unsteady, is_volatile, volatile_columns
 
@@ -217,9 +216,10 @@ def _effect(
         tables = recorder.tables
         after = {table: tables.rows(table) if tables.is_table(table) else None for table, _ in counted.rows}
         virtual = [shape.name for shape in change.shapes.values() if shape.virtual]
+        dropped = [loss.table for loss in change.losses]
         return Effect(
             Basis.EXACT,
-            tuple(causes.touched(counted, opinion.accesses, after, virtual)),
+            tuple(causes.touched(counted, opinion.accesses, after, virtual, dropped)),
             samples(counted, change.shapes, change.unseen),
             tuple(object_changes(change.before, change.after, change.losses, tables)) if change.reshapes else (),
             tuple(f"{name}: {error}" for name, error in broken(connection, change.after).items()

@@ -12,6 +12,7 @@ import apsw
 
 from sqlagent.databases.sqlite.authorizer import ROWS, SHAPE, Event
 from sqlagent.databases.sqlite.copier import Copier
+from sqlagent.databases.sqlite.doubles import without_doubles
 from sqlagent.databases.sqlite.shape import Loss, Objects, about_bytes, broken, content_digest, losses, objects
 from sqlagent.databases.sqlite.tables import Tables, TableShape
 from sqlagent.databases.sqlite.unseen import Row, Unmeasurable, UnseenChange, check_visible, difference, rows_of
@@ -59,11 +60,14 @@ class Recorder:
         self.session: apsw.Session | None = None
         self._change = Change()
         self._looks: dict[str, dict[Any, Row]] = {}
+        self._inserts: set[str] = set()
+        self._touched_before = 0
 
     def begin(self, sql: str, events: Iterable[Event]) -> None:
         """Before the statement, which compiled to these; raises Unmeasurable."""
         events = list(events)
-        self._change, self._looks = Change(), {}
+        self._change, self._looks, self._inserts = Change(), {}, set()
+        self._touched_before = self._connection.total_changes()
         lost = _rewritten(events)
         if any(e.code in SHAPE for e in events):
             self._change.reshapes = True
@@ -89,7 +93,10 @@ class Recorder:
             self._change.shapes[lower] = shape
             if not shape.is_seen:
                 self._looks[lower] = rows_of(self._connection, shape)
-        if event.code == apsw.SQLITE_INSERT and shape.numbered and lower not in self._change.last_numbers:
+        if event.code == apsw.SQLITE_INSERT:
+            self._inserts.add(lower)
+        numbers = shape.is_keyless or (event.code == apsw.SQLITE_INSERT and shape.numbered)
+        if numbers and lower not in self._change.last_numbers:
             self._change.last_numbers[lower] = self._tables.last_number(name)
 
     def _record(self, lost: frozenset[str]) -> None:
@@ -103,8 +110,9 @@ class Recorder:
 
         session.table_filter(is_recorded)
 
-    def end(self) -> Change:
-        """After the statement; raises Unmeasurable."""
+    def end(self, *, once: bool = False) -> Change:
+        """After the statement; `once` where it touched each row once.  Raises Unmeasurable."""
+        touched = self._connection.total_changes() - self._touched_before
         change, session = self._change, self.session
         if session is None:
             raise Unmeasurable("it was too large to record")
@@ -116,6 +124,10 @@ class Recorder:
         for name in tables_in(change.changeset):
             if name.lower() not in change.shapes:  # a virtual table's own, or one that it has just made
                 change.shapes[name.lower()] = self._tables.shape(name)
+        inserts = None if once else self._inserts
+        change.changeset = without_doubles(
+            change.changeset, change.shapes, change.last_numbers, inserts=inserts, touched=touched
+        )
         if change.reshapes:
             self._end_reshaping(change)
         return change

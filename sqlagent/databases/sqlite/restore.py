@@ -37,8 +37,10 @@ def restore(connection: apsw.Connection, part: KeptPart, copy: Copy | None, chan
         for o in after.values():
             if o.kind == kind and (kind, o.name.lower()) in objects(connection):
                 connection.execute(f"DROP {kind.upper()} main.{quoted(o.name)}").fetchall()
+    replaced = {name for kind, name in before | after if kind in ("table", "view")}
+    missing = {k: o for k, o in by_name(part.before).items() if k in before or o.table.lower() in replaced}
     for kind in _MADE_FIRST:
-        for o in before.values():
+        for o in missing.values():
             if o.kind != kind or (kind, o.name.lower()) in objects(connection):
                 continue
             connection.execute(o.sql).fetchall()
@@ -56,11 +58,11 @@ def _check(connection: apsw.Connection, part: KeptPart, before: Objects, after: 
         if _text(current.get(key)) != _text(after.get(key)):
             raise Refused(f"{kind} {name} was changed since")
     left = by_name(part.after)
-    replaced = {name for kind, name in after if kind == "table"}
+    replaced = {name for kind, name in after if kind in ("table", "view")}
     for key, o in current.items():
         if o.table.lower() in replaced and key not in left:
             raise Refused(f"{o.kind} {o.name} was made on {o.table} since")
-    for name in replaced:
+    for name in (name for kind, name in after if kind == "table"):
         if tables.is_table(name) and content_digest(connection, name) != part.contents.get(name, ""):
             raise Refused(f"rows of {after['table', name].name} were changed since")
 

@@ -16,6 +16,8 @@ ROWID = "_rowid_"
 _LISTED = "SELECT lower(name), type, wr FROM pragma_table_list WHERE schema = 'main'"
 _COLUMNS = 'SELECT name, type, "notnull", pk, hidden FROM pragma_table_xinfo(?)'
 _PARENTS = 'SELECT "from", "table", "to" FROM pragma_foreign_key_list(?)'
+_COLLATIONS = """
+SELECT x.coll FROM pragma_index_list(?) AS l, pragma_index_xinfo(l.name) AS x WHERE l.origin = 'pk' AND x.key"""
 _SQL = "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ? COLLATE NOCASE"
 _FORGIVES = re.compile(r"\bON\s+CONFLICT\s+(REPLACE|IGNORE|FAIL|ROLLBACK)\b", re.IGNORECASE)
 _KEY_INDEX = "SELECT count(*) FROM pragma_index_list(?) WHERE origin = 'pk'"
@@ -41,6 +43,13 @@ class TableShape:
     without_rowid: bool = False
     forgives: bool = False
     """A constraint of it has an ON CONFLICT clause: a row in its way is replaced, or it is left out, without a word."""
+
+    is_loose: bool = False
+    """Two keys of it can be equal to SQL and yet be two values: it has no type, or does not tell A from a."""
+
+    @property
+    def is_keyless(self) -> bool:
+        return self.columns[0] == ROWID and not self.virtual
 
     @property
     def key_names(self) -> tuple[str, ...]:
@@ -119,10 +128,17 @@ class Tables:
             virtual=kind == "virtual",
             shadow=kind == "shadow",
             without_rowid=without_rowid,
+            is_loose=bool(places) and not alias and kind == "table" and self._is_loose(name, rows, places),
             forgives=_FORGIVES.search(str(self._connection.execute(_SQL, (name,)).get)) is not None,
         )
         shape.parents.update(self._parents(shape))
         return shape
+
+    def _is_loose(self, name: str, rows: list[tuple[object, ...]], places: tuple[int, ...]) -> bool:
+        types = [str(rows[place][1]).upper() for place in places]
+        if any("BLOB" in type_ or not type_ or type_ == "ANY" for type_ in types):
+            return True
+        return any(str(c) != "BINARY" for (c,) in self._connection.execute(_COLLATIONS, (name,)).fetchall())
 
     def _is_alias(
         self, name: str, rows: list[tuple[object, ...]], places: tuple[int, ...], without_rowid: bool

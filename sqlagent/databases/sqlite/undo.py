@@ -55,6 +55,7 @@ class Undo:
         """Raises Refused where nothing can be taken back at all."""
         if not self.kept.parts:
             raise Refused("what it was before was not kept")
+        self.connection.pragma("defer_foreign_keys", 1)  # what a row refers to may come back after it
         violations = self._violations() if check_keys else set()
         copy = Copy(self.copy) if self.copy is not None and self.copy.exists() else None
         try:
@@ -73,7 +74,10 @@ class Undo:
             raise Refused(f"{len(new):,} rows, of {table} first, would refer to rows of {parent} that are not there")
 
     def _violations(self) -> set[tuple[Any, ...]]:
-        return set(self.connection.execute("PRAGMA foreign_key_check").fetchall())
+        try:
+            return set(self.connection.execute("PRAGMA foreign_key_check").fetchall())
+        except apsw.SQLError:  # a key refers to what cannot be referred to: as wrong afterwards as it was before
+            return set()
 
     def _check_layouts(self, part: KeptPart) -> None:
         tables = Tables(self.connection)
@@ -148,9 +152,10 @@ class Undo:
         try:
             flags = apsw.SQLITE_CHANGESETAPPLY_FKNOACTION
             apsw.Changeset.apply(inverse, self.connection, filter=wanted, conflict=conflict, flags=flags)
-        except apsw.AbortError as e:
-            rows = keys[0] if keys else 0
-            raise Refused(f"{rows:,} rows would refer to rows that are not there") from e
+        except (apsw.AbortError, apsw.ConstraintError) as e:
+            if not keys:
+                raise
+            raise Refused(f"{keys[0]:,} rows would refer to rows that are not there") from e
         if owners:
             self.connection.execute("ROLLBACK TO undo").fetchall()
         self.connection.execute("RELEASE undo").fetchall()

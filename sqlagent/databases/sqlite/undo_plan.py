@@ -64,7 +64,7 @@ def _tried(connection: apsw.Connection, undo: Undo, foreign_keys: bool, meter: M
             meter.session = recorder.session
             with meter.holding(connection):
                 undo.run(check_keys=False)
-                change = recorder.end()
+                change = recorder.end(once=True)
         finally:
             meter.session = None
             recorder.abandon()

@@ -44,7 +44,7 @@ class UndoRun:
                     run.binding.before("", self.undo.events())
                 self._take_back()
                 if run.binding:
-                    run.binding.after(0)
+                    run.binding.after(0, once=True)
             if reshapes:
                 self._keep_shape(run)
             run.reached("ran 1")

@@ -1,0 +1,85 @@
+"""Rows that a session reports twice: told apart where that is certain, and not measured where it is not.
+
+The session extension finds a row again by a hash.  The hash of a row without a declared key is another one once its
+table has grown, so that every doubling leaves a row of an UPDATE recorded a second time, as inserted.  And two keys
+that are equal to SQL, 1 and 1.0 or 'A' and 'a', are two to the session: it reports the old one as updated and the new
+one as inserted.  Read as they are, such reports would count a row twice, and taking them back would delete it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import apsw
+
+from sqlagent.databases.sqlite.tables import TableShape
+from sqlagent.databases.sqlite.unseen import Unmeasurable
+
+_SURELY_SMALL = 60  # rows touched with which no table of a session has grown
+
+Found = dict[Any, list[str]]
+"""By key, the operations reported for it."""
+
+
+def without_doubles(
+    changeset: bytes, shapes: dict[str, TableShape], last_numbers: dict[str, int], *, inserts: Collection[str] | None,
+    touched: int,
+) -> bytes:  # fmt: skip
+    """The changeset with each row once; raises Unmeasurable.
+
+    `inserts` are the tables, in lower case, that the statement may insert into; None where every row was touched once.
+    """
+    suspects = {
+        name for name, shape in shapes.items() if shape.is_loose or (shape.is_keyless and touched > _SURELY_SMALL)
+    }
+    found: dict[str, Found] = {name: {} for name in suspects}
+    for change in apsw.Changeset.iter(changeset):
+        if (name := change.name.lower()) in suspects:
+            found[name].setdefault(_key(shapes[name], change), []).append(change.op)
+    dropped = {name: _dropped(shapes[name], rows, last_numbers.get(name), inserts) for name, rows in found.items()}
+    return _without(changeset, shapes, dropped) if any(dropped.values()) else changeset
+
+
+def _key(shape: TableShape, change: apsw.TableChange) -> Any:
+    row = change.old if change.old is not None else change.new or ()
+    return tuple(_folded(row[place]) for place in shape.key)
+
+
+def _folded(value: Any) -> Any:
+    """Alike for all values that a collation of SQLite's own takes for equal; 1 and 1.0 are that to Python."""
+    return value.lower().rstrip(" ") if isinstance(value, str) else value
+
+
+def _dropped(shape: TableShape, rows: Found, last: int | None, inserts: Collection[str] | None) -> set[tuple[Any, str]]:
+    """Reports that are not true, by key and operation."""
+    found: set[tuple[Any, str]] = set()
+    for key, operations in rows.items():
+        if not shape.is_keyless:
+            if len(operations) > 1:
+                raise Unmeasurable(f"a key of {shape.name} is replaced by one that is equal to it")
+            continue
+        is_new = last is not None and key[0] > last
+        match sorted(operations):
+            case ["INSERT", "UPDATE"]:
+                found.add((key, "UPDATE" if is_new else "INSERT"))
+            case ["INSERT"] if not is_new and inserts is not None:
+                if shape.name.lower() in inserts:
+                    raise Unmeasurable(f"{shape.name} has no key, and a row of it may have been changed twice")
+                found.add((key, "INSERT"))
+            case ["DELETE" | "UPDATE" as only] if is_new:
+                found.add((key, only))
+            case [_]:
+                pass
+            case _:
+                raise Unmeasurable(f"{shape.name} has no key, and a row of it was changed twice")
+    return found
+
+
+def _without(changeset: bytes, shapes: dict[str, TableShape], dropped: dict[str, set[tuple[Any, str]]]) -> bytes:
+    builder = apsw.ChangesetBuilder()  # type: ignore[no-untyped-call] # its stub says nothing of what it answers
+    for change in apsw.Changeset.iter(changeset):
+        name = change.name.lower()
+        if name not in dropped or (_key(shapes[name], change), change.op) not in dropped[name]:
+            builder.add_change(change)
+    return builder.output()

@@ -1,0 +1,334 @@
+"""Taking a run back, but for what others changed since; and telling after a crash whether it ran at all."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+from generated_writes import content_of, without_numbers
+from sqlite_files import LIMITS, SHOP, Kept, ask, make, nothing
+
+from sqlagent.core.effect import Measurement, Undoable
+from sqlagent.core.errors import Stale, StoreError
+from sqlagent.core.session import Outcome
+from sqlagent.core.verbs import Verb
+from sqlagent.databases.base import Conflict, Database, EffectDiffers, MeasureBudget, OnConflict, UndoPlan, Verdict
+from sqlagent.databases.open import open_database
+
+BUDGET = MeasureBudget()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return make(tmp_path / "shop.db", SHOP)
+
+
+@pytest.fixture
+def shop(path: Path) -> Iterator[Database]:
+    db = open_database(str(path), name="shop", busy_seconds=0.05)
+    yield db
+    db.close()
+
+
+def run(db: Database, *statements: str, copy_to: Path | None = None) -> bytes:
+    """As approved; what it kept."""
+    kept: list[bytes] = []
+    expected = db.measure(statements, budget=BUDGET, heard=None)
+    assert expected.is_exact
+    assert expected.needs_copy == (copy_to is not None)
+    db.apply(
+        statements, sink=Kept(), limits=LIMITS, mark=None, verify=nothing, reached=nothing, expected=expected,
+        keep=kept.append, copy_to=copy_to,
+    )  # fmt: skip
+    return kept[0]
+
+
+def plan(db: Database, kept: bytes, copy: Path | None = None) -> UndoPlan:
+    return db.preview_undo(kept, copy=copy, budget=BUDGET, heard=None)
+
+
+def undo(
+    db: Database, kept: bytes, *, copy: Path | None = None, on_conflict: OnConflict = OnConflict.LEAVE_ALONE,
+    expected: Measurement | None = None, keep: list[bytes] | None = None,
+) -> Outcome:  # fmt: skip
+    return db.apply_undo(
+        kept, copy=copy, on_conflict=on_conflict, limits=LIMITS, mark=None, verify=nothing, reached=nothing,
+        expected=expected, keep=None if keep is None else keep.append,
+    )  # fmt: skip
+
+
+def everything(path: Path) -> Any:
+    schema = ask(
+        path, "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' ORDER BY 1, 2"
+    )
+    return schema, without_numbers(content_of(path))
+
+
+def test_no_trigger_fires_while_it_is_taken_back(shop: Database, path: Path) -> None:
+    before = everything(path)
+    kept = run(shop, "UPDATE orders SET status = 'cancelled'", "DELETE FROM customers WHERE id = 1")
+    undo(shop, kept)
+    assert everything(path) == before
+
+
+def test_rows_changed_since_are_listed_and_left_alone(shop: Database, path: Path) -> None:
+    kept = run(shop, "UPDATE orders SET total = total + 1")
+    ask(path, "UPDATE orders SET total = 99 WHERE id = 2; UPDATE orders SET status = 'other' WHERE id = 1")
+    found = plan(shop, kept)
+    assert found.conflicts == (Conflict("orders", (("id", "2"),), "it was changed since"),)
+    assert found.conflicting == 1
+    assert [(t.table, t.verb, t.rows) for t in found.measurement.effects[0].touched] == [("orders", Verb.UPDATE, 2)]
+    with pytest.raises(Stale, match="1 rows cannot be put back; orders id 2: it was changed since"):
+        undo(shop, kept, on_conflict=OnConflict.REFUSE)
+    undo(shop, kept, expected=found.measurement)
+    assert ask(path, "SELECT id, status, total FROM orders") == [(1, "other", 10), (2, "paid", 99), (3, "pending", 5)]
+
+
+def test_a_deleted_row_whose_key_was_given_out_again_stays_deleted(shop: Database, path: Path) -> None:
+    kept = run(shop, "DELETE FROM shipments WHERE id > 1")
+    ask(path, "INSERT INTO shipments VALUES (3, 1)")
+    undo(shop, kept)
+    assert ask(path, "SELECT id, order_id FROM shipments") == [(1, 1), (2, 2), (3, 1)]
+    assert plan(shop, kept).conflicts[0].why == "another row has its key now"
+
+
+def test_an_undo_of_another_effect_than_approved_is_taken_back(shop: Database, path: Path) -> None:
+    kept = run(shop, "UPDATE orders SET total = total + 1")
+    approved = plan(shop, kept).measurement
+    ask(path, "UPDATE orders SET total = 99 WHERE id = 2")
+    with pytest.raises(EffectDiffers, match="approved 3 rows, now 2"):
+        undo(shop, kept, expected=approved)
+    assert ask(path, "SELECT total FROM orders WHERE id = 1") == [(11,)]
+
+
+def test_rows_that_others_refer_to_are_not_taken_away(shop: Database, path: Path) -> None:
+    kept = run(shop, "INSERT INTO customers VALUES (9, 'New', 'x', 'y')")
+    ask(path, "INSERT INTO orders (id, customer_id) VALUES (50, 9)")
+    assert plan(shop, kept).refused == "1 rows would refer to rows that are not there"
+    with pytest.raises(Stale, match="it cannot be undone: 1 rows would refer"):
+        undo(shop, kept)
+    assert ask(path, "SELECT count(*) FROM orders WHERE id = 50") == [(1,)]
+
+
+def test_a_table_that_has_another_shape_since_is_not_written(shop: Database, path: Path) -> None:
+    kept = run(shop, "DELETE FROM audit_log", "UPDATE orders SET total = 1")
+    ask(path, "ALTER TABLE orders ADD COLUMN later")
+    assert plan(shop, kept).refused == "table orders has other columns or another key now"
+    ask(path, "DROP TABLE orders")
+    assert plan(shop, kept).refused == "there is no table orders any more"
+
+
+@pytest.mark.parametrize("module", ["fts5", "fts4"])
+def test_a_full_text_table_that_others_wrote_to_since_is_built_anew(tmp_path: Path, module: str) -> None:
+    path = make(tmp_path / "f.db", f"CREATE VIRTUAL TABLE f USING {module}(a); INSERT INTO f VALUES ('one'), ('two')")
+    db = open_database(str(path), name="f")
+    kept = run(db, "DELETE FROM f WHERE f MATCH 'one'")
+    ask(path, "INSERT INTO f VALUES ('three')")
+    undo(db, kept)
+    assert sorted(ask(path, "SELECT a FROM f")) == [("one",), ("three",), ("two",)]
+    assert ask(path, "SELECT a FROM f WHERE f MATCH 'one OR three' ORDER BY a") == [("one",), ("three",)]
+    ask(path, "INSERT INTO f (f) VALUES ('integrity-check')")
+
+
+# ---- shape ----------------------------------------------------------------------------------------------------------
+
+
+RICH = """
+CREATE TABLE people (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, g AS (name || '!'));
+CREATE TABLE pets (owner INT REFERENCES people ON DELETE CASCADE, name TEXT);
+CREATE UNIQUE INDEX by_name ON people (name);
+CREATE TABLE log (what);
+CREATE TRIGGER hello AFTER INSERT ON people BEGIN INSERT INTO log VALUES (NEW.name); END;
+CREATE VIEW owners AS SELECT p.name, q.name AS pet FROM people p JOIN pets q ON q.owner = p.id;
+CREATE TABLE plain (a, b TEXT COLLATE NOCASE, PRIMARY KEY (a)) WITHOUT ROWID;
+CREATE VIRTUAL TABLE words USING fts5(a);
+INSERT INTO people (name) VALUES ('Ann'), ('Bob'), ('Cid'); DELETE FROM people WHERE name = 'Cid';
+INSERT INTO pets VALUES (1, 'Rex'), (2, 'Tom'), (NULL, x'00ff'); INSERT INTO plain VALUES (1.0, 'x'), ('k', NULL);
+INSERT INTO words VALUES ('hello world'), ('bye');
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "copies"),
+    [
+        (["DROP TABLE people"], True),
+        (["DROP TABLE pets"], True),
+        (["DROP TABLE plain"], True),
+        (["DROP TABLE words"], True),
+        (["DROP VIEW owners"], False),
+        (["DROP INDEX by_name"], False),
+        (["DROP TRIGGER hello"], False),
+        (["ALTER TABLE people ADD COLUMN age INT DEFAULT 7"], True),
+        (["ALTER TABLE plain DROP COLUMN b"], True),
+        (["ALTER TABLE people RENAME TO persons"], True),
+        (["ALTER TABLE people RENAME COLUMN name TO called"], True),
+        (["CREATE TABLE made AS SELECT * FROM people"], False),
+        (["CREATE INDEX made ON pets (name)", "CREATE VIEW v AS SELECT 1"], False),
+        (["UPDATE people SET name = name || '?'", "DROP TABLE pets", "DELETE FROM people WHERE id = 1"], True),
+        (
+            [
+                "DELETE FROM pets",
+                "ALTER TABLE pets ADD COLUMN z",
+                "INSERT INTO pets VALUES (1, 'New', 2)",
+                "DROP TABLE log",
+            ],
+            True,
+        ),
+        (["CREATE TABLE made (a)", "INSERT INTO made VALUES (1), (2)", "UPDATE made SET a = 5"], False),
+    ],
+)
+@pytest.mark.parametrize("foreign_keys", [True, False])
+def test_a_change_of_the_schema_is_taken_back_with_every_row(
+    tmp_path: Path, script: list[str], copies: bool, foreign_keys: bool
+) -> None:
+    path, copy = make(tmp_path / "rich.db", RICH), tmp_path / "copy.db" if copies else None
+    before, sequence = everything(path), ask(path, "SELECT * FROM sqlite_sequence")
+    db = open_database(str(path), name="rich", foreign_keys=foreign_keys)
+    assert db.measure(script, budget=BUDGET, heard=None).undo is Undoable.EXACT
+    kept = run(db, *script, copy_to=copy)
+    assert everything(path) != before
+    assert db.decided(kept) is Verdict.APPLIED
+    found = plan(db, kept, copy)
+    assert found.refused == ""
+    again: list[bytes] = []
+    undo(db, kept, copy=copy, expected=found.measurement, keep=again)
+    assert everything(path) == before
+    assert ask(path, "SELECT * FROM sqlite_sequence") == sequence
+    assert ask(path, "PRAGMA integrity_check") == [("ok",)]
+    assert (db.decided(kept), db.decided(again[0])) == (Verdict.NOT_APPLIED, Verdict.APPLIED)
+    assert copy is None or copy.stat().st_mode & 0o777 == 0o600
+    db.close()
+
+
+@pytest.mark.parametrize(
+    ("since", "words"),
+    [
+        ("CREATE TABLE people (x)", "table people was changed since"),
+        ("INSERT INTO made VALUES (1)", "rows of made were changed since"),
+        ("CREATE INDEX i ON made (name)", "index i was made on made since"),
+        ("DROP TABLE made", "table made was changed since"),
+    ],
+)
+def test_what_was_made_since_is_not_overwritten(tmp_path: Path, since: str, words: str) -> None:
+    path, copy = make(tmp_path / "rich.db", RICH), tmp_path / "copy.db"
+    db = open_database(str(path), name="rich")
+    kept = run(db, "CREATE TABLE made AS SELECT name FROM people", "DROP TABLE people", copy_to=copy)
+    ask(path, since)
+    before = everything(path)
+    assert plan(db, kept, copy).refused == words
+    with pytest.raises(Stale, match=words):
+        undo(db, kept, copy=copy)
+    assert everything(path) == before
+
+
+def test_without_its_copy_a_drop_is_not_taken_back(tmp_path: Path) -> None:
+    path, copy = make(tmp_path / "rich.db", RICH), tmp_path / "copy.db"
+    db = open_database(str(path), name="rich")
+    kept = run(db, "DROP TABLE log", copy_to=copy)
+    copy.unlink()
+    assert plan(db, kept, copy).refused == "there is no copy of the rows of log"
+
+
+def test_too_much_to_copy_is_known_before(tmp_path: Path) -> None:
+    db = open_database(str(make(tmp_path / "rich.db", RICH)), name="rich")
+    found = db.measure(["DROP TABLE people"], budget=MeasureBudget(undo_bytes=10), heard=None)
+    assert (found.undo, found.needs_copy) == (Undoable.NONE, False)
+    assert found.undo_why == "what it drops or alters is larger than 1e-05 MB"
+
+
+def test_a_run_that_is_taken_back_leaves_no_copy(tmp_path: Path) -> None:
+    path, copy = make(tmp_path / "rich.db", RICH), tmp_path / "copy.db"
+    db = open_database(str(path), name="rich")
+    expected = db.measure(["DROP TABLE people"], budget=BUDGET, heard=None)
+    ask(path, "UPDATE people SET name = 'Zoe' WHERE id = 1")
+    with pytest.raises(EffectDiffers):
+        db.apply(["DROP TABLE people"], sink=Kept(), limits=LIMITS, mark=None, verify=nothing, reached=nothing,
+                 expected=expected, copy_to=copy)  # fmt: skip
+    assert not copy.exists()
+
+
+def test_what_was_not_kept_by_a_run_is_refused(shop: Database) -> None:
+    with pytest.raises(StoreError, match="cannot be read"):
+        plan(shop, b"nonsense")
+
+
+# ---- after a crash --------------------------------------------------------------------------------------------------
+
+
+CROWD = """
+CREATE TABLE t (id INTEGER PRIMARY KEY, a INT, b TEXT); CREATE TABLE k (a, b);
+WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 30)
+INSERT INTO t SELECT x, x % 4, 'b' || x FROM n;
+INSERT INTO k SELECT a, b FROM t WHERE id < 12;
+"""
+
+
+def crash_and_drift(folder: Path, seed: int) -> tuple[Verdict, bool, bool]:
+    """A run that was committed or not, then edits by others: the verdict, the truth, and whether the edits met it."""
+    source = random.Random(seed)
+    path = make(folder / f"{seed}.db", CROWD)
+    db = open_database(str(path), name="crowd")
+    group = source.randrange(4)
+    sql = source.choice(
+        (f"UPDATE t SET a = a + 10 WHERE a = {group}", f"DELETE FROM t WHERE a = {group}",
+         f"INSERT INTO t (a, b) SELECT a, 'new' FROM t WHERE a = {group}", f"DELETE FROM k WHERE a = {group}",
+         f"UPDATE k SET b = b || '!' WHERE a <> {group}",
+         f"REPLACE INTO t SELECT id, a, 'new' FROM t WHERE id > {group + 20}")
+    )  # fmt: skip
+    kept: list[bytes] = []
+    committed = source.random() < 0.5
+
+    def reached(point: str) -> None:
+        if point == "kept" and not committed:
+            raise KeyboardInterrupt
+
+    try:
+        db.apply([sql], sink=Kept(), limits=LIMITS, mark=None, verify=nothing, reached=reached, keep=kept.append)
+    except KeyboardInterrupt:
+        assert not committed
+    edits = source.randrange(3)
+    for _ in range(edits):
+        row = source.randrange(1, 40)
+        ask(path, source.choice((f"UPDATE t SET b = 'x' WHERE id = {row}", f"DELETE FROM t WHERE id = {row}",
+                                 f"UPDATE t SET a = 3 WHERE id = {row}",
+                                 f"INSERT OR IGNORE INTO t VALUES ({row}, 1, 'z')",
+                                 f"DELETE FROM k WHERE rowid = {row}")))  # fmt: skip
+    verdict = db.decided(kept[0])
+    db.close()
+    return verdict, committed, edits > 0
+
+
+def judge(folder: Path, seeds: range) -> tuple[int, int, int]:
+    right = wrong = open_ = 0
+    for seed in seeds:
+        verdict, committed, drifted = crash_and_drift(folder, seed)
+        truth = Verdict.APPLIED if committed else Verdict.NOT_APPLIED
+        assert drifted or verdict is truth
+        right, wrong = right + (verdict is truth), wrong + (verdict not in (truth, Verdict.CANNOT_TELL))
+        open_ += verdict is Verdict.CANNOT_TELL
+    return right, wrong, open_
+
+
+def test_the_rows_tell_whether_a_run_was_committed(tmp_path: Path) -> None:
+    right, wrong, open_ = judge(tmp_path, range(120))
+    assert wrong == 0
+    assert right > 100
+    print(right, open_)
+
+
+@pytest.mark.long
+def test_the_rows_tell_in_a_long_run(tmp_path: Path) -> None:
+    right, wrong, open_ = judge(tmp_path, range(1000, 4000))
+    assert wrong == 0
+    print(f"{right} right, {open_} cannot tell")
+
+
+def test_a_damaged_connection_leaves_the_file_to_others(shop: Database, path: Path) -> None:
+    plan(shop, run(shop, "DELETE FROM audit_log WHERE 0", "DELETE FROM shipments"))
+    other = apsw.Connection(str(path))
+    other.execute("BEGIN EXCLUSIVE; ROLLBACK").fetchall()  # nothing holds a lock any more
+    other.close()
