@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import apsw
+import msgspec
 
 from sqlagent import config
 from sqlagent.core.session import Report
 from sqlagent.pipeline.checkpoints import open_saver
 from sqlagent.pipeline.graph import Graph, build
 from sqlagent.service import Agent, Listener
+from sqlagent.store.audit import Entry, verify
 
 SELL = "UPDATE stock SET left = left - 1 WHERE id = 1"
 """Run once it leaves 9 of the 10, run twice 8."""
@@ -29,6 +32,8 @@ CREATE TABLE sales (id INTEGER PRIMARY KEY, stock_id INTEGER NOT NULL, was INTEG
 CREATE TRIGGER sold AFTER UPDATE ON stock BEGIN INSERT INTO sales (stock_id, was) VALUES (OLD.id, OLD.left); END;
 INSERT INTO stock VALUES (1, 'apple', 10), (2, 'pear', 10), (3, 'fig', 10);
 """
+UNKEPT = "UPDATE counters SET hits = hits + 1"
+"""A table that nothing can be kept of: it has no key, and hides its row numbers."""
 SCRATCH = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else None
 """Memory where there is some: what is killed here is a process, not a disk."""
 
@@ -128,3 +133,55 @@ def waiting(shop: Shop, sql: str = SELL) -> Report:
     """A thread that another process asked, and that waits for a decision."""
     with shop.agent() as agent:
         return agent.run(sql, title="sell an apple")
+
+
+def unkept(shop: Shop) -> Report:
+    """A thread that waits with a change that was counted, and that no run can keep."""
+    shop.rows("CREATE TABLE counters (_rowid_ TEXT, hits INTEGER NOT NULL); INSERT INTO counters VALUES ('front', 0)")
+    asked = waiting(shop, UNKEPT)
+    assert asked.proposal is not None
+    assert asked.proposal.measurement is not None
+    assert not asked.proposal.measurement.is_exact
+    return asked
+
+
+def approved(agent: Agent, asked: Report) -> Report:
+    assert asked.proposal is not None
+    return agent.approve(asked.thread, asked.proposal.digest)
+
+
+# ---- the audit log -------------------------------------------------------------------------------------------------
+
+
+def in_order(shop: Shop, thread: str, *what: str) -> None:
+    """The chain holds, and the thread's entries are these."""
+    assert [entry.what for entry in audited(shop) if entry.thread == thread] == list(what)
+
+
+def audited(shop: Shop) -> list[Entry]:
+    """Every entry of the log, whose chain holds."""
+    with shop.agent() as agent:
+        entries = list(agent.journal.audit())
+        checked = verify(entries, agent.journal.head())
+    assert (checked.problem, checked.entries) == ("", len(entries))
+    return entries
+
+
+def once_each(shop: Shop, point: str = "") -> None:
+    """Of each proposal one approval at most; of each run as many claims as are not given back, and one end."""
+    entries = audited(shop)
+    counts = Counter((entry.what, str(msgspec.json.decode(entry.detail).get("run", ""))) for entry in entries)
+    decided = Counter(
+        str(msgspec.json.decode(e.detail)["proposal"]) for e in entries if e.what in ("approved", "edited", "rejected")
+    )
+    assert set(decided.values()) <= {1}, point
+    db = apsw.Connection(str(shop.state / "journal.db"))
+    states = {str(run): str(state) for run, state in db.execute("SELECT id, state FROM runs")}
+    db.close()
+    claimed = {run for what, run in counts if what == "claimed"}
+    assert set(states) <= claimed, point
+    for run in claimed:
+        assert counts["claimed", run] - counts["released", run] == (run in states), point
+        for what, state in (("committed", "done"), ("rolled back", "failed")):
+            assert counts[what, run] == (states.get(run) == state), point
+        assert decided[run] == 1, point

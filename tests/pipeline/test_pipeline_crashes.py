@@ -14,9 +14,9 @@ from typing import Any
 import apsw
 import pytest
 from openai_server import OpenAIServer
-from shops import SCRATCH, SELL, Shop, a_shop, in_child, waiting
+from shops import SCRATCH, SELL, Shop, a_shop, approved, in_child, once_each, unkept, waiting
 
-from sqlagent.core.errors import Finished, OutcomeUnknown
+from sqlagent.core.errors import ConnectError, Finished, OutcomeUnknown
 from sqlagent.core.session import Choice, Decision, Report, Status
 from sqlagent.pipeline.crash import crash_points
 from sqlagent.pipeline.driver import Driver  # imported once, so that no child has to
@@ -117,6 +117,7 @@ def seen_through(shop: Shop, asked: Report, point: str) -> None:
     assert (report.status, report.decided_by, shop.sold) == (Status.EXECUTED, "ana", 1), point
     assert report.proposal == asked.proposal, point
     assert ran(shop, asked.proposal.id) is RunState.DONE, point
+    once_each(shop, point)
 
 
 def test_an_approved_change_runs_exactly_once_wherever_the_process_dies(folder: Path) -> None:
@@ -130,38 +131,119 @@ def test_an_approved_change_runs_exactly_once_wherever_the_process_dies(folder: 
         seen_through(shop, asked, point)
 
 
-def test_in_wal_an_approved_change_runs_once_or_is_said_to_be_unknown(folder: Path) -> None:
+def test_in_wal_what_was_kept_before_the_commit_tells_wherever_the_process_dies(folder: Path) -> None:
     shop = a_shop(folder / "shop", wal=True)
     asked = waiting(shop)
+    scene = a_scene(shop, approves(asked))
+    points = scene.points()
+    assert points.index("kept#1") < points.index("committed#1")
+    assert "marked#1" not in points, "no mark is safe there"
+    for point in points:
+        scene.killed_at(point)
+        seen_through(shop, asked, point)
+
+
+def test_in_wal_only_a_change_that_cannot_be_kept_is_unknown_and_only_about_its_commit(folder: Path) -> None:
+    shop = a_shop(folder / "shop", wal=True)
+    asked = unkept(shop)
     assert asked.proposal is not None
     scene = a_scene(shop, approves(asked))
+    points = scene.points()
     unknown = []
-    for point in scene.points():
+    for point in points:
         scene.killed_at(point)
         if decided(shop, asked.proposal.id) is not None:
             gone_on(shop, asked.thread)
-        status = shop.report(asked.thread).status
-        if status is Status.UNKNOWN:
-            unknown.append(point)
-            settles_as_it_is(shop, asked.thread)
-        else:
-            seen_through(shop, asked, point)
-    assert {"committed#1", "begun#1"} <= set(unknown)
+        hits = hit(shop)
+        assert hits <= 1, point
+        match shop.report(asked.thread).status:
+            case Status.UNKNOWN:
+                unknown.append(point)
+                settles_as_it_is(shop, asked.thread, applied=hits == 1)
+            case status:
+                assert (status, hits) in {(Status.EXECUTED, 1), (Status.PENDING, 0)}, point
+    begins = points.index("journal: after the commit of what it changes#1")
+    ends = points.index("journal: before the commit of a run's end#1")
+    assert unknown == points[begins : ends + 1]
+    assert {"ran 1#1", "committed#1"} < set(unknown)
 
 
-def settles_as_it_is(shop: Shop, thread: str) -> None:
+def hit(shop: Shop) -> int:
+    """How many times UNKEPT was applied."""
+    ((hits,),) = shop.rows("SELECT hits FROM counters")
+    return int(hits)
+
+
+def test_a_mode_that_changes_between_a_death_and_the_next_attempt_does_not_run_it_twice(folder: Path) -> None:
+    """What was claimed to be marked could not be marked any more; an INSERT would do the same a second time."""
+    shop = a_shop(folder / "shop")
+    asked = waiting(shop, "INSERT INTO sales (stock_id, was) VALUES (1, 10)")
+    first = a_scene(shop, approves(asked))
+    first.killed_at("begun")
+    shop.rows("PRAGMA journal_mode = wal")
+    shop.keep(folder / "dead")
+    second = Scene(shop, folder / "dead", lambda shop: gone_on_here(shop, asked.thread))
+    second.killed_at("committed")
+    gone_on(shop, asked.thread)
+    assert shop.report(asked.thread).status is Status.EXECUTED
+    assert shop.rows("SELECT count(*) FROM sales") == [(1,)]
+    once_each(shop)
+
+
+def test_what_a_rolled_back_attempt_kept_says_nothing_of_the_next(folder: Path) -> None:
+    """The same rows were changed by somebody else in between: that it ran would be wrong."""
+    shop = a_shop(folder / "shop", wal=True)
+    asked = waiting(shop)
+    with shop.agent() as agent:
+        agent._parts.__dict__["reached"] = raises_at("kept")
+        with pytest.raises(ConnectError):
+            approved(agent, asked)
+    scene = a_scene(shop, lambda shop: gone_on_here(shop, asked.thread))
+    scene.killed_at("begun")
+    shop.rows(SELL)
+    gone_on(shop, asked.thread)
+    report = shop.report(asked.thread)
+    assert report.proposal is not None
+    assert (report.status, report.proposal.id, shop.sold) == (Status.PENDING, f"{asked.thread}.2", 1)
+    once_each(shop)
+
+
+def raises_at(point: str) -> Callable[[str], None]:
+    """A lock that is met there."""
+
+    def reached(name: str) -> None:
+        if name == point:
+            raise ConnectError("it is locked by another process", hint="try again")
+
+    return reached
+
+
+def test_a_damaged_change_is_unknown_and_a_person_settles_it(folder: Path) -> None:
+    shop = a_shop(folder / "shop", wal=True)
+    asked = waiting(shop)
+    assert asked.proposal is not None
+    a_scene(shop, approves(asked)).killed_at("committed")
+    with shop.agent() as agent:
+        kept = agent.journal.kept(asked.proposal.id)
+        assert kept is not None
+        agent.journal.keep(asked.proposal.id, kept[: len(kept) // 2])
+    gone_on(shop, asked.thread)
+    assert shop.report(asked.thread).status is Status.UNKNOWN
+    settles_as_it_is(shop, asked.thread, applied=True)
+    assert shop.sold == 1
+
+
+def settles_as_it_is(shop: Shop, thread: str, *, applied: bool) -> None:
     """Resume refuses to guess; a person looks and says; then it is finished."""
-    sold = shop.sold
-    assert sold in (0, 1)
     assert exit_code_of(Status.UNKNOWN) == 9
     with shop.agent(by="ben") as agent:
         with pytest.raises(OutcomeUnknown, match="its end was not seen"):
             agent.resume(thread)
-        report = agent.settle(thread, RunState.SETTLED_APPLIED if sold else RunState.SETTLED_NOT_APPLIED)
-        assert report.status is (Status.EXECUTED if sold else Status.FAILED)
+        report = agent.settle(thread, RunState.SETTLED_APPLIED if applied else RunState.SETTLED_NOT_APPLIED)
+        assert report.status is (Status.EXECUTED if applied else Status.FAILED)
         with pytest.raises(Finished):
             agent.resume(thread)
-    assert shop.sold == sold
+    once_each(shop)
 
 
 def test_what_was_asked_is_asked_still_wherever_the_process_dies(folder: Path) -> None:
@@ -213,6 +295,7 @@ def the_one_thread_waits(shop: Shop, sql: str, point: str, **settings: Any) -> N
     assert in_child(lambda: approves(report)(shop)) == 0, point
     assert shop.report(threads[0].id).status is Status.EXECUTED, point
     assert shop.sold == 1, point
+    once_each(shop, point)
 
 
 def test_a_rejection_stands_wherever_the_process_dies(folder: Path) -> None:
@@ -229,6 +312,7 @@ def test_a_rejection_stands_wherever_the_process_dies(folder: Path) -> None:
         expected = (Status.REJECTED, "not today") if recorded else (Status.PENDING, "")
         assert (report.status, report.reason) == expected, point
         assert shop.sold == 0, point
+        once_each(shop, point)
 
 
 def test_an_edit_stands_wherever_the_process_dies(folder: Path) -> None:
@@ -248,6 +332,7 @@ def test_an_edit_stands_wherever_the_process_dies(folder: Path) -> None:
         assert (report.proposal.id, report.proposal.sql, report.proposal.edited_by) == (
             f"{asked.thread}.{number}", sql, editor), point  # fmt: skip
         assert shop.sold == 0, point
+        once_each(shop, point)
 
 
 def test_an_approved_read_is_shown_wherever_the_process_dies(folder: Path) -> None:
@@ -260,6 +345,7 @@ def test_an_approved_read_is_shown_wherever_the_process_dies(folder: Path) -> No
         recorded = decided(shop, asked.proposal.id)
         gone_on(shop, asked.thread)
         assert shop.report(asked.thread).status is (Status.EXECUTED if recorded else Status.PENDING), point
+        once_each(shop, point)
 
 
 @pytest.mark.long

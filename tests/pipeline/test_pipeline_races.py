@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from openai_server import OpenAIServer, Reply
-from shops import SCRATCH, SELL, Shop, a_shop, waiting
+from shops import SCRATCH, SELL, Shop, a_shop, once_each, waiting
 
 from sqlagent.core.errors import AuthError, Finished, SqlagentError, Stale
 from sqlagent.core.session import Choice, Decision, Report, Status
@@ -190,13 +190,35 @@ def test_eight_processes_that_start_on_nothing_all_get_their_thread(folder: Path
 
 def test_eight_processes_that_approve_eight_threads_run_each_of_them_once(folder: Path) -> None:
     shop = a_shop(folder / "shop")
-    asked = [waiting(shop) for _ in range(8)]
+    shop.rows("INSERT INTO stock SELECT value, 'box', 10 FROM json_each('[11, 12, 13, 14, 15, 16, 17, 18]')")
+    asked = [waiting(shop, f"UPDATE stock SET left = left - 1 WHERE id = {row}") for row in range(11, 19)]
     told = at_once(folder, [deciding(shop, each, "ana", Choice.APPROVE) for each in asked])
     assert [t.status for t in told] == ["executed"] * 8, told
-    assert shop.sold == 8
+    assert shop.rows("SELECT left, count(*) FROM stock WHERE id > 10 GROUP BY left") == [(9, 8)]
     with shop.agent() as agent:
         for each in asked:
             assert each.proposal is not None
             run = agent.journal.run(each.proposal.id)
             assert run is not None
             assert run.state is RunState.DONE
+    once_each(shop)
+
+
+@pytest.mark.parametrize("wal", [False, True])
+def test_of_eight_approvals_of_the_same_change_one_runs_and_the_others_are_measured_anew(
+    folder: Path, wal: bool
+) -> None:
+    """Each was approved to make 9 of 10; the second to come would make 8 of 9, which nobody has seen."""
+    shop = a_shop(folder / "shop", wal=wal)
+    asked = [waiting(shop) for _ in range(8)]
+    told = at_once(folder, [deciding(shop, each, "ana", Choice.APPROVE) for each in asked])
+    assert sorted(t.status for t in told) == ["executed"] + ["stale"] * 7, told
+    says = {t.message for t in told if t.status == "stale"}
+    assert says == {"it would change 2 rows as approved, but other rows or to other values"}
+    assert shop.sold == 1
+    for each, was_told in zip(asked, told, strict=True):
+        if was_told.status == "stale":
+            report = shop.report(each.thread)
+            assert report.proposal is not None
+            assert (report.status, report.proposal.id) == (Status.PENDING, f"{each.thread}.2")
+    once_each(shop)

@@ -19,7 +19,7 @@ from typing import Any
 import apsw
 import pytest
 from openai_server import OpenAIServer, Reply
-from shops import SELL, Shop, a_shop, in_child, waiting
+from shops import SELL, Shop, a_shop, in_child, in_order, unkept, waiting
 
 from sqlagent.core.errors import Busy, ConnectError, Finished, OutcomeUnknown, SqlagentError, StoreError
 from sqlagent.core.session import Choice, Decision, Report, Status
@@ -366,23 +366,20 @@ def test_what_ran_is_said_to_have_run_though_the_checkpoints_fail(shop: Shop, po
     assert (follow_up.status, shop.sold) == (Status.PENDING, 1)
 
 
-def test_a_journal_that_fails_after_a_commit_that_marked_the_run_loses_only_figures(shop: Shop) -> None:
-    asked = waiting(shop)
-    with shop.agent() as agent:
-        agent._parts.__dict__["reached"] = lambda name: raise_at_done(agent) if name == "committed" else None
-        assert approve(agent, asked).status is Status.EXECUTED
-    assert ending(shop, asked.thread) == (Status.EXECUTED, 1)
-
-
-def test_a_journal_that_fails_after_a_commit_in_wal_says_that_it_ran(tmp_path: Path) -> None:
-    shop = a_shop(tmp_path, wal=True)
+@pytest.mark.parametrize("wal", [False, True])
+def test_a_journal_that_fails_after_a_commit_says_that_it_ran_and_the_next_one_sees_it(
+    tmp_path: Path, wal: bool
+) -> None:
+    """In WAL the rows tell that it ran; else its own transaction does."""
+    shop = a_shop(tmp_path, wal=wal)
     asked = waiting(shop)
     with shop.agent() as agent:
         agent._parts.__dict__["reached"] = lambda name: raise_at_done(agent) if name == "committed" else None
         with pytest.raises(StoreError, match="it was run, and that could not be recorded") as raised:
             approve(agent, asked)
         assert "do not run it again" in raised.value.hint
-    assert ending(shop, asked.thread) == (Status.UNKNOWN, 1)
+    assert ending(shop, asked.thread) == (Status.EXECUTED, 1)
+    in_order(shop, asked.thread, "asked", "analyzed", "approved", "claimed", "committed")
 
 
 def raise_at_done(agent: Agent) -> None:
@@ -422,13 +419,15 @@ def test_an_error_knows_its_thread(shop: Shop) -> None:
 
 def test_a_settled_run_cannot_be_settled_otherwise(tmp_path: Path) -> None:
     shop = a_shop(tmp_path, wal=True)
-    asked = waiting(shop)
+    asked = unkept(shop)
     assert asked.proposal is not None
     with shop.agent() as agent:
         agent.journal.decide(asked.proposal, Decision(Choice.APPROVE, asked.proposal.digest, "ana", "key"))
         agent.journal.claim(asked.proposal, by="ana", marked=False)
+        agent.journal.keep(asked.proposal.id, b"")
         assert agent.resume(asked.thread).status is Status.UNKNOWN
         assert agent.settle(asked.thread, RunState.SETTLED_NOT_APPLIED).status is Status.FAILED
         with pytest.raises(Finished):
             agent.settle(asked.thread, RunState.SETTLED_APPLIED)
     assert shop.sold == 0
+    in_order(shop, asked.thread, "asked", "analyzed", "approved", "claimed", "unknown", "settled", "failed")
