@@ -19,6 +19,7 @@ from sqlagent.core.session import Choice, Decision, Report, Status, Thread
 from sqlagent.databases.base import OnConflict
 from sqlagent.store.journal import RunState
 from sqlagent.ui.diagnostics import ExitCode
+from sqlagent.ui.effects import size_words
 from sqlagent.ui.listing import undo_table
 
 
@@ -102,7 +103,9 @@ def resume(
 @takes(PERSON)
 def undo(
     call: Call,
-    thread: Annotated[str, typer.Argument(help="The session whose last run is taken back.", metavar="[THREAD]")] = "",
+    thread: Annotated[
+        str, typer.Argument(help="The session, or one run of it such as k7f3.2.", metavar="[THREAD]")
+    ] = "",
     all_or_nothing: Annotated[
         bool, typer.Option("--all-or-nothing", help="Refuse where a row was changed since, instead of leaving it.")
     ] = False,
@@ -126,10 +129,14 @@ def _undoable(call: Call) -> ExitCode:
         call.print_json({"undoable": [asdict(k) for k in kept]})
         return ExitCode.OK
     if kept:
-        sys.stdout.write(f"{undo_table(kept, now=datetime.now(UTC))}\n")
+        width = call.screen.columns if sys.stdout.isatty() else None
+        sys.stdout.write(f"{undo_table(kept, now=datetime.now(UTC), columns=width)}\n")
         sys.stdout.flush()
     size = sum(k.size for k in kept)
-    call.screen.line(f"({len(kept)} runs, {size:,} bytes; each is kept for {show_duration(call.settings.keep_undo)})")
+    runs = f"{len(kept)} run{'s' * (len(kept) != 1)}"
+    call.screen.line(f"({runs}, {size_words(size)}; each is kept for {show_duration(call.settings.keep_undo)})")
+    if kept:
+        call.screen.line(f"next: sqlagent undo {kept[0].thread}")
     return ExitCode.OK
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from sqlagent.cli.call import Call
 from sqlagent.cli.options import takes
@@ -18,7 +20,16 @@ from sqlagent.store.audit import Checked, Entry, Head, verify
 from sqlagent.ui.diagnostics import ExitCode
 from sqlagent.ui.listing import audit_table
 
-audit = typer.Typer(help="The record: show, verify, export.", no_args_is_help=True, rich_markup_mode=None)
+
+class _ShowUnlessNamed(TyperGroup):
+    """`sqlagent audit k7f3` is `sqlagent audit show k7f3`: what is asked for most needs no name."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        named = args and (args[0] in self.commands or args[0] in ctx.help_option_names)
+        return super().parse_args(ctx, args if named else ["show", *args])
+
+
+audit = typer.Typer(cls=_ShowUnlessNamed, help="The record: show, verify, export.", rich_markup_mode=None)
 
 
 def register(app: typer.Typer) -> None:
@@ -37,8 +48,9 @@ def show(
     """Show what happened, oldest first.
 
     \b
-    sqlagent audit show --since today
-    sqlagent audit show k7f3
+    sqlagent audit --since today
+    sqlagent audit k7f3
+    sqlagent audit --since 2026-03-30 --json
     """
     entries = list(call.agent.journal.audit(thread=thread, since=_since(since)))
     checked = verify(call.agent.journal.audit())
@@ -47,10 +59,11 @@ def show(
         return ExitCode.OK
     if entries:
         width = call.screen.columns if sys.stdout.isatty() else None
-        sys.stdout.write(f"{audit_table([_line(e) for e in entries], columns=width)}\n")
+        lines = [_line(e) for e in entries]
+        sys.stdout.write(f"{audit_table(lines, now=datetime.now(UTC), columns=width)}\n")
         sys.stdout.flush()
     chain = checked.problem or (f"chain intact from #1 to #{checked.entries}" if checked.entries else "no entry yet")
-    call.screen.line(f"({len(entries)} entries, {chain})")
+    call.screen.line(f"({_entries(len(entries))}, {chain})")
     return ExitCode.OK
 
 
@@ -73,7 +86,7 @@ def verify_(
     if checked.problem:
         _complain(call, checked)
         return ExitCode.FAILED
-    call.screen.line(f"{checked.entries} entries intact; head {_spelled(checked.head) or 'none'}")
+    call.screen.line(f"{_entries(checked.entries)} intact; head {_spelled(checked.head) or 'none'}")
     if not head:
         call.screen.line("  whether its end was cut off cannot be known from the log alone: --head with one you kept")
     return ExitCode.OK
@@ -82,7 +95,12 @@ def verify_(
 @audit.command("export")
 @takes()
 def export(call: Call) -> ExitCode:
-    """Print every entry as a JSON line, for a check that needs nothing of ours."""
+    """Print every entry as a JSON line, for a check that needs nothing of ours.
+
+    \b
+    sqlagent audit export > audit.jsonl
+    sqlagent audit export | python verify.py 122:9f2c41d0
+    """
     for entry in call.agent.journal.audit():
         sys.stdout.write(json.dumps(asdict(entry)) + "\n")
     return ExitCode.OK
@@ -90,13 +108,26 @@ def export(call: Call) -> ExitCode:
 
 def _line(entry: Entry) -> tuple[str, str, str, str, str, str]:
     detail = json.loads(entry.detail)
-    words = ", ".join(f"{name} {_short(name, value)}" for name, value in detail.items())
+    told = [name for name in _TOLD_FIRST if name in detail] + [name for name in detail if name not in _TOLD_FIRST]
+    words = ", ".join(_short(name, detail[name]) for name in told)
     return str(entry.number), entry.at, entry.who or "-", entry.what, entry.thread, words
 
 
+_TOLD_FIRST = ("risk", "database", "stage", "how", "changed", "because", "reason", "digest")
+"""What a narrow screen should have room for."""
+_TELLS_ITSELF = frozenset({"risk", "database", "how"})
+
+
 def _short(name: str, value: object) -> str:
-    text = str(value)
-    return text[:8] if name.endswith(("digest", "sha256")) else text
+    """One fact of an entry in as few words as it takes; `export` and `--json` have all of it."""
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if name.endswith(("digest", "sha256")):
+        text = text[:8]
+    return text if name in _TELLS_ITSELF else f"{name} {text}"
+
+
+def _entries(count: int) -> str:
+    return f"{count:,} entr{'y' if count == 1 else 'ies'}"
 
 
 def _since(text: str) -> str:
@@ -123,8 +154,8 @@ def _seconds(text: str) -> float:
 def _head(text: str) -> Head | None:
     if not text:
         return None
-    number, _, digest = text.removeprefix("#").replace(" ", ":").partition(":")
-    if not number.isdecimal() or len(digest) < 8:
+    number, _, digest = text.strip().removeprefix("#").replace(" ", ":").lower().partition(":")
+    if not re.fullmatch(r"[0-9]{1,18}", number) or not re.fullmatch("[0-9a-f]{8,64}", digest):
         raise UsageError(f"{text} is not a head", hint="as a receipt prints it, such as 122:9f2c41d0")
     return Head(int(number), digest)
 

@@ -197,4 +197,6 @@ class Report:
     """Drafts that did not stand, when no proposal came of them."""
     audit_head: str = ""
     """`122:9f3c...`: the audit log's newest entry when the run ended; keep it, and nobody can cut the log unseen."""
+    undoable: bool = False
+    """What it changed is kept: `undo` takes it back."""
     rowsets: tuple[Rowset, ...] = ()

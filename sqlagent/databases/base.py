@@ -24,6 +24,10 @@ class Capabilities:
     atomic_mark: bool
     """It can mark a run done in the same transaction as the run's changes."""
     timeout: bool
+    preview: bool = False
+    """It measures what a change would do, by doing it where it leaves no trace."""
+    undo: bool = False
+    """It can take back what a run changed."""
 
 
 @dataclass(frozen=True, slots=True)

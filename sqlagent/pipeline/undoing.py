@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from sqlagent.core.effect import Measurement
+from sqlagent.core.effect import Measurement, Touched
 from sqlagent.core.model import Analysis, Finding, Kind, Operation, Risk, Severity, Size, Statement
-from sqlagent.core.session import Outcome, Proposal, Thread
+from sqlagent.core.session import Outcome, Proposal, Result, Thread
 from sqlagent.core.verbs import Basis, Verb
-from sqlagent.databases.base import Database, OnConflict, UndoPlan
+from sqlagent.databases.base import Conflict, Database, OnConflict, UndoPlan
 from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.refusal import Refused
 
@@ -35,15 +36,26 @@ def planned(row: Thread, database: Database, x: Context) -> tuple[Analysis, Meas
     """What taking the run back would do now; raises Refused where nothing of it can be put back."""
     run, on_conflict = meant(row)
     plan = database.preview_undo(_changes(run, x), copy=copy_of(run, x), budget=x.budget, heard=x.note)
-    if plan.refused or (plan.conflicting and on_conflict is OnConflict.REFUSE):
-        why = plan.refused or f"{_rows(plan.conflicting)} changed since"
-        raise Refused(f"{run} cannot be undone: {why}", hint=f"sqlagent show {run.partition('.')[0]}")
+    thread = run.partition(".")[0]
+    if undone_by := _undone_by(run, x) if plan.refused or not _puts_back(plan) else "":
+        raise Refused(f"{run} was undone already, by {undone_by}", hint=f"sqlagent undo {undone_by} puts it back again")
+    if plan.refused:
+        raise Refused(f"{run} cannot be undone: {plan.refused}", hint=f"sqlagent show {thread}")
+    if plan.conflicting and on_conflict is OnConflict.REFUSE:
+        why = "; ".join(_conflicts(plan))
+        raise Refused(f"{run} is not undone: {why}", hint=f"sqlagent undo {thread} leaves them alone")
+    if not _puts_back(plan):
+        why = "; ".join(_conflicts(plan)) or "everything is as it was before"
+        raise Refused(f"nothing of {run} is left to undo: {why}", hint=f"sqlagent show {thread}")
     return Analysis((_statement(row, plan),)), plan.measurement
 
 
 def take_back(proposal: Proposal, database: Database, x: Context, **how: object) -> Outcome:
-    """Carry an approved undo out; `how` are the arguments that it shares with `Database.apply`."""
-    return database.apply_undo(
+    """Carry an approved undo out; `how` are the arguments that it shares with `Database.apply`.
+
+    It is held to the effect that was measured, so the rows that were put back are those that were measured.
+    """
+    outcome = database.apply_undo(
         _changes(proposal.undo_of, x),
         copy=copy_of(proposal.undo_of, x),
         on_conflict=OnConflict(proposal.on_conflict),
@@ -51,6 +63,9 @@ def take_back(proposal: Proposal, database: Database, x: Context, **how: object)
         keep=lambda changes: x.journal.keep(proposal.id, changes),
         **how,  # type: ignore[arg-type]  # they are `apply`'s own
     )
+    if proposal.measurement is None or not proposal.measurement.is_exact:
+        return outcome
+    return replace(outcome, results=(Result(1, changed=proposal.measurement.changes),))
 
 
 def copy_of(run: str, x: Context) -> Path | None:
@@ -66,15 +81,21 @@ def _changes(run: str, x: Context) -> bytes:
     return changes or b""
 
 
+def _undone_by(run: str, x: Context) -> str:
+    return next((kept.undone_by for kept in x.journal.kept_runs() if kept.run == run), "")
+
+
+def _puts_back(plan: UndoPlan) -> bool:
+    """Whether anything would be other than it is; yes, where that could not be told."""
+    measurement = plan.measurement
+    return not measurement.is_exact or bool(measurement.changes or any(e.objects for e in measurement.effects))
+
+
 def _statement(row: Thread, plan: UndoPlan) -> Statement:
     touched = [t for effect in plan.measurement.effects for t in effect.touched]
     objects = [o for effect in plan.measurement.effects for o in effect.objects]
-    operations = [Operation(t.verb, t.table, t.via, Size(t.rows, t.of, Basis.EXACT)) for t in touched]
+    operations = [Operation(t.verb, t.table, t.via, _size(t)) for t in touched]
     operations += [Operation(o.verb, o.name, "", Size(o.rows, None, Basis.EXACT)) for o in objects]
-    findings: tuple[Finding, ...] = ()
-    if plan.conflicting:
-        what = f"{_rows(plan.conflicting)} changed since and {'is' if plan.conflicting == 1 else 'are'} left alone"
-        findings = (Finding("changed-since", what, Severity.WARNING),)
     return Statement(
         index=1,
         sql=text(row),
@@ -83,8 +104,41 @@ def _statement(row: Thread, plan: UndoPlan) -> Statement:
         risk=Risk.SEVERE if any(o.verb is Verb.DROP for o in operations) else Risk.WRITE,
         writes=tuple(dict.fromkeys(o.target for o in operations)),
         operations=tuple(operations),
-        findings=findings,
+        findings=tuple(Finding("changed-since", what, Severity.WARNING) for what in _conflicts(plan)),
+        plan=tuple(f"leaves {c.table} {_key(c)} alone: {c.why}" for c in plan.conflicts),
     )
+
+
+def _size(touched: Touched) -> Size:
+    """Rows that come back have no base: the table has not got them now."""
+    return Size(touched.rows, None if touched.verb is Verb.INSERT else touched.of, Basis.EXACT)
+
+
+def _conflicts(plan: UndoPlan) -> list[str]:
+    """The rows that are left alone, table by table and why by why: how many, and which the first are."""
+    if plan.conflicting > len(plan.conflicts):
+        tables = ", ".join(dict.fromkeys(c.table for c in plan.conflicts))
+        return [f"{_rows(plan.conflicting)} changed since, of {tables} first, are left alone"]
+    found: dict[tuple[str, str], list[Conflict]] = {}
+    for conflict in plan.conflicts:
+        found.setdefault((conflict.table, conflict.why), []).append(conflict)
+    return [_alone(table, why, conflicts) for (table, why), conflicts in found.items()]
+
+
+def _alone(table: str, why: str, conflicts: list[Conflict]) -> str:
+    count = len(conflicts)
+    named = ", ".join(map(_key, conflicts[:_NAMED])) + (", ..." if count > _NAMED else "")
+    said = _WHY.get(why, why)
+    is_ = ("it is" if count == 1 else "they are") + " left alone"
+    return f"{_rows(count)} of {table} {said}; {is_} ({named})"
+
+
+_NAMED = 5
+_WHY = {"it was changed since": "changed since", "it was deleted since": "deleted since"}
+
+
+def _key(conflict: Conflict) -> str:
+    return " ".join(f"{column} {value}" for column, value in conflict.key)
 
 
 def _rows(count: int) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from sqlagent import config
+from sqlagent.core.effect import Undoable
 from sqlagent.core.errors import Finished, NeedsApproval, OutcomeUnknown, SqlagentError, Stale, UsageError
 from sqlagent.core.session import Choice, Decision, Proposal, Report, Source, Status, Thread
 from sqlagent.databases.base import Database, OnConflict, Sink
@@ -190,24 +191,42 @@ class Agent:
     def undo(self, thread: str, *, on_conflict: OnConflict = OnConflict.LEAVE_ALONE) -> Report:
         """Propose to take back what a thread's last run changed: measured, asked and run like any other change.
 
-        Raises `Finished` where the thread ran nothing that was kept.
+        `k7f3` is the last run of that thread that is not taken back yet, `k7f3.2` the run of its second proposal.
+        Raises `Finished` where there is nothing that was kept.
         """
-        row = self.journal.thread(thread)
-        run = self.journal.run(row.proposal) if row.proposal else None
-        if run is None or run.state is not RunState.DONE or not self._parts.keeps(run.id):
-            raise Finished(f"{thread} has nothing to undo", hint="sqlagent undo --list shows what can be undone")
+        name, _, number = thread.partition(".")
+        row = self.journal.thread(name)
+        runs = [k for k in self._parts.undoable() if (k.run == thread if number else k.thread == name)]
+        run = next((k for k in runs if not k.undone_by), runs[0] if runs else None)
+        if run is None:
+            raise Finished(
+                f"{thread} has nothing to undo{self._why_not(row)}",
+                hint="sqlagent undo --list shows what can be undone",
+            )
         from sqlagent.pipeline.undoing import spelled  # with all of the pipeline's ports, which `pending` does not need
 
-        question = f"undo {thread} (run {run.started_at[:16].replace('T', ' ')} by {run.run_by})"
+        ran_at = datetime.fromisoformat(run.ran_at).astimezone().strftime("%Y-%m-%d %H:%M")
+        question = f"undo {thread} (run {ran_at} by {run.run_by})"
         self._parts.database_of(row)
         return self._drive(
-            self._admit(Source.UNDO, question, spelled(run.id, on_conflict), database=self._parts.settings_of(row))
+            self._admit(Source.UNDO, question, spelled(run.run, on_conflict), database=self._parts.settings_of(row))
         )
+
+    def _why_not(self, row: Thread) -> str:
+        if row.status is not Status.EXECUTED:
+            return f": it is {row.status}"
+        proposal = self.journal.proposal(row.proposal)
+        if proposal.read_only:
+            return ": it only read"
+        if proposal.measurement is not None and proposal.measurement.undo is Undoable.NONE:
+            return f": {proposal.measurement.undo_why}" if proposal.measurement.undo_why else ""
+        if proposal.measurement is not None and proposal.measurement.is_exact and not proposal.measurement.changes:
+            return ": it changed no row"
+        return f": what a run changed is kept for {config.show_duration(self.settings.keep_undo)}"
 
     def undoable(self) -> tuple[KeptRun, ...]:
         """What can still be undone, the newest first; what is too old is forgotten first."""
-        self._parts.prune()
-        return self.journal.kept_runs()
+        return tuple(kept for kept in self._parts.undoable() if not kept.undone_by)
 
     def settle(self, thread: str, state: RunState) -> Report:
         """Record a person's word on a run whose end was not seen: SETTLED_APPLIED or SETTLED_NOT_APPLIED."""
@@ -250,6 +269,7 @@ class Agent:
             how=decision.how if decision else "",
             asked_at=row.created_at, attempts=self.journal.attempts(thread, row.turn),
             audit_head=run.audit_head if run else "",
+            undoable=run is not None and any(k.run == run.id and not k.undone_by for k in self.journal.kept_runs()),
         )  # fmt: skip
 
     # ---- moving --------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from sqlagent.core.session import Proposal, Rowset, Thread
 from sqlagent.databases.base import Database, Limits, MeasureBudget, Sink
 from sqlagent.pipeline.crash import crash_points
 from sqlagent.store.journal import Journal
+from sqlagent.store.rows import Kept as KeptRun
 
 if TYPE_CHECKING:
     from sqlagent.config import DatabaseSettings, Settings
@@ -141,9 +142,17 @@ class Parts:
     def _kept(self) -> Path:
         return self._settings.state_dir / "kept"
 
-    def keeps(self, run_id: str) -> bool:
-        """Whether what a run changed is still there, so that it can be undone."""
-        return self.journal.kept(run_id) is not None or (self._kept / f"{run_id}.db").exists()
+    def undoable(self) -> tuple[KeptRun, ...]:
+        """What runs changed, each with the size of all that is kept of it; what is too old is forgotten first."""
+        self.prune()
+        return tuple(replace(kept, size=kept.size + self._copied(kept.run)) for kept in self.journal.kept_runs())
+
+    def _copied(self, run_id: str) -> int:
+        """Bytes of the copy of what a run's DROP or ALTER lost."""
+        try:
+            return (self._kept / f"{run_id}.db").stat().st_size
+        except FileNotFoundError:
+            return 0
 
     def prune(self) -> None:
         """Forget what was kept for longer than `keep_undo`."""

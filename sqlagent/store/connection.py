@@ -53,9 +53,11 @@ def _prepare(connection: apsw.Connection, path: Path) -> None:
                 connection.pragma("user_version", VERSION)
     found = connection.pragma("user_version")
     if found != VERSION:
+        older = found < VERSION
+        hint = f"an older sqlagent made it; keep it and start anew: mv {path} {path}.v{found}"
         raise StoreError(
             f"the journal {path} is of version {found}, and this sqlagent reads version {VERSION}",
-            hint="upgrade sqlagent, or name another folder with --state-dir",
+            hint=hint if older else "upgrade sqlagent, or name another folder with --state-dir",
         )
 
 

@@ -17,7 +17,7 @@ from sqlagent.core.errors import UnknownThread
 from sqlagent.core.session import Choice, Decision, Outcome, Proposal, Source, Status, Thread
 from sqlagent.store.audit import Entry, Head
 from sqlagent.store.connection import guarded, open_file, transaction
-from sqlagent.store.rows import THREADS, Kept, Refusal, Run, RunState, decision_in, run_in, thread_of
+from sqlagent.store.rows import THREADS, Kept, Refusal, Run, RunState, decision_in, kept_in, run_in, thread_of
 from sqlagent.store.trail import append_in, entries_in, head_in
 
 __all__ = ["Journal", "Refusal", "Run", "RunState"]
@@ -343,15 +343,9 @@ class Journal:
         return found
 
     def kept_runs(self) -> tuple[Kept, ...]:
-        """What can still be undone, the newest first."""
+        """What can still be undone, the newest first; also what was undone, since that may be undone again."""
         with guarded(self.path):
-            rows: Any = self._connection.execute(
-                "SELECT c.run, t.database, u.question, length(c.changeset), c.kept_at, r.run_by"
-                "  FROM changes c JOIN proposals p ON p.id = c.run JOIN threads t ON t.id = p.thread"
-                "  JOIN turns u ON u.thread = p.thread AND u.turn = p.turn JOIN runs r ON r.id = c.run"
-                " WHERE r.state = 'done' ORDER BY c.kept_at DESC"
-            ).fetchall()
-        return tuple(Kept(*row) for row in rows)
+            return kept_in(self._connection)
 
     def prune(self, *, before: str) -> tuple[str, ...]:
         """Forget what runs changed that ended before a time; answers which, so that their copies go too."""

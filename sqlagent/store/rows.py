@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -51,6 +51,13 @@ class Kept:
     """Bytes."""
     kept_at: str
     run_by: str
+    ran_at: str
+    undone_by: str = ""
+    """The thread that has taken it back, unless that was taken back in turn."""
+
+    @property
+    def thread(self) -> str:
+        return self.run.partition(".")[0]
 
 
 class Refusal(StrEnum):
@@ -98,3 +105,35 @@ def run_in(db: apsw.Connection, run_id: str) -> Run | None:
     run, state, marked, by, started, ended, outcome, error, head = row
     known = msgspec.json.decode(outcome, type=Outcome) if outcome else None
     return Run(run, RunState(state), bool(marked), by, started, ended, known, error, head)
+
+
+def kept_in(db: apsw.Connection) -> tuple[Kept, ...]:
+    """What runs changed and can be taken back, the newest first.
+
+    What was measured to have no undo is not among it, though a trace is kept that tells whether it was committed.
+    """
+    undone = _undone_in(db)
+    rows: Any = db.execute(
+        "SELECT c.run, t.database, u.question, length(c.changeset), c.kept_at, r.run_by, r.started_at"
+        "  FROM changes c JOIN proposals p ON p.id = c.run JOIN threads t ON t.id = p.thread"
+        "  JOIN turns u ON u.thread = p.thread AND u.turn = p.turn JOIN runs r ON r.id = c.run"
+        " WHERE r.state IN ('done', 'settled-applied')"
+        "   AND NOT (coalesce(p.document ->> '$.measurement.fingerprint', '') <> ''"
+        "            AND p.document ->> '$.measurement.undo' = 'none')"
+        " ORDER BY c.kept_at DESC, r.rowid DESC"
+    ).fetchall()
+    return tuple(replace(Kept(*row), undone_by=undone.get(row[0], "")) for row in rows)
+
+
+def _undone_in(db: apsw.Connection) -> dict[str, str]:
+    """Each run that was taken back -> the thread that did."""
+    undos: Any = db.execute(
+        "SELECT p.id, p.thread, p.document ->> '$.undo_of' FROM runs r JOIN proposals p ON p.id = r.id"
+        "  JOIN turns u ON u.thread = p.thread AND u.turn = p.turn"
+        " WHERE u.source = 'undo' AND r.state IN ('done', 'settled-applied') ORDER BY r.started_at DESC, r.rowid DESC"
+    ).fetchall()
+    undone: dict[str, str] = {}
+    for undo, thread, run in undos:  # the newest first: one that was itself taken back does not count
+        if undo not in undone:
+            undone.setdefault(run, thread)
+    return undone

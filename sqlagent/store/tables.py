@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-VERSION = 1
-"""`PRAGMA user_version` of the file; a higher one was written by a later sqlagent and is refused."""
+VERSION = 2
+"""`PRAGMA user_version` of the file; another one was written by another sqlagent, and is refused as it is."""
 
 SCHEMA = """
 CREATE TABLE threads (

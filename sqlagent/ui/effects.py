@@ -30,7 +30,7 @@ def measured_lines(measurement: Measurement, columns: int) -> list[Line]:
 def undo_words(measurement: Measurement) -> str:
     """`undo: exact (2,391 rows, 310 KB)`, `undo: NO, ...`."""
     because = f", {one_line(measurement.undo_why)}" if measurement.undo_why else ""
-    rows = f" ({measurement.changes:,} row{'s' * (measurement.changes != 1)}, {_size(measurement.size)})"
+    rows = f" ({measurement.changes:,} row{'s' * (measurement.changes != 1)}, {size_words(measurement.size)})"
     match measurement.undo:
         case Undoable.EXACT:
             return f"undo: exact{rows if measurement.changes else ''}"
@@ -80,7 +80,7 @@ def _value(text: str | None) -> str:
     return cell(text or "", limit=_WIDEST_VALUE)
 
 
-def _size(size: int) -> str:
+def size_words(size: int) -> str:
     for limit, unit in ((1_000_000, "MB"), (1_000, "KB")):
         if size >= limit:
             return f"{size / limit:,.0f} {unit}"

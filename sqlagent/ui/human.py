@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 
 from sqlagent.core.model import Analysis, Basis, Operation, Risk, Size, Statement, Verb
 from sqlagent.core.session import Proposal
@@ -27,6 +29,8 @@ _ROLE = {"+": Role.ADDED, "~": Role.CHANGED, "-": Role.REMOVED, "?": Role.UNSURE
 _RISK_ROLE = {Risk.READ: Role.ADDED, Risk.WRITE: Role.CHANGED, Risk.SEVERE: Role.REMOVED, Risk.UNKNOWN: Role.UNSURE}
 _LONGEST_QUESTION = 1_000
 _WIDEST_NAME = 32
+_PUT_BACK = dict.fromkeys((Verb.INSERT, Verb.UPDATE, Verb.CREATE, Verb.ALTER), " back")
+"""What an undo does with what is not as it was; what the run had made, it takes out like any other change."""
 _NO_ROWS_TO_COUNT = frozenset({Verb.READ, Verb.CREATE})
 
 
@@ -161,7 +165,7 @@ def _consequences(proposal: Proposal, columns: int, title: str) -> list[Line]:
     if len(proposal.analysis.statements) > 1:
         return [*lines, *_batch(proposal.analysis, columns)]
     operations = [op for statement in proposal.analysis.statements for op in shown_operations(statement)]
-    return lines + operation_lines(operations, columns=columns)
+    return lines + operation_lines(operations, columns=columns, after=_PUT_BACK if proposal.undo_of else {})
 
 
 def shown_operations(statement: Statement) -> list[Operation]:
@@ -172,8 +176,10 @@ def shown_operations(statement: Statement) -> list[Operation]:
     return [Operation(Verb.OTHER, table) for table in statement.writes or ("something it does not name",)]
 
 
-def operation_lines(operations: list[Operation], *, columns: int) -> list[Line]:
-    """One line an operation: symbol, verb, object, rows of rows, where the number is from, cause."""
+def operation_lines(
+    operations: list[Operation], *, columns: int, after: Mapping[Verb, str] = MappingProxyType({})
+) -> list[Line]:
+    """One line an operation: symbol, verb, object, rows of rows, where the number is from, cause; `after` ends it."""
     if not operations:
         return [text_line("     changes nothing")]
     cells = [
@@ -184,7 +190,7 @@ def operation_lines(operations: list[Operation], *, columns: int) -> list[Line]:
     lines: list[Line] = []
     for op, (verb, name, size, basis) in zip(operations, cells, strict=True):
         symbol = _SYMBOL[op.verb]
-        cause = f"  by {one_line(op.via)}" if op.via else ""
+        cause = f"  by {one_line(op.via)}" if op.via else after.get(op.verb, "")
         numbers = pad(size, sizes, Align.RIGHT) + (f" {pad(basis, bases)}" if bases else "")
         words = f"{pad(verb, verbs)}  {pad(name, names)}  {numbers}{cause}"
         first, *rest = wrap(words.rstrip(), columns - 7)
@@ -258,7 +264,7 @@ def _remarks(proposal: Proposal, columns: int) -> list[Line]:
     if proposal.stale:
         lines += paragraph(f"! asked again: {proposal.stale}", columns)
     lines += _tried(proposal, columns)
-    lines += paragraph(kind_words(analysis), columns)
+    lines += [] if proposal.undo_of else paragraph(kind_words(analysis), columns)
     return [*lines, *paragraph(f"policy: {proposal.policy}", columns)]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlagent.core.draft import Attempt
 from sqlagent.core.session import TERMINAL, Outcome, Report, Status, Thread
+from sqlagent.ui.effects import size_words
 from sqlagent.ui.human import heading, local, numbered, review
 from sqlagent.ui.layout import Block, Line, paragraph, table, text_line
 from sqlagent.ui.safe import one_line
@@ -27,6 +28,7 @@ _STANDS = {
     status: f"{status.value}, {_STATUS_WORDS[status]}" for status in (Status.NEW, Status.PENDING, Status.UNKNOWN)
 } | {Status.STALE: "stale: it is no longer what would run"}
 _LONGEST_IN_A_LIST = 400
+_NAMED = 4
 
 
 def age(since: str, now: datetime) -> str:
@@ -84,17 +86,22 @@ def sessions_table(threads: Sequence[Thread], *, now: datetime, columns: int | N
 
 
 def undo_table(kept: Sequence[Any], *, now: datetime, columns: int | None = None) -> Block:
-    """What can be undone, the newest first."""
-    rows = [
-        (k.run.partition(".")[0], age(k.kept_at, now), k.database, k.run_by, f"{k.size:,}", _listed(k.question))
-        for k in kept
-    ]
-    return _table(("id", "age", "database", "run by", "bytes", "question"), rows, columns)
+    """What can be undone, the newest first; an earlier run of a session by its own id, `k7f3.1`."""
+    rows, seen = [], set()
+    for k in kept:
+        name = k.run if k.thread in seen else k.thread
+        seen.add(k.thread)
+        rows.append((name, age(k.kept_at, now), k.database, k.run_by, size_words(k.size), _listed(k.question)))
+    return _table(("id", "age", "database", "run by", "kept", "question"), rows, columns)
 
 
-def audit_table(rows: Sequence[Sequence[str]], *, columns: int | None = None) -> Block:
-    """The audit log: number, time (UTC as stored, shown local), who, what, session, detail."""
-    shown = [(number, local(at), *rest) for number, at, *rest in rows]
+def audit_table(rows: Sequence[Sequence[str]], *, now: datetime, columns: int | None = None) -> Block:
+    """The audit log: number, time (UTC as stored, shown local, today's without the day), who, what, session, detail."""
+    today = f"{now.astimezone():%Y-%m-%d} "
+    times = [local(at) for _, at, *_ in rows]
+    if all(time.startswith(today) for time in times):
+        times = [time.removeprefix(today) for time in times]
+    shown = [(number, time, *rest) for time, (number, _, *rest) in zip(times, rows, strict=True)]
     return _table(("#", "time", "who", "what", "id", "detail"), shown, columns)
 
 
@@ -148,7 +155,7 @@ def _standing(report: Report, columns: int) -> list[Line]:
     if report.message:
         lines += _fact("", report.message, columns)
     if report.outcome is not None:
-        lines += _fact("", f"{_ran(report.outcome)} in {report.outcome.seconds:.2f} s", columns)
+        lines += _fact("", f"{_did(report, report.outcome)}{_took(report.outcome)}", columns)
     if proposal is not None and report.status is Status.PENDING:
         lines += _fact("digest", proposal.digest, columns)
     return lines
@@ -164,10 +171,10 @@ def _fact(label: str, text: str, columns: int) -> list[Line]:
 def receipt(report: Report, *, columns: int = 80) -> Block:
     """One line what became of it, one line what can be done next."""
     lines: list[Line] = []
-    if report.outcome is not None:
-        sealed = _sealed(report) if _one_read(report.outcome) else ""
-        lines += [text_line(note) for note in row_notes(report.outcome, sealed=sealed)]
-    if report.outcome is None or not _one_read(report.outcome):
+    read = report.outcome is not None and _one_read(report.outcome) and not _is_undo(report)
+    if report.outcome is not None and not _is_undo(report):
+        lines += [text_line(note) for note in row_notes(report.outcome, sealed=_sealed(report) if read else "")]
+    if not read:
         lines += paragraph(_became(report), columns, first="", rest="  ")
     if following := report.hint or _next(report):
         lines += paragraph(f"next: {following}", columns, first="", rest="  ")
@@ -193,12 +200,42 @@ def _became(report: Report) -> str:
     by = f" by {report.decided_by}" if report.decided_by else ""
     match report.status:
         case Status.EXECUTED if report.outcome is not None:
-            return f"{name} ran in {report.outcome.seconds:.2f} s: {_ran(report.outcome)}{_sealed(report)}"
+            seconds, what = _took(report.outcome), _did(report, report.outcome)
+            return f"{name} ran{seconds}: {what}{_sealed(report)}"
         case Status.REJECTED:
             return f"{name} rejected{by}" + (f": {report.reason}" if report.reason else "") + "; nothing ran"
         case _:
             said = report.message or _STATUS_WORDS[report.status]
             return f"{name} {said}" if not report.message else f"{name}: {said}"
+
+
+def _did(report: Report, outcome: Outcome) -> str:
+    """What a run changed; of one whose end was found out later nobody has counted."""
+    if not outcome.results:
+        return "its end was seen afterwards"
+    return _put_back(report) if _is_undo(report) else _ran(outcome)
+
+
+def _took(outcome: Outcome) -> str:
+    return f" in {outcome.seconds:.2f} s" if outcome.results else ""
+
+
+def _is_undo(report: Report) -> bool:
+    return report.proposal is not None and bool(report.proposal.undo_of)
+
+
+def _put_back(report: Report) -> str:
+    """The rows and objects that are as they were before."""
+    measurement = report.proposal.measurement if report.proposal else None
+    if measurement is None or not measurement.is_exact:
+        return "taken back"
+    objects = [one_line(o.name) for effect in measurement.effects for o in effect.objects]
+    said = [f"{_rows(measurement.changes)} put back"] if measurement.changes else []
+    return ", ".join([*said, *([f"{_several(objects)} as before"] if objects else [])]) or "nothing to put back"
+
+
+def _several(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else "")
 
 
 def _sealed(report: Report) -> str:
@@ -234,6 +271,8 @@ def _next(report: Report) -> str:
     match report.status:
         case Status.PENDING | Status.STALE | Status.NEW:
             return f"sqlagent resume {name}"
+        case Status.EXECUTED if report.undoable:
+            return f"sqlagent undo {name}"
         case Status.EXECUTED:
             return f'sqlagent ask --thread {name} "a question that follows"'
         case Status.REJECTED if report.how != "auto-reject":  # where nobody is asked, nobody is told what to type

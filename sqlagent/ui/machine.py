@@ -33,6 +33,8 @@ def report_json(report: Report) -> dict[str, Any]:
         "how": report.how,
         "reason": report.reason,
         "attempts": [_attempt(attempt) for attempt in report.attempts],
+        "audit_head": report.audit_head,
+        "undoable": report.undoable,
     }
     if report.proposal is not None:
         document |= proposal_json(report.proposal)

@@ -153,7 +153,8 @@ class _Conversation:
 
     def keys(self) -> list[str]:
         """The prompt block: what can be typed here."""
-        rest = "[e] edit  [d] details  [r] reject  [l] later"
+        rest = "[d] details  [r] reject  [l] later"
+        rest = rest if self.proposal.undo_of else f"[e] edit  {rest}"  # an undo has no SQL
         again = ["  [s] show the SQL again"] if self.body is Body.PAGED else []
         if self.count > 1:
             again.append(f"  [1-{self.count}] look at one  [x {self.count}] take one out")
@@ -175,7 +176,7 @@ class _Conversation:
         match typed.lower().split():
             case ["a"]:
                 return self._approve()
-            case ["e"]:
+            case ["e"] if not self.proposal.undo_of:
                 return self._edit()
             case ["r"]:
                 return self._reject()

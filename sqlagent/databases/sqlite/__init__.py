@@ -39,7 +39,7 @@ class Sqlite:
     """One SQLite file: a connection that cannot write for everything but `apply`, which opens its own."""
 
     dialect = "sqlite"
-    capabilities = Capabilities(second_opinion=True, atomic_mark=True, timeout=True)
+    capabilities = Capabilities(second_opinion=True, atomic_mark=True, timeout=True, preview=True, undo=True)
 
     def __init__(self, path: Path, *, name: str, foreign_keys: bool = True, busy_seconds: float = 5.0) -> None:
         """Raises ConnectError where it cannot be opened; never creates it."""
