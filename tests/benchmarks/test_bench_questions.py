@@ -32,12 +32,12 @@ def _left_behind(sql: str, folder: Path) -> list[tuple[Any, ...]]:
     """Every row of every table after the statement ran."""
     copy = folder / "judge.db"
     shutil.copy(ROOT / "sample.db", copy)
-    with apsw.Connection(str(copy)) as db:
-        db.pragma("foreign_keys", True)
-        db.execute(sql)
-        tables = [str(t) for (t,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")]
-        skipped = {"audit_log"}  # it holds the time of the run
-        return [tuple(row) for t in tables if t not in skipped for row in db.execute(f'SELECT * FROM "{t}"')]
+    db = apsw.Connection(str(copy))
+    db.pragma("foreign_keys", True)
+    db.execute(sql)
+    tables = [str(t) for (t,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")]
+    tables.remove("audit_log")  # it holds the time of the run
+    return [tuple(row) for table in tables for row in db.execute(f'SELECT * FROM "{table}"')]
 
 
 def _within(wanted: Sequence[tuple[Any, ...]], got: Sequence[tuple[Any, ...]], *, ordered: bool) -> bool:
