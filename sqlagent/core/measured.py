@@ -27,6 +27,24 @@ def with_effects(analysis: Analysis, measurement: Measurement) -> Analysis:
     return Analysis(tuple(_measured(statement, effect, measurement.undo) for statement, effect in paired))
 
 
+def capped(measurement: Measurement, analysis: Analysis) -> Measurement:
+    """What could not be measured, with what was counted instead: the run is held to that many rows.
+
+    A statement that works on what an earlier one writes was counted too soon, and one that chance rules cannot be.
+    """
+    effects, written = [], set[str]()
+    for effect, statement in zip(measurement.effects, analysis.statements, strict=True):
+        own = next((o for o in statement.operations if o.verb in _ROWS and not o.via), None)
+        depends = own is not None and not written.isdisjoint(t.lower() for t in (own.target, *statement.reads))
+        bindable = effect.basis is not Basis.ESTIMATED and not depends
+        if own and own.size.rows is not None and own.size.basis is Basis.COUNTED and bindable:
+            touched = Touched(own.target, own.verb, own.size.rows, own.size.of)
+            effect = replace(effect, basis=Basis.COUNTED, touched=(touched,))
+        effects.append(effect)
+        written.update(t.lower() for t in statement.writes)
+    return replace(measurement, effects=tuple(effects))
+
+
 def _measured(statement: Statement, effect: Effect, undo: Undoable) -> Statement:
     findings = statement.findings
     if undo is Undoable.EXACT:

@@ -11,7 +11,7 @@ from sqlagent.core.analyze import Counting, counting, judge, parse
 from sqlagent.core.digest import digest
 from sqlagent.core.draft import Attempt
 from sqlagent.core.effect import Measurement
-from sqlagent.core.measured import direct_size, with_effects
+from sqlagent.core.measured import capped, direct_size, with_effects
 from sqlagent.core.model import Analysis, Basis, EngineOpinion, Risk, Size, SyntaxOpinion
 from sqlagent.core.session import Choice, Decision, Proposal, Source, Status
 from sqlagent.databases.base import Database
@@ -55,7 +55,8 @@ def measured(sql: str, database: Database, x: Context) -> tuple[Analysis, Measur
     statements = [s.sql for s in analysis.statements]
     measurement = database.measure(statements, budget=x.budget, heard=x.note)
     if not measurement.is_exact:
-        return judged(opinions, _counting(database, x.count_seconds)), measurement
+        counted = judged(opinions, _counting(database, x.count_seconds))
+        return counted, capped(measurement, counted)
     sizes = [direct_size(e, s) for e, s in zip(measurement.effects, analysis.statements, strict=True)]
     return with_effects(judged(opinions, lambda index, _opinion: sizes[index - 1]), measurement), measurement
 
