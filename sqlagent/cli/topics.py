@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 
 from sqlagent import config
@@ -33,6 +33,58 @@ def _environment() -> str:
     )
 
 
+_EXACTLY_ONCE = {
+    True: "marked done in the transaction itself; in WAL the changed rows tell",
+    False: "the changed rows tell",
+}
+_UNDO = """\
+sqlagent undo THREAD takes back what a session's last run changed.  It is a
+proposal like any other: measured, approved and run once.
+
+before    the approval screen says `undo: exact`, `partial` or `NO`, and why
+how       the inverse of the change, and a copy of what a DROP or ALTER loses;
+          no trigger fires
+since     rows that somebody changed since are listed and left alone;
+          --all-or-nothing refuses instead
+again     an undo can be undone, but for one of a DROP or ALTER
+which     sqlagent undo --list; an earlier run of a session by its id: k7f3.2
+how long  keep_undo, 7d unless it is set; then it is forgotten
+"""
+_AUDIT = """\
+Everything that matters is an entry that seals the one before it: asked,
+drafted, analyzed, shown, approved, edited, rejected, claimed, committed,
+rolled back, settled, expired, refused.
+
+sqlagent audit [THREAD] [--since today]   what happened, oldest first
+sqlagent audit verify                     whether an entry was changed, removed
+                                          or put in
+sqlagent audit verify --head N:HASH       and whether the end was cut off: every
+                                          receipt prints the head of its time
+sqlagent audit export                     for a check that needs nothing of ours
+
+A line of the export is one JSON object.  Its hash is SHA-256, hex, over the JSON
+array [hash of the entry before, number, at, who, what, thread, detail] in ASCII
+without blanks; before the first come 64 zeros.
+"""
+
+
+def _databases() -> str:
+    from sqlagent.databases.open import capabilities  # the adapters, which no other topic needs
+
+    said = {True: "yes", False: "no"}
+    rows = [
+        (engine, said[can.second_opinion], said[can.preview], said[can.undo], said[can.timeout],
+         _EXACTLY_ONCE[can.atomic_mark])
+        for engine, can in capabilities().items()
+    ]  # fmt: skip
+    headings = ("engine", "second opinion", "preview", "undo", "timeout", "exactly once")
+    return "\n\n".join(_facts(headings, row) for row in rows) + "\n"
+
+
+def _facts(headings: Sequence[str], row: Sequence[str]) -> str:
+    return "\n".join(f"{heading:<16}{cell}" for heading, cell in zip(headings, row, strict=True))
+
+
 def _rules() -> str:
     from sqlagent.core.rules import catalogue  # only this topic needs the rules
 
@@ -42,6 +94,9 @@ def _rules() -> str:
 TOPICS: dict[str, Callable[[], str]] = {
     "exit-codes": _exit_codes,
     "environment": _environment,
+    "databases": _databases,
+    "undo": lambda: _UNDO,
+    "audit": lambda: _AUDIT,
     "json": lambda: _JSON,
     "rules": _rules,
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from sqlagent.core.errors import ConnectError
-from sqlagent.databases.base import Database
+from sqlagent.databases.base import Capabilities, Database
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 _LATER = {
@@ -54,6 +54,13 @@ def _open_sqlite(path: str, name: str, foreign_keys: bool, busy_seconds: float) 
     if path in ("", ":memory:"):
         raise ConnectError("no file was named", hint="--db PATH")
     return Sqlite(Path(path).expanduser(), name=name, foreign_keys=foreign_keys, busy_seconds=busy_seconds)
+
+
+def capabilities() -> dict[str, Capabilities]:
+    """What each engine that there is an adapter for can do, by its name."""
+    from sqlagent.databases.sqlite import Sqlite  # as above
+
+    return {"SQLite": Sqlite.capabilities}
 
 
 _ADAPTERS: dict[str, Callable[[str, str, bool, float], Database]] = {"sqlite": _open_sqlite}
