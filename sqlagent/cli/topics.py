@@ -62,9 +62,9 @@ sqlagent audit verify --head N:HASH       and whether the end was cut off: every
                                           receipt prints the head of its time
 sqlagent audit export                     for a check that needs nothing of ours
 
-A line of the export is one JSON object.  Its hash is SHA-256, hex, over the JSON
-array [hash of the entry before, number, at, who, what, thread, detail] in ASCII
-without blanks; before the first come 64 zeros.
+A line of the export is one JSON object.  Its hash is SHA-256, hex, over the
+JSON array [hash of the entry before, number, at, who, what, thread, detail] in
+ASCII without blanks; before the first come 64 zeros.
 """
 
 

@@ -98,3 +98,8 @@ class Measurement:
     @property
     def is_exact(self) -> bool:
         return bool(self.fingerprint)
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Neither a row nor an object, as far as is known for sure."""
+        return self.is_exact and not self.changes and not any(effect.objects for effect in self.effects)

@@ -37,14 +37,15 @@ def planned(row: Thread, database: Database, x: Context) -> tuple[Analysis, Meas
     run, on_conflict = meant(row)
     plan = database.preview_undo(_changes(run, x), copy=copy_of(run, x), budget=x.budget, heard=x.note)
     thread = run.partition(".")[0]
-    if undone_by := _undone_by(run, x) if plan.refused or not _puts_back(plan) else "":
+    nothing = plan.measurement.changes_nothing
+    if undone_by := _undone_by(run, x) if plan.refused or nothing else "":
         raise Refused(f"{run} was undone already, by {undone_by}", hint=f"sqlagent undo {undone_by} puts it back again")
     if plan.refused:
         raise Refused(f"{run} cannot be undone: {plan.refused}", hint=f"sqlagent show {thread}")
     if plan.conflicting and on_conflict is OnConflict.REFUSE:
         why = "; ".join(_conflicts(plan))
         raise Refused(f"{run} is not undone: {why}", hint=f"sqlagent undo {thread} leaves them alone")
-    if not _puts_back(plan):
+    if nothing:
         why = "; ".join(_conflicts(plan)) or "everything is as it was before"
         raise Refused(f"nothing of {run} is left to undo: {why}", hint=f"sqlagent show {thread}")
     return Analysis((_statement(row, plan),)), plan.measurement
@@ -83,12 +84,6 @@ def _changes(run: str, x: Context) -> bytes:
 
 def _undone_by(run: str, x: Context) -> str:
     return next((kept.undone_by for kept in x.journal.kept_runs() if kept.run == run), "")
-
-
-def _puts_back(plan: UndoPlan) -> bool:
-    """Whether anything would be other than it is; yes, where that could not be told."""
-    measurement = plan.measurement
-    return not measurement.is_exact or bool(measurement.changes or any(e.objects for e in measurement.effects))
 
 
 def _statement(row: Thread, plan: UndoPlan) -> Statement:

@@ -220,8 +220,8 @@ class Agent:
             return ": it only read"
         if proposal.measurement is not None and proposal.measurement.undo is Undoable.NONE:
             return f": {proposal.measurement.undo_why}" if proposal.measurement.undo_why else ""
-        if proposal.measurement is not None and proposal.measurement.is_exact and not proposal.measurement.changes:
-            return ": it changed no row"
+        if proposal.measurement is not None and proposal.measurement.changes_nothing:
+            return ": it changed nothing"
         return f": what a run changed is kept for {config.show_duration(self.settings.keep_undo)}"
 
     def undoable(self) -> tuple[KeptRun, ...]:

@@ -1,0 +1,311 @@
+"""What a run changed is taken back exactly, what somebody changed since is left alone, and what cannot be is said."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sqlagent import config
+from sqlagent.core.errors import Finished, Stale, UnknownThread, UsageError
+from sqlagent.core.session import Report, Status
+from sqlagent.databases.base import OnConflict
+from sqlagent.service import Agent
+
+SHOP = """
+CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
+CREATE TABLE orders (
+  id INTEGER PRIMARY KEY, customer INTEGER NOT NULL REFERENCES customers (id) ON DELETE CASCADE, total NUMERIC);
+CREATE TABLE log (what TEXT);
+CREATE VIEW rich AS SELECT customer FROM orders GROUP BY customer HAVING sum(total) > 20;
+CREATE INDEX orders_by_total ON orders (total);
+CREATE TRIGGER renamed AFTER UPDATE ON customers BEGIN INSERT INTO log VALUES (old.name); END;
+CREATE TRIGGER sold AFTER INSERT ON orders BEGIN INSERT INTO log VALUES ('sold'); END;
+INSERT INTO customers VALUES (1, 'Ana'), (2, 'Ben'), (3, 'Zoë');
+INSERT INTO orders VALUES (1, 1, 10), (2, 1, 20.5), (3, 2, NULL);
+"""
+START = datetime(2026, 3, 30, 10, 0, tzinfo=UTC)
+
+
+class Shop:
+    """A database, an agent of its own, and a clock that stands where it is put."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "shop.db"
+        self.state = folder / "state"
+        self.now = START
+        self.execute(SHOP)
+        self.agent = self.agent_with()
+
+    def agent_with(self, **flags: Any) -> Agent:
+        flags = {"database": str(self.path), "state_dir": str(self.state), **flags}
+        return Agent(config.load(flags, {}, self.path.parent), now=lambda: self.now)
+
+    def execute(self, script: str) -> None:
+        connection = sqlite3.connect(self.path)
+        connection.executescript(script)
+        connection.close()
+
+    def content(self) -> set[str]:
+        """Every row and every object; SQLite lists objects in the order of their making, which is nothing to keep."""
+        connection = sqlite3.connect(self.path)
+        dump = set(connection.iterdump())
+        connection.close()
+        return dump
+
+    def ran(self, sql: str) -> Report:
+        return self.approved(self.agent.run(sql))
+
+    def undone(self, thread: str) -> Report:
+        return self.approved(self.agent.undo(thread))
+
+    def approved(self, asked: Report) -> Report:
+        assert asked.status is Status.PENDING, asked.message
+        assert asked.proposal is not None
+        done = self.agent.approve(asked.thread, asked.proposal.digest)
+        assert done.status is Status.EXECUTED, done.message
+        return done
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    opened = Shop(tmp_path)
+    yield opened
+    opened.agent.close()
+
+
+def findings(report: Report) -> list[str]:
+    assert report.proposal is not None
+    return [f.message for s in report.proposal.analysis.statements for f in s.findings]
+
+
+# ---- exactly as it was -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE orders SET total = total * 2, customer = 3",
+        "INSERT INTO orders (customer, total) VALUES (2, 5), (3, 6)",
+        "DELETE FROM orders WHERE total IS NULL",
+        "UPDATE customers SET name = upper(name)",
+        "DELETE FROM customers WHERE id = 1",
+        "INSERT INTO log VALUES ('twice'), ('twice')",
+        "REPLACE INTO customers VALUES (2, 'Bea'), (4, 'Eve')",
+        "UPDATE orders SET total = 1; DELETE FROM orders WHERE id = 2; INSERT INTO orders VALUES (2, 3, 9)",
+        "DROP TABLE orders",
+        "DROP TABLE customers",
+        "DROP INDEX orders_by_total; DROP VIEW rich; DROP TRIGGER sold",
+        "ALTER TABLE orders ADD COLUMN paid INTEGER DEFAULT 1",
+        "ALTER TABLE customers RENAME COLUMN name TO title",
+        "ALTER TABLE log RENAME TO notes",
+        "CREATE TABLE more (x); INSERT INTO more VALUES (1)",
+        "UPDATE customers SET name = 'x'; DROP TABLE log",
+    ],
+)
+def test_an_undo_leaves_the_database_as_it_was(shop: Shop, sql: str) -> None:
+    before = shop.content()
+    ran = shop.ran(sql)
+    assert shop.content() != before
+    shop.undone(ran.thread)
+    assert shop.content() == before
+
+
+def test_a_dropped_table_comes_back_with_its_rows_index_and_triggers_and_the_view_works(shop: Shop) -> None:
+    dropped = shop.ran("DROP TABLE orders")
+    assert dropped.undoable
+    shop.undone(dropped.thread)
+    connection = sqlite3.connect(shop.path)
+    names = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
+    assert {"orders", "orders_by_total", "sold", "rich"} <= names
+    assert connection.execute("SELECT * FROM rich").fetchall() == [(1,)]
+    assert connection.execute("SELECT count(*) FROM orders").fetchall() == [(3,)]
+    connection.close()
+
+
+def test_an_undo_can_be_undone_and_that_too(shop: Shop) -> None:
+    before = shop.content()
+    ran = shop.ran("UPDATE customers SET name = 'x'")
+    after = shop.content()
+    first = shop.undone(ran.thread)
+    assert shop.content() == before
+    second = shop.undone(first.thread)
+    assert shop.content() == after
+    shop.undone(second.thread)
+    assert shop.content() == before
+
+
+def test_it_says_how_many_rows_came_back_by_trigger_and_cascade_too(shop: Shop) -> None:
+    undone = shop.undone(shop.ran("DELETE FROM customers WHERE id = 1").thread)
+    assert undone.outcome is not None
+    assert [r.changed for r in undone.outcome.results] == [3]
+
+
+# ---- rows that somebody changed since ----------------------------------------------------------------------------
+
+
+def test_rows_changed_since_are_left_alone_and_named(shop: Shop) -> None:
+    ran = shop.ran("UPDATE orders SET total = 1")
+    shop.execute("UPDATE orders SET total = 77 WHERE id = 2; DELETE FROM orders WHERE id = 3")
+    asked = shop.agent.undo(ran.thread)
+    assert sorted(findings(asked)) == [
+        "1 row of orders changed since; it is left alone (id 2)",
+        "1 row of orders deleted since; it is left alone (id 3)",
+    ]
+    shop.approved(asked)
+    connection = sqlite3.connect(shop.path)
+    assert connection.execute("SELECT id, total FROM orders ORDER BY id").fetchall() == [(1, 10), (2, 77)]
+    connection.close()
+
+
+def test_all_or_nothing_refuses_and_names_them(shop: Shop) -> None:
+    ran = shop.ran("UPDATE orders SET total = 1")
+    shop.execute("UPDATE orders SET total = 77 WHERE id = 2")
+    now = shop.content()
+    refused = shop.agent.undo(ran.thread, on_conflict=OnConflict.REFUSE)
+    assert refused.status is Status.FAILED
+    assert refused.message.endswith("is not undone: 1 row of orders changed since; it is left alone (id 2)")
+    assert shop.content() == now
+
+
+def test_a_row_changed_between_approval_and_run_is_asked_about_again(shop: Shop) -> None:
+    asked = shop.agent.undo(shop.ran("UPDATE orders SET total = 1").thread)
+    assert asked.proposal is not None
+    shop.execute("UPDATE orders SET total = 77 WHERE id = 2")
+    now = shop.content()
+    stale = shop.agent.approve(asked.thread, asked.proposal.digest)
+    assert (stale.status, shop.content()) == (Status.STALE, now)
+    assert findings(stale) == ["1 row of orders changed since; it is left alone (id 2)"]
+
+
+def test_nothing_is_left_to_undo_where_all_was_changed_since(shop: Shop) -> None:
+    ran = shop.ran("UPDATE orders SET total = 1 WHERE id = 1")
+    shop.execute("UPDATE orders SET total = 2 WHERE id = 1")
+    refused = shop.agent.undo(ran.thread)
+    assert refused.status is Status.FAILED
+    assert "is left to undo: 1 row of orders changed since" in refused.message
+
+
+@pytest.mark.parametrize("sql", ["UPDATE orders SET total = 1", "DROP TABLE log", "INSERT INTO log VALUES ('x')"])
+def test_what_was_undone_is_not_undone_twice(shop: Shop, sql: str) -> None:
+    ran = shop.ran(sql)
+    first = shop.undone(ran.thread)
+    once = shop.content()
+    again = shop.agent.undo(ran.thread)
+    assert again.status is Status.FAILED
+    assert again.message == f"{ran.thread}.1 was undone already, by {first.thread}"
+    assert shop.content() == once
+    assert [k.run for k in shop.agent.undoable()] == ([] if sql.startswith("DROP") else [f"{first.thread}.1"])
+
+
+# ---- what cannot be undone ---------------------------------------------------------------------------------------
+
+
+def test_what_changed_nothing_has_nothing_to_undo_and_it_is_said_why(shop: Shop) -> None:
+    read = shop.approved(shop.agent.run("SELECT * FROM orders")).thread
+    none = shop.ran("DELETE FROM orders WHERE id = 99").thread
+    asked = shop.agent.run("DELETE FROM orders")
+    assert asked.proposal is not None
+    waiting = asked.thread
+    why = {read: "it only read", none: "it changed nothing", waiting: "it is pending"}
+    for thread, words in why.items():
+        with pytest.raises(Finished, match=f"{thread} has nothing to undo: {words}"):
+            shop.agent.undo(thread)
+    shop.agent.reject(waiting, asked.proposal.digest)
+    failed = shop.agent.run("SELECT nothing FROM orders")
+    for thread, words in {waiting: "it is rejected", failed.thread: "it is failed"}.items():
+        with pytest.raises(Finished, match=f"{thread} has nothing to undo: {words}"):
+            shop.agent.undo(thread)
+    with pytest.raises(UnknownThread):
+        shop.agent.undo("zzzz")
+    assert shop.agent.undoable() == ()
+
+
+def test_a_follow_up_question_does_not_hide_the_run_before_it(shop: Shop) -> None:
+    before = shop.content()
+    ran = shop.ran("UPDATE orders SET total = 1")
+    shop.approved(shop.agent.run("SELECT * FROM orders", thread=ran.thread))
+    shop.undone(ran.thread)
+    assert shop.content() == before
+
+
+def test_of_several_runs_the_last_is_undone_and_then_the_one_before(shop: Shop) -> None:
+    before = shop.content()
+    ran = shop.ran("UPDATE orders SET total = 1")
+    between = shop.content()
+    shop.approved(shop.agent.run("DELETE FROM orders", thread=ran.thread))
+    shop.undone(ran.thread)
+    assert shop.content() == between
+    shop.undone(ran.thread)
+    assert shop.content() == before
+
+
+def test_an_earlier_run_is_undone_by_its_own_id(shop: Shop) -> None:
+    ran = shop.ran("UPDATE customers SET name = 'x' WHERE id = 1")
+    shop.approved(shop.agent.run("UPDATE orders SET total = 1", thread=ran.thread))
+    shop.undone(f"{ran.thread}.1")
+    connection = sqlite3.connect(shop.path)
+    assert connection.execute("SELECT name FROM customers WHERE id = 1").fetchall() == [("Ana",)]
+    assert connection.execute("SELECT DISTINCT total FROM orders").fetchall() == [(1,)]
+    connection.close()
+
+
+def test_what_is_kept_is_listed_with_its_size_and_forgotten_after_its_time(shop: Shop) -> None:
+    ran = shop.ran("DROP TABLE orders")
+    (kept,) = shop.agent.undoable()
+    (copy,) = (shop.state / "kept").iterdir()
+    assert (kept.run, kept.run_by, kept.kept_at[:10]) == (f"{ran.thread}.1", shop.agent.by, "2026-03-30")
+    assert kept.size > copy.stat().st_size
+    shop.now = START + timedelta(days=6, hours=23)
+    assert shop.agent.undoable() == (kept,)
+    shop.now = START + timedelta(days=7, seconds=1)
+    with pytest.raises(Finished, match="what a run changed is kept for 7d"):
+        shop.agent.undo(ran.thread)
+    assert shop.agent.undoable() == ()
+    assert not copy.exists()
+
+
+# ---- approved like any other change ------------------------------------------------------------------------------
+
+
+def test_an_undo_waits_for_a_person_and_nothing_is_undone_before(shop: Shop) -> None:
+    ran = shop.ran("UPDATE orders SET total = 1")
+    now = shop.content()
+    asked = shop.agent.undo(ran.thread)
+    assert asked.proposal is not None
+    assert (asked.status, asked.proposal.undo_of) == (Status.PENDING, f"{ran.thread}.1")
+    assert shop.content() == now
+    with pytest.raises(Stale):
+        shop.agent.approve(asked.thread, "0" * 64)
+    with pytest.raises(UsageError, match="an undo has no SQL to edit"):
+        shop.agent.edit(asked.thread, asked.proposal.digest, "DELETE FROM orders")
+    assert shop.content() == now
+    assert shop.agent.reject(asked.thread, asked.proposal.digest).status is Status.REJECTED
+    assert shop.content() == now
+
+
+def test_an_approved_undo_runs_once(shop: Shop) -> None:
+    before = shop.content()
+    asked = shop.agent.undo(shop.ran("INSERT INTO log VALUES ('x')").thread)
+    assert asked.proposal is not None
+    shop.approved(asked)
+    with pytest.raises(Finished):
+        shop.agent.approve(asked.thread, asked.proposal.digest)
+    with pytest.raises(Finished):
+        shop.agent.resume(asked.thread)
+    assert shop.content() == before
+
+
+def test_a_read_only_database_denies_its_undo(shop: Shop, tmp_path: Path) -> None:
+    ran = shop.ran("UPDATE orders SET total = 1")
+    now = shop.content()
+    file = tmp_path / "own.toml"
+    file.write_text(f'[databases.shop]\nurl = "{shop.path}"\nread_only = true\n')
+    with shop.agent_with(config=str(file)) as careful:
+        denied = careful.undo(ran.thread)
+    assert (denied.status, shop.content()) == (Status.DENIED, now)
+    assert "read_only" in denied.message
