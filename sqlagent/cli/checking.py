@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -36,8 +36,16 @@ class Checked:
     """One statement of one script, judged."""
 
     statement: Statement
-    id: Any = None
-    """What the caller named the script, with `--input jsonl`."""
+    named: Mapping[str, object] = field(default_factory=dict)
+    """`{"id": ...}` where the caller named the script, with `--input jsonl`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A line of `--input jsonl` that holds no SQL: it is answered all the same, for somebody waits."""
+
+    message: str
+    named: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -92,18 +100,20 @@ def check(
     """
     chosen = _one_of("--format", "json" if call.json else format_, FORMATS)
     tally = Tally(_threshold(fail_on))
+    lines = _one_of("--input", input_, ("sql", "jsonl")) == "jsonl"
+    if lines and (file not in ("", "-") or sql or chosen not in ("text", "json")):
+        raise UsageError("--input jsonl reads standard input and answers in JSON", hint="sqlagent check --input jsonl")
     database, dialect = _judges(call, dialect)
-    if _one_of("--input", input_, ("sql", "jsonl")) == "jsonl":
-        checked, name = _lines(sys.stdin.buffer, dialect, database, tally), "standard input"
-        chosen = "json"
-    else:
-        text, name = open_source(file, sql)
-        name = "command line" if sql else name
-        checked = (Checked(s) for s in _script(text, dialect, database))
+    if lines:
+        for answer in _lines(sys.stdin.buffer, dialect, database, tally):
+            sys.stdout.write(answer)
+            sys.stdout.flush()  # stdout is block-buffered in a pipe, and the caller waits for the answer
+        return tally.code
+    text, name = open_source(file, sql)
+    name = "command line" if sql else name if file == "-" else file
+    checked = (Checked(s) for s in _script(text, dialect, database))
     for piece in _WRITERS[chosen](_counted(checked, tally), name, tally):
         sys.stdout.write(piece)
-        if input_ == "jsonl":
-            sys.stdout.flush()
     return tally.code
 
 
@@ -158,24 +168,43 @@ def _paired(
     return ((syntax, None) for syntax in read)
 
 
-def _lines(source: Iterable[bytes], dialect: str, database: Database | None, tally: Tally) -> Iterator[Checked]:
-    """The answer to each line as it comes; one that cannot be read is said on stderr, and the next is read."""
+def _lines(source: Iterable[bytes], dialect: str, database: Database | None, tally: Tally) -> Iterator[str]:
+    """The answer to each line as it comes; one that cannot be read is answered too, and the next is read."""
     for number, line in enumerate(source, 1):
         if not line.strip():
             continue
-        try:
-            asked = json.loads(line)
-            text = str(asked["sql"])
-        except (ValueError, KeyError, TypeError) as e:
-            tally.unreadable += 1
-            print_to_stderr(f"line {number} is not an object with `sql`: {e}")
-            continue
-        for statement in _script(text, dialect, database):
-            yield Checked(statement, asked.get("id"))
+        asked = _asked(line, number)
+        answer = ""
+        if not isinstance(asked, Unreadable):
+            sql, named = asked
+            checked = (Checked(statement, named) for statement in _script(sql, dialect, database))
+            answer = "".join(_json(_counted(checked, tally), "", tally))
+            asked = Unreadable(f"line {number} has no statement", named)
+        tally.unreadable += not answer
+        yield answer or _json_line({**asked.named, "error": _error(asked.message)})
 
 
-def print_to_stderr(text: str) -> None:
-    sys.stderr.write(f"error: {one_line(text)}\n")
+def _asked(line: bytes, number: int) -> tuple[str, dict[str, object]] | Unreadable:
+    """The SQL and the name of one line."""
+    try:
+        asked = json.loads(line, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as e:
+        return Unreadable(f"line {number} is not JSON: {e}")
+    if not isinstance(asked, dict):
+        return Unreadable(f"line {number} is not an object")
+    named = {"id": asked["id"]} if "id" in asked else {}
+    sql = asked.get("sql")
+    if not isinstance(sql, str):
+        return Unreadable(f"line {number} has no text named sql", named)
+    return sql, named
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _error(message: str) -> dict[str, str]:
+    return {"code": ExitCode.USAGE.name, "message": message, "hint": 'a line is {"id": 1, "sql": "SELECT 1"}'}
 
 
 def _counted(checked: Iterable[Checked], tally: Tally) -> Iterator[Checked]:
@@ -189,11 +218,18 @@ def _counted(checked: Iterable[Checked], tally: Tally) -> Iterator[Checked]:
 
 def _json(checked: Iterator[Checked], _name: str, _tally: Tally) -> Iterator[str]:
     for each in checked:
-        facts: dict[str, Any] = {"format_version": FORMAT_VERSION} | statement_json(each.statement)
-        if each.id is not None:
-            facts["id"] = each.id
-        facts["opinions"] = {"syntax": facts["opinions"].get("syntax"), "engine": facts["opinions"].get("engine")}
-        yield json.dumps(facts) + "\n"  # ASCII: no control character reaches a terminal
+        facts = statement_json(each.statement)
+        told = {key: facts[key] for key in _TOLD}
+        told["opinions"] = {source: told["opinions"].get(source) for source in ("syntax", "engine")}
+        yield _json_line({**each.named, **told})
+
+
+def _json_line(facts: dict[str, Any]) -> str:
+    return json.dumps({"format_version": FORMAT_VERSION, **facts}) + "\n"  # ASCII: no control character is in it
+
+
+_TOLD = ("index", "sql", "line", "kind", "risk", "reads", "writes", "findings", "opinions", "denied")
+"""What one line of JSON says of a statement; what only a measured one has is left out."""
 
 
 def _text(checked: Iterator[Checked], name: str, _tally: Tally) -> Iterator[str]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 
 from sqlagent.core.model import Finding, Severity, Statement
+from sqlagent.ui.safe import visible
 
 _COMMANDS = {Severity.NOTE: "notice", Severity.WARNING: "warning", Severity.DANGER: "error"}
 _LEVELS = {Severity.NOTE: "note", Severity.WARNING: "warning", Severity.DANGER: "error"}
@@ -26,7 +27,7 @@ def github(file: str, line: int, finding: Finding) -> str:
     """One workflow command, such as `::warning file=a.sql,line=3,title=no-where::...`."""
     command = _COMMANDS[finding.severity]
     where = f"file={_property(file)},line={line},title={_property(finding.rule)}"
-    return f"::{command} {where}::{_data(finding.message)}"
+    return f"::{command} {where}::{_data(visible(finding.message))}"
 
 
 def _data(text: str) -> str:

@@ -1,0 +1,478 @@
+"""`sqlagent check`: the analysis alone, for editors and CI.  It never asks, never runs, and connects only to `--db`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import pytest
+from cli_process import ROOT, Ran
+from cli_shop import Shop
+from jsonschema import Draft7Validator
+
+from sqlagent.core import syntax
+from sqlagent.core.model import SyntaxOpinion
+from sqlagent.core.split import Piece
+
+FIELDS = ["index", "sql", "line", "kind", "risk", "reads", "writes", "findings", "opinions", "denied"]
+SCRIPT = """\
+SELECT name FROM customers;
+
+UPDATE orders SET status = 'paid' WHERE id = 1;
+DELETE FROM orders;
+"""
+
+
+def lines(ran: Ran) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in ran.out.splitlines()]
+
+
+def one(shop: Shop, sql: str, *more: str) -> dict[str, Any]:
+    (told,) = lines(shop.run("check", "--sql", sql, "--json", *more))
+    return told
+
+
+# ---- what it says ------------------------------------------------------------------------------------------------
+
+
+def test_a_statement_is_a_line_of_json_with_the_agreed_fields_in_order(shop: Shop) -> None:
+    (shop.folder / "a.sql").write_text(SCRIPT)
+    told = lines(shop.run("check", "a.sql", "--json"))
+    assert [list(line) for line in told] == [["format_version", *FIELDS]] * 3
+    assert [(t["format_version"], t["index"], t["line"], t["kind"], t["risk"]) for t in told] == [
+        (1, 1, 1, "select", "READ"),
+        (1, 2, 3, "update", "WRITE"),
+        (1, 3, 4, "delete", "SEVERE"),
+    ]
+    assert [t["sql"] for t in told] == [line.rstrip(";") for line in SCRIPT.splitlines() if line]
+    assert [t["writes"] for t in told] == [[], ["orders"], ["orders"]]
+    assert told[0]["reads"] == ["customers"]
+    assert told[0]["findings"] == []
+    (finding,) = told[2]["findings"]
+    assert sorted(finding) == ["message", "rule", "severity"]
+    assert (finding["rule"], finding["severity"]) == ("no-where", "danger")
+    assert [t["denied"] for t in told] == [None] * 3
+
+
+def test_without_a_database_the_engine_has_no_opinion(shop: Shop) -> None:
+    assert one(shop, "SELECT 1")["opinions"] == {"syntax": "READ", "engine": None}
+    assert one(shop, "SELECT name FROM customers", "--db", "shop.db")["opinions"] == {
+        "syntax": "READ",
+        "engine": "READ",
+    }
+
+
+def test_with_a_database_what_the_text_cannot_know_is_told(shop: Shop) -> None:
+    assert one(shop, "SELECT nam FROM customers")["risk"] == "READ"
+    told = one(shop, "SELECT nam FROM customers", "--db", "shop.db")
+    assert told["risk"] == "UNKNOWN"
+    assert "no such column: nam" in told["findings"][0]["message"]
+
+
+def test_a_person_reads_a_line_a_statement_and_its_findings_below(shop: Shop) -> None:
+    (shop.folder / "a.sql").write_text(SCRIPT + "ATTACH 'x' AS y")
+    assert shop.run("check", "a.sql").text.splitlines() == [
+        "a.sql:1: READ    select customers",
+        "a.sql:3: WRITE   update orders",
+        "a.sql:4: SEVERE  delete orders",
+        "    ! no WHERE: it deletes every row of orders  [no-where]",
+        "a.sql:5: UNKNOWN attach   denied [outside-database]",
+        "    ! it opens or closes another database  [outside-database]",
+    ]
+
+
+# ---- what it never does ------------------------------------------------------------------------------------------
+
+
+def test_it_connects_to_nothing_unless_a_database_is_named(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SQLAGENT_DB", "postgresql://nobody.invalid/x")
+    (shop.folder / "sqlagent.toml").write_text('database = "gone.db"\n')
+    ran = shop.cold("check", "--sql", "SELECT 1", prelude=_IMPORTED)
+    assert (ran.code, ran.text) == (0, "command line:1: READ    select\n")
+    assert ran.err == "were imported\n"
+    assert not shop.state.exists()
+
+
+_IMPORTED = """
+import atexit, sys
+import apsw
+def refuse(*_, **__):
+    raise AssertionError("it opened a database")
+apsw.Connection = refuse
+def hook(event, _):
+    if event in ("socket.connect", "socket.getaddrinfo", "sqlite3.connect", "subprocess.Popen"):
+        refuse()
+sys.addaudithook(hook)
+drivers = {"sqlagent.databases.sqlite", "sqlagent.databases.open", "sqlite3", "openai", "langgraph"}
+atexit.register(lambda: print(*sorted(drivers & sys.modules.keys()), "were imported", file=sys.stderr))
+"""
+
+
+def test_a_database_that_is_not_there_is_missed_only_when_it_is_named(shop: Shop) -> None:
+    ran = shop.run("check", "--sql", "SELECT 1", "--db", "gone.db")
+    assert ran.code == 3
+    assert "gone.db" in ran.error[0]
+    assert not (shop.folder / "gone.db").exists()
+
+
+def test_nothing_runs_and_nothing_is_asked(shop: Shop) -> None:
+    before = shop.path.read_bytes()
+    sql = "DELETE FROM orders; DROP TABLE odd; CREATE TABLE t(a); INSERT INTO t VALUES (1); PRAGMA user_version = 9"
+    assert shop.run("check", "--sql", sql, "--db", "shop.db").code == 6
+    assert shop.path.read_bytes() == before
+    assert sorted(path.name for path in shop.folder.iterdir()) == ["shop.db"]
+    with shop.terminal("check", "--sql", "DELETE FROM orders", "--db", "shop.db") as terminal:
+        assert terminal.end() == 5
+    assert "  > " not in terminal.seen
+    assert shop.run("pending", "--json").document["threads"] == []
+
+
+def test_a_statement_may_build_on_the_one_before_it(shop: Shop) -> None:
+    ran = shop.run("check", "--sql", "CREATE TABLE t(a); SELECT a FROM t", "--db", "shop.db", "--json")
+    assert [line["risk"] for line in lines(ran)] == ["WRITE", "READ"]
+
+
+# ---- the exit code -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sql", "code"),
+    [
+        ("", 0),
+        ("SELECT 1; SELECT 2", 0),
+        ("SELECT 1; UPDATE t SET a = 1 WHERE b = 2", 5),
+        ("DELETE FROM t", 5),
+        ("SELECT refresh_totals()", 5),
+        ("DELETE FROM t; ATTACH 'x' AS y", 6),
+        ("COMMIT", 6),
+    ],
+)
+def test_the_exit_code_is_that_of_the_worst_statement(shop: Shop, sql: str, code: int) -> None:
+    (shop.folder / "a.sql").write_text(sql)
+    assert shop.run("check", "a.sql").code == code
+    assert shop.run("check", "a.sql", "--format", "sarif").code == code
+
+
+_OF_EACH_RISK = {
+    "READ": "SELECT 1",
+    "WRITE": "UPDATE t SET a = 1 WHERE b = 2",
+    "SEVERE": "DELETE FROM t",
+    "UNKNOWN": "SELECT refresh_totals()",
+}
+
+
+@pytest.mark.parametrize(
+    ("level", "codes"),
+    [
+        ("READ", [5, 5, 5, 5]),
+        ("WRITE", [0, 5, 5, 5]),
+        ("SEVERE", [0, 0, 5, 5]),
+        ("unknown", [0, 0, 0, 5]),
+    ],
+)
+def test_fail_on_moves_the_line(shop: Shop, level: str, codes: list[int]) -> None:
+    ran = [shop.run("check", "--sql", sql, "--fail-on", level) for sql in _OF_EACH_RISK.values()]
+    assert [r.text.split()[2] for r in ran] == list(_OF_EACH_RISK)
+    assert [r.code for r in ran] == codes
+
+
+def test_fail_on_never_lets_what_is_denied_pass(shop: Shop) -> None:
+    assert shop.run("check", "--sql", "ATTACH 'x' AS y", "--fail-on", "UNKNOWN").code == 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "hint"),
+    [
+        (("--fail-on", "HIGH"), "--fail-on is not one of its values: HIGH", "READ WRITE SEVERE UNKNOWN"),
+        (("--format", "xml"), "--format is not one of its values: xml", "text json github sarif"),
+        (("--input", "csv"), "--input is not one of its values: csv", "sql jsonl"),
+        (("--dialect", "klingon"), "--dialect is not one of its values: klingon", "postgres"),
+        (("--dialect", "mysql", "--db", "shop.db"), "shop.db speaks sqlite, not mysql", "leave --dialect out"),
+        (("--input", "jsonl"), "--input jsonl reads standard input", "sqlagent check --input jsonl"),
+        (("a.sql",), "name one source of SQL", "--sql TEXT"),
+    ],
+)
+def test_a_flag_that_says_nothing_we_know_is_two_lines(
+    shop: Shop, arguments: tuple[str, ...], message: str, hint: str
+) -> None:
+    ran = shop.run("check", "--sql", "SELECT 1", *arguments)
+    assert (ran.code, ran.out) == (2, b"")
+    assert message in ran.error[0]
+    assert hint in ran.error[1]
+
+
+# ---- dialects ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("dialect", "sql", "denied"),
+    [
+        ("mariadb", "SELECT 1 /*M! OR 1 */", "executable-comment"),
+        ("MySQL", "SELECT 1 /*! OR 1 */", "executable-comment"),
+        ("sqlite", "SELECT 1 /*! OR 1 */", None),
+        ("postgresql", "COPY t TO PROGRAM 'sh'", "outside-database"),
+        ("postgres", "SET ROLE admin", "session-change"),
+        ("duckdb", "INSTALL httpfs", "outside-database"),
+    ],
+)
+def test_the_dialect_goes_by_each_of_its_names(shop: Shop, dialect: str, sql: str, denied: str | None) -> None:
+    told = one(shop, sql, "--dialect", dialect)
+    assert told["denied"] == denied
+    assert denied is None or [f["rule"] for f in told["findings"]] == [denied]
+
+
+# ---- --input jsonl -----------------------------------------------------------------------------------------------
+
+
+def test_each_line_is_answered_before_the_next_is_written(shop: Shop) -> None:
+    asked: list[tuple[str, dict[str, Any]]] = [
+        ('{"id": 7, "sql": "SELECT 1"}', {"id": 7, "risk": "READ"}),
+        ('{"id": "a\\u001b", "sql": "DELETE FROM t"}', {"id": "a\x1b", "risk": "SEVERE"}),
+        ('{"id": null, "sql": "SELECT 2"}', {"id": None, "risk": "READ"}),
+        ('{"sql": "SELECT 3"}', {"risk": "READ"}),
+    ]
+    with _editor("--input", "jsonl") as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for line, expected in asked:
+            process.stdin.write(line.encode() + b"\n")
+            process.stdin.flush()
+            answer = process.stdout.readline()
+            assert b"\x1b" not in answer
+            told = json.loads(answer)
+            assert list(told) == ["format_version", *(["id"] if "id" in expected else []), *FIELDS]
+            assert expected.items() <= told.items()
+        process.stdin.close()
+        assert process.stdout.read() == b""
+        assert process.wait(20) == 5
+
+
+def _editor(*arguments: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "sqlagent", "check", *arguments]
+    return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b"SELECT 1", "line 1 is not JSON"),
+        (b'{"id": 1, "sql": NaN}', "line 1 is not JSON"),
+        (b'\xff{"sql": "SELECT 1"}', "line 1 is not JSON"),
+        (b"[" * 100_000, "line 1 is not JSON"),
+        (b"[1]", "line 1 is not an object"),
+        (b'{"id": 5}', "line 1 has no text named sql"),
+        (b'{"id": 5, "sql": null}', "line 1 has no text named sql"),
+        (b'{"id": 5, "sql": " -- nothing"}', "line 1 has no statement"),
+    ],
+)
+def test_a_line_that_cannot_be_read_is_said_and_the_next_is_answered(shop: Shop, line: bytes, message: str) -> None:
+    with _editor("--input", "jsonl") as process:
+        out, _ = process.communicate(line + b'\n\n{"id": 6, "sql": "SELECT 1"}\n')
+    said, answered = map(json.loads, out.splitlines())
+    assert said["error"]["code"] == "USAGE"
+    assert said["error"]["message"].startswith(message)
+    assert said.get("id") == (5 if b'"id": 5' in line else None)
+    assert (answered["id"], answered["risk"]) == (6, "READ")
+    assert process.returncode == 2
+
+
+def test_a_database_is_asked_line_by_line_too(shop: Shop) -> None:
+    ran = shop.cold(
+        "check", "--input", "jsonl", "--db", "shop.db", stdin='{"id": 1, "sql": "SELECT * FROM odd; DROP TABLE odd"}\n'
+    )
+    assert [(t["id"], t["index"], t["opinions"]["engine"]) for t in lines(ran)] == [(1, 1, "READ"), (1, 2, "SEVERE")]
+    assert ran.code == 5
+
+
+# ---- other programs ----------------------------------------------------------------------------------------------
+
+
+def test_workflow_annotations_are_escaped_and_name_the_file_as_it_was_given(shop: Shop) -> None:
+    folder = shop.folder / "a,b:100%"
+    folder.mkdir()
+    (folder / "x.sql").write_text('SELECT 1;\nDELETE FROM "a%\r\n::error::b,c"')
+    ran = shop.run("check", "a,b:100%/x.sql", "--format", "github")
+    assert ran.text == (
+        "::error file=a%2Cb%3A100%25/x.sql,line=2,title=no-where::"
+        "no WHERE: it deletes every row of a%25%0D%0A::error::b,c\n"
+    ).replace("%0D", "⟨U+000D⟩")
+    assert ran.code == 5
+
+
+def test_what_would_be_asked_without_a_finding_is_annotated_too(shop: Shop) -> None:
+    ran = shop.run("check", "--sql", "UPDATE t SET a = 1 WHERE b = 2", "--format", "github")
+    assert ran.text == "::warning file=command line,line=1,title=needs-approval::WRITE: update of t\n"
+    assert shop.run("check", "--sql", "SELECT 1", "--format", "github").text == ""
+
+
+def test_sarif_is_what_the_standard_requires(shop: Shop) -> None:
+    (shop.folder / "my file.sql").write_text(SCRIPT + "ATTACH 'x' AS y; SELECT '\x1b\u202e'")
+    ran = shop.run("check", "my file.sql", "--format", "sarif")
+    document = json.loads(ran.out)
+    Draft7Validator(SARIF).validate(document)
+    (run,) = document["runs"]
+    rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+    assert len(rules) == len(set(rules)) > 20
+    assert [(r["ruleId"], r["level"], _line(r)) for r in run["results"]] == [
+        ("needs-approval", "warning", 3),
+        ("no-where", "error", 4),
+        ("outside-database", "error", 5),
+        ("hidden-characters", "warning", 5),
+        ("hidden-characters", "warning", 5),
+    ]
+    assert {r["ruleId"] for r in run["results"]} - {"needs-approval"} <= set(rules)
+    assert run["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "my%20file.sql"
+    assert ran.code == 6
+
+
+def test_sarif_of_nothing_is_a_document_too(shop: Shop) -> None:
+    document = json.loads(shop.run("check", "--sql", "SELECT 1", "--format", "sarif").out)
+    Draft7Validator(SARIF).validate(document)
+    assert document["runs"][0]["results"] == []
+
+
+def _line(result: dict[str, Any]) -> int:
+    return int(result["locations"][0]["physicalLocation"]["region"]["startLine"])
+
+
+_TEXT = {
+    "type": "object",
+    "required": ["text"],
+    "properties": {"text": {"type": "string", "minLength": 1}},
+    "additionalProperties": False,
+}
+_RULE = {
+    "type": "object",
+    "required": ["id", "shortDescription", "fullDescription"],
+    "properties": {"id": {"type": "string"}, "shortDescription": _TEXT, "fullDescription": _TEXT},
+    "additionalProperties": False,
+}
+_DRIVER = {
+    "type": "object",
+    "required": ["name", "version", "rules"],
+    "properties": {
+        "name": {"const": "sqlagent"},
+        "version": {"type": "string"},
+        "rules": {"type": "array", "uniqueItems": True, "items": _RULE},
+    },
+    "additionalProperties": False,
+}
+_PLACE = {
+    "type": "object",
+    "required": ["artifactLocation", "region"],
+    "properties": {
+        "artifactLocation": {
+            "type": "object",
+            "required": ["uri"],
+            "properties": {"uri": {"type": "string", "pattern": r"^[!#-;=?-\[\]_a-z~%]+$"}},
+            "additionalProperties": False,
+        },
+        "region": {
+            "type": "object",
+            "required": ["startLine"],
+            "properties": {"startLine": {"type": "integer", "minimum": 1}},
+            "additionalProperties": False,
+        },
+    },
+    "additionalProperties": False,
+}
+_RESULT = {
+    "type": "object",
+    "required": ["message", "ruleId", "level", "locations"],
+    "properties": {
+        "message": _TEXT,
+        "ruleId": {"type": "string"},
+        "level": {"enum": ["none", "note", "warning", "error"]},
+        "locations": {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "type": "object",
+                "required": ["physicalLocation"],
+                "properties": {"physicalLocation": _PLACE},
+                "additionalProperties": False,
+            },
+        },
+    },
+    "additionalProperties": False,
+}
+SARIF = {
+    "type": "object",
+    "required": ["$schema", "version", "runs"],
+    "properties": {
+        "$schema": {"type": "string", "format": "uri"},
+        "version": {"const": "2.1.0"},
+        "runs": {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "type": "object",
+                "required": ["tool", "results"],
+                "properties": {
+                    "tool": {
+                        "type": "object",
+                        "required": ["driver"],
+                        "properties": {"driver": _DRIVER},
+                        "additionalProperties": False,
+                    },
+                    "columnKind": {"enum": ["utf16CodeUnits", "unicodeCodePoints"]},
+                    "results": {"type": "array", "items": _RESULT},
+                },
+                "additionalProperties": False,
+            },
+        },
+    },
+    "additionalProperties": False,
+}
+"""What SARIF 2.1.0 (OASIS, sections 3.13 to 3.52) requires of the objects that we write, and nothing that it does not
+know; the standard's own schema is somebody else's file and is not kept here."""
+
+
+# ---- length ------------------------------------------------------------------------------------------------------
+
+
+def test_a_long_script_is_answered_before_it_is_read_to_its_end(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Statements are judged one by one: the first line is out before the last statement is split off."""
+    order: list[str] = []
+    judged = syntax.opinion
+
+    def opinion(piece: Piece, dialect: str) -> SyntaxOpinion:
+        order.append("judged")
+        return judged(piece, dialect)
+
+    monkeypatch.setattr(syntax, "opinion", opinion)
+    monkeypatch.setattr(sys.stdout, "write", lambda _text: order.append("said"))
+    (shop.folder / "a.sql").write_text("SELECT 1;\n" * 50)
+    shop.run("check", "a.sql", "--json")
+    assert order == ["judged", "said"] * 50
+
+
+@pytest.mark.benchmark
+@pytest.mark.parametrize("format_", ["json", "text", "sarif"])
+def test_a_hundred_thousand_statements_take_time_in_proportion_and_no_memory(tmp_path: Path, format_: str) -> None:
+    figures = {}
+    for count in (10_000, 100_000):
+        script = tmp_path / f"{count}.sql"
+        script.write_text(
+            "".join(f"UPDATE orders SET total = {n} WHERE id = {n} AND status = 'open';\n" for n in range(count))
+        )
+        figures[count] = _measured(script, format_)
+        seconds, megabytes = figures[count]
+        print(f"{format_}: {count:,} statements: {seconds:.1f} s, {count / seconds:,.0f} a second, {megabytes:.0f} MB")
+    assert figures[100_000][1] < figures[10_000][1] + 60  # the script itself is 6 MB, held as text and as bytes
+
+
+def _measured(script: Path, format_: str) -> tuple[float, float]:
+    """Seconds, and the most megabytes that the process had."""
+    program = (
+        "import resource, sys; from sqlagent.cli import run; run(sys.argv[1:]); "
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"
+    )
+    command = [sys.executable, "-c", program, "check", str(script), "--format", format_]
+    begun = perf_counter()
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=True)
+    return perf_counter() - begun, int(done.stderr) / 1024  # kilobytes, as Linux counts
