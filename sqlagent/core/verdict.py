@@ -48,7 +48,7 @@ def judge(index: int, syntax: SyntaxOpinion, engine: EngineOpinion | None, size:
         line=syntax.line,
         kind=_kind(syntax, heard),
         risk=_risk(syntax, engine),
-        reads=_names(syntax.reads, heard, (Verb.READ,)),
+        reads=_reads(syntax, heard),
         writes=tuple(dict.fromkeys(o.target for o in operations if o.verb is not Verb.READ)),
         bound=syntax.bound,
         operations=operations,
@@ -157,10 +157,23 @@ def _list(names: Iterable[str]) -> str:
 # ---- what it does ----------------------------------------------------------------------------------------------
 
 
-def _names(told: tuple[str, ...], engine: EngineOpinion | None, verbs: tuple[Verb, ...]) -> tuple[str, ...]:
-    if engine is None:
-        return told
-    return tuple(dict.fromkeys(a.table for a in engine.accesses if a.verb in verbs))
+_SHAPE_KINDS = (Kind.ALTER, Kind.DROP)
+
+
+def _reads(syntax: SyntaxOpinion, engine: EngineOpinion | None) -> tuple[str, ...]:
+    """What the statement and its views read; not what a trigger or a key check reads, nor the engine's own tables."""
+    if engine is None or (syntax.parsed and syntax.kind in _SHAPE_KINDS):
+        return syntax.reads
+    told = {_plain(name) for name in syntax.reads}
+    own = (a for a in engine.accesses if a.verb is Verb.READ and (_plain(a.table) in told or _is_own(a)))
+    return tuple(dict.fromkeys(a.table for a in own))
+
+
+def _is_own(access: Access) -> bool:
+    """Whether the statement reads it, itself or through a view."""
+    if access.via:
+        return access.via.startswith("view ")
+    return not access.table.lower().startswith("sqlite_")
 
 
 def _operations(syntax: SyntaxOpinion, engine: EngineOpinion | None, size: Size) -> Iterator[Operation]:
@@ -177,6 +190,6 @@ def _operations(syntax: SyntaxOpinion, engine: EngineOpinion | None, size: Size)
             if access.verb is not Verb.READ:
                 done.setdefault(key, Operation(*key, size=size if own else Size()))
     if not done:
-        for name in _names(syntax.reads, engine, (Verb.READ,)):
+        for name in _reads(syntax, engine):
             done[Verb.READ, name, ""] = Operation(Verb.READ, name)
     yield from done.values()

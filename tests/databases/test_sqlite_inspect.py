@@ -56,10 +56,12 @@ def test_a_read_is_called_a_read(shop: Path, sql: str) -> None:
         ("WITH x AS (SELECT 1) UPDATE orders SET total = 0", Kind.UPDATE, Risk.WRITE),
         ("WITH x AS (SELECT 1) INSERT INTO audit_log SELECT 9, 'x' FROM x", Kind.INSERT, Risk.WRITE),
         ("; /* x */ DELETE FROM orders RETURNING *", Kind.DELETE, Risk.WRITE),
-        ("CREATE TABLE t (a)", Kind.CREATE, Risk.SEVERE),
-        ("CREATE INDEX i ON orders (total)", Kind.CREATE, Risk.SEVERE),
+        ("CREATE TABLE t (a)", Kind.CREATE, Risk.WRITE),
+        ("CREATE INDEX i ON orders (total)", Kind.CREATE, Risk.WRITE),
+        ("CREATE VIEW v AS SELECT total FROM orders", Kind.CREATE, Risk.WRITE),
+        ("CREATE TRIGGER g AFTER DELETE ON orders BEGIN SELECT 1; END", Kind.CREATE, Risk.SEVERE),
         ("CREATE VIRTUAL TABLE f USING fts5(x)", Kind.CREATE, Risk.SEVERE),
-        ("CREATE TEMP TABLE t AS SELECT 1", Kind.CREATE, Risk.SEVERE),
+        ("CREATE TEMP TABLE t AS SELECT 1", Kind.CREATE, Risk.WRITE),
         ("ALTER TABLE orders ADD COLUMN note", Kind.ALTER, Risk.SEVERE),
         ("DROP TABLE orders", Kind.DROP, Risk.SEVERE),
         ("REINDEX", Kind.MAINTENANCE, Risk.UNKNOWN),
@@ -240,7 +242,7 @@ def test_an_endless_create_table_as_is_given_up(shop: Path) -> None:
     db = open_database(str(shop), name="x")
     endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT zeroblob(1000000) AS x FROM n"
     first, second = db.inspect([f"CREATE TABLE big AS {endless}", "SELECT x FROM big"])
-    assert first.risk is Risk.SEVERE
+    assert first.risk is Risk.WRITE
     assert second.error == "no such table: big"
 
 

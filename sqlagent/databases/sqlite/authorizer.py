@@ -43,6 +43,8 @@ DROPS = {
 }
 SHAPE = frozenset({*CREATES, *DROPS, apsw.SQLITE_ALTER_TABLE})
 """Codes that change what there is, not what it holds."""
+ADDS = frozenset(code for code, made in CREATES.items() if made != "trigger") - {apsw.SQLITE_CREATE_VTABLE}
+"""Those that take nothing away: a DROP undoes them.  A trigger changes what later statements do; a module, anything."""
 ROWS = frozenset({apsw.SQLITE_INSERT, apsw.SQLITE_UPDATE, apsw.SQLITE_DELETE})
 UPKEEP = frozenset({apsw.SQLITE_ANALYZE, apsw.SQLITE_REINDEX})
 _HARMLESS = frozenset({apsw.SQLITE_SELECT, apsw.SQLITE_READ, apsw.SQLITE_RECURSIVE})

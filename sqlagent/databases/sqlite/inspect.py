@@ -11,6 +11,7 @@ import apsw
 from sqlagent.core.lexer import COMMENT, QUOTED, STRING, scan
 from sqlagent.core.model import Access, EngineOpinion, Kind, Risk, Verb
 from sqlagent.databases.sqlite.authorizer import (
+    ADDS,
     CREATES,
     DROPS,
     OUTSIDE,
@@ -43,7 +44,8 @@ _KINDS = {
 _VERBS = {apsw.SQLITE_INSERT: Verb.INSERT, apsw.SQLITE_UPDATE: Verb.UPDATE, apsw.SQLITE_DELETE: Verb.DELETE}
 _QUOTED = re.compile(r'no such column: "?(.+?)"? - should this be a string literal')
 _SCHEMA_TABLES = frozenset({"sqlite_master", "sqlite_schema", "sqlite_temp_master", "sqlite_temp_schema"})
-_PLANNED = frozenset({Kind.SELECT, Kind.INSERT, Kind.REPLACE, Kind.UPDATE, Kind.DELETE})
+_ROW_KINDS = frozenset({Kind.INSERT, Kind.REPLACE, Kind.UPDATE, Kind.DELETE})
+_PLANNED = _ROW_KINDS | {Kind.SELECT}
 
 
 def inspect(
@@ -194,9 +196,11 @@ def _risk(events: tuple[Event, ...], prepared: Prepared) -> tuple[Risk, str]:
         return Risk.READ, ""
     why = str(beyond) if beyond else "SQLite says that it writes" if events else "SQLite does not say what it does"
     codes = {e.code for e in events}
-    if codes & SHAPE and apsw.SQLITE_ANALYZE not in codes:
-        return Risk.SEVERE, next(str(e) for e in events if e.code in SHAPE)
     odd = next((e for e in events if e.code == apsw.SQLITE_FUNCTION and not is_harmless(e)), None)
+    if codes & SHAPE and apsw.SQLITE_ANALYZE not in codes:
+        made = next(str(e) for e in events if e.code in SHAPE)
+        adds = codes & SHAPE <= ADDS and all(_is_schema(e) for e in events if e.code in ROWS) and odd is None
+        return Risk.WRITE if adds else Risk.SEVERE, made
     odd = odd or next((e for e in events if e.code in UPKEEP), None)
     if codes & ROWS and odd is None and not prepared.readonly:
         return Risk.WRITE, why
@@ -211,7 +215,8 @@ def _accesses(events: Sequence[Event], kind: Kind, words: list[str], known: Fact
     shape = any(e.code in SHAPE or e.code in UPKEEP for e in events)
     direct = next((e for e in events if e.code in ROWS and not e.cause and not _is_schema(e)), None)
     written = {(e.first or "").lower(): e.first or "" for e in events if e.code in ROWS}
-    named = {w.strip("'\"`[]").lower() for w in words}
+    named = {w.strip("'\"`[]").lower() for w in words} if _may_read_others(kind, words) else set()
+    named |= {(direct.first or "").lower()} if direct else set()
     for event in events:
         if shape and (_is_schema(event) or event.code in ROWS):
             continue  # how a CREATE or DROP is carried out: rows of the schema table
@@ -250,6 +255,15 @@ def _foreign_key(event: Event, direct: Event | None, written: Mapping[str, str],
         return ""
     parent = next((p for p in sorted(known.parents.get(child, ())) if p in written), "")
     return f"foreign key of {written[parent]}" if parent else ""
+
+
+def _may_read_others(kind: Kind, words: list[str]) -> bool:
+    """Whether the text can read another table than it writes; `INSERT INTO c(p) VALUES (1)` only has a column p."""
+    return (
+        kind not in _ROW_KINDS
+        or bool({"SELECT", "IN", "TABLE"} & {*words})
+        or (kind is Kind.UPDATE and "FROM" in words)
+    )
 
 
 def _key_check(event: Event, written: Mapping[str, str], named: Set[str], known: Facts) -> str:
