@@ -60,6 +60,12 @@ class Shop:
         finally:
             connection.close()
 
+    def write(self, script: str) -> None:
+        """What somebody else does to it, past sqlagent."""
+        connection = sqlite3.connect(self.path)
+        connection.executescript(script)
+        connection.close()
+
     def status(self, thread: str) -> str:
         return str(self.run("show", thread, "--json").document["status"])
 

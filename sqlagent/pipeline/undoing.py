@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -100,7 +101,7 @@ def _statement(row: Thread, plan: UndoPlan) -> Statement:
         writes=tuple(dict.fromkeys(o.target for o in operations)),
         operations=tuple(operations),
         findings=tuple(Finding("changed-since", what, Severity.WARNING) for what in _conflicts(plan)),
-        plan=tuple(f"leaves {c.table} {_key(c)} alone: {c.why}" for c in plan.conflicts),
+        plan=tuple(f"leaves {c.table} {_key(c)} alone: {c.why}" for c in _in_order(plan.conflicts)),
     )
 
 
@@ -115,9 +116,14 @@ def _conflicts(plan: UndoPlan) -> list[str]:
         tables = ", ".join(dict.fromkeys(c.table for c in plan.conflicts))
         return [f"{_rows(plan.conflicting)} changed since, of {tables} first, are left alone"]
     found: dict[tuple[str, str], list[Conflict]] = {}
-    for conflict in plan.conflicts:
+    for conflict in _in_order(plan.conflicts):
         found.setdefault((conflict.table, conflict.why), []).append(conflict)
     return [_alone(table, why, conflicts) for (table, why), conflicts in found.items()]
+
+
+def _in_order(conflicts: Sequence[Conflict]) -> list[Conflict]:
+    """By table and key; a shorter value first, which puts numbers in their order."""
+    return sorted(conflicts, key=lambda c: (c.table, [(len(value), value) for _, value in c.key]))
 
 
 def _alone(table: str, why: str, conflicts: list[Conflict]) -> str:
