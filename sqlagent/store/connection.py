@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import apsw
+import msgspec
 
 from sqlagent.core.errors import StoreError
 from sqlagent.store.tables import SCHEMA, VERSION
@@ -79,7 +80,9 @@ def guarded(path: Path) -> Iterator[None]:
     """Whatever SQLite says of the journal, as a StoreError with the file's name and what to do."""
     try:
         yield
-    except (apsw.NotADBError, apsw.CorruptError) as e:
+    except UnicodeEncodeError:
+        raise  # of what was to be written
+    except (apsw.NotADBError, apsw.CorruptError, msgspec.MsgspecError, ValueError) as e:
         raise StoreError(
             f"the journal {path} is damaged: {e}",
             hint=f"restore it from a backup, or move it away and start anew: mv {path} {path}.damaged",

@@ -111,9 +111,9 @@ class Journal:
         """Raises UnknownThread, with the nearest id as the hint."""
         with guarded(self.path):
             row = self._connection.execute(THREADS + "WHERE t.id = ?", (thread,)).fetchone()
-        if row is None:
-            raise UnknownThread(f"no thread named {thread}", hint=self._nearest(thread))
-        return thread_of(row)
+            if row is not None:
+                return thread_of(row)
+        raise UnknownThread(f"no thread named {thread}", hint=self._nearest(thread))
 
     def _nearest(self, thread: str) -> str:
         """What was probably meant, among the newest."""
@@ -134,7 +134,7 @@ class Journal:
                 f"{THREADS} {where} ORDER BY t.updated_at DESC LIMIT ?2",
                 (msgspec.json.encode(statuses).decode(), limit),
             ).fetchall()
-        return tuple(map(thread_of, rows))
+            return tuple(map(thread_of, rows))
 
     def count(self, status: Status) -> int:
         with guarded(self.path):
@@ -155,7 +155,7 @@ class Journal:
             found = self._connection.execute(
                 "SELECT attempts FROM turns WHERE thread = ? AND turn = ?", (thread, turn)
             ).get
-        return msgspec.json.decode(found, type=tuple[Attempt, ...]) if found else ()
+            return msgspec.json.decode(found, type=tuple[Attempt, ...]) if found else ()
 
     def finish(
         self, thread: str, turn: int, status: Status, *, message: str = "", hint: str = "", ran_sql: str = "",
@@ -210,9 +210,9 @@ class Journal:
     def proposal(self, proposal_id: str) -> Proposal:
         with guarded(self.path):
             found = self._connection.execute("SELECT document FROM proposals WHERE id = ?", (proposal_id,)).get
-        if found is None:
-            raise UnknownThread(f"no proposal named {proposal_id}", hint="sqlagent pending lists what waits")
-        return msgspec.json.decode(found, type=Proposal)
+            if found is not None:
+                return msgspec.json.decode(found, type=Proposal)
+        raise UnknownThread(f"no proposal named {proposal_id}", hint="sqlagent pending lists what waits")
 
     def last_number(self, thread: str) -> int:
         """How many proposals the thread has had, in all its turns."""

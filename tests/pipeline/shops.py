@@ -83,6 +83,10 @@ class Shop:
     def checkpoints(self) -> sqlite3.Connection:
         return sqlite3.connect(self.state / "checkpoints.db", isolation_level=None)
 
+    def journal(self) -> apsw.Connection:
+        """Its file, as anybody with SQLite can have it."""
+        return apsw.Connection(str(self.state / "journal.db"))
+
     @contextmanager
     def graph(self, thread: str) -> Iterator[tuple[Graph, Any]]:
         """LangGraph itself on these checkpoints, as anybody with the library can have it."""
@@ -175,7 +179,7 @@ def once_each(shop: Shop, point: str = "") -> None:
         str(msgspec.json.decode(e.detail)["proposal"]) for e in entries if e.what in ("approved", "edited", "rejected")
     )
     assert set(decided.values()) <= {1}, point
-    db = apsw.Connection(str(shop.state / "journal.db"))
+    db = shop.journal()
     states = {str(run): str(state) for run, state in db.execute("SELECT id, state FROM runs")}
     db.close()
     claimed = {run for what, run in counts if what == "claimed"}

@@ -219,11 +219,11 @@ def test_what_is_not_of_the_clock_counts_beside_it(shop: Shop) -> None:
 # ---- where it could not be measured ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("budget", [{"seconds": 0.0}, {"changes_bytes": 1}], ids=["time", "size"])
+@pytest.mark.parametrize("budget", [MeasureBudget(seconds=0.0), MeasureBudget(changes_bytes=1)], ids=["time", "size"])
 def test_past_the_budget_the_approved_count_is_a_ceiling(
-    shop: Shop, budget: dict[str, float], monkeypatch: pytest.MonkeyPatch
+    shop: Shop, budget: MeasureBudget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service_parts, "MeasureBudget", partial(MeasureBudget, **budget))
+    monkeypatch.setattr(service_parts, "MeasureBudget", lambda: budget)
     asked = waiting(shop, HALVE)
     counted(asked, 3)
     elsewhere(shop, "INSERT INTO stock VALUES (4, 'plum', 10)")
