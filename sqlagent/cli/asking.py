@@ -14,7 +14,7 @@ from sqlagent.cli.options import DATABASE, MODEL, PERSON, PROPOSING, ROWS, takes
 from sqlagent.cli.session import attend, conclude
 from sqlagent.cli.sources import open_source, script
 from sqlagent.config import show_duration
-from sqlagent.core.errors import Stale, UsageError
+from sqlagent.core.errors import Finished, Stale, UsageError
 from sqlagent.core.session import Choice, Decision, Report, Status, Thread
 from sqlagent.databases.base import OnConflict
 from sqlagent.store.journal import RunState
@@ -94,7 +94,12 @@ def resume(
     if row.status is Status.FAILED and edit is not None:
         text, _ = script(edit)
         return attend(call, call.agent.run(text, title=row.question, thread=thread))
-    report = call.agent.resume(thread)
+    try:
+        report = call.agent.resume(thread)
+    except Finished as e:
+        if approve is not None:
+            call.agent.refused(thread, approve, e.message)
+        raise
     if report.status is Status.PENDING and (approve, edit, reject) != (None, None, None):
         return _scripted(call, report, approve=approve, edit=edit, reject=reject)
     return attend(call, report)

@@ -53,6 +53,8 @@ def show(
     sqlagent audit --since 2026-03-30 --json
     """
     entries = list(call.agent.journal.audit(thread=thread, since=_since(since)))
+    if thread and not entries and not since:
+        call.agent.journal.thread(thread)  # says so where there is none; a command that was mistyped ends here too
     checked = verify(call.agent.journal.audit())
     if call.json:
         call.print_json({"entries": [asdict(e) for e in entries], "intact": not checked.problem})
@@ -107,7 +109,10 @@ def export(call: Call) -> ExitCode:
 
 
 def _line(entry: Entry) -> tuple[str, str, str, str, str, str]:
-    detail = json.loads(entry.detail)
+    try:
+        detail = dict(json.loads(entry.detail))
+    except (ValueError, TypeError):  # somebody wrote into it: shown as it is, and `verify` names it
+        return str(entry.number), entry.at, entry.who or "-", entry.what, entry.thread, entry.detail
     told = [name for name in _TOLD_FIRST if name in detail] + [name for name in detail if name not in _TOLD_FIRST]
     words = ", ".join(_short(name, detail[name]) for name in told)
     return str(entry.number), entry.at, entry.who or "-", entry.what, entry.thread, words

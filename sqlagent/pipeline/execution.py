@@ -49,7 +49,7 @@ def _attempt(proposal: Proposal, database: Database, x: Context) -> State:
     try:
         outcome = _run(proposal, database, x, held)
     except (Stale, ConnectError) as e:
-        x.journal.release(proposal.id)
+        x.journal.release(proposal.id, because=e.message)
         if isinstance(e, Stale):
             return {"end": "", "stale": e.message}
         raise

@@ -139,14 +139,16 @@ class Agent:
         proposal waits.  Raises `Stale` for the digest of another proposal, `Finished` where nothing waits, `QueryError`
         for an edit that the database would not prepare (the proposal stays pending).
         """
-        row = self._waiting(thread)
+        try:
+            row = self._waiting(thread)
+        except Finished as e:
+            self.refused(thread, decision.digest, e.message)
+            raise
         proposal = self.journal.proposal(row.proposal)
         if self._expired(proposal):
             return self._drive(row)
         if decision.digest != proposal.digest:
-            self.journal.note(
-                "refused", who=self.by, thread=thread, digest=decision.digest, because="it is not the pending digest"
-            )
+            self.refused(thread, decision.digest, "it is not the pending digest")
             raise Stale(
                 f"{decision.digest[:12]} is not what waits in {thread}: {proposal.digest[:12]} is",
                 hint=f"look at it first: sqlagent show {thread}",
@@ -241,6 +243,10 @@ class Agent:
             ran_sql=self.journal.proposal(row.proposal).sql if applied else "",
         )  # fmt: skip
         return self.show(thread)
+
+    def refused(self, thread: str, digest: str, because: str) -> None:
+        """Put on record that somebody tried to decide what could not be decided."""
+        self.journal.note("refused", who=self.by, thread=thread, digest=digest, because=because)
 
     def shown(self, proposal: Proposal) -> None:
         """Put on record that a person is looking at a proposal."""

@@ -283,13 +283,13 @@ class Journal:
         with guarded(self.path):
             return run_in(self._connection, run_id)
 
-    def release(self, run_id: str) -> None:
-        """Give a claim back: it is known that nothing was begun, so the approval may be used again."""
+    def release(self, run_id: str, *, because: str = "") -> None:
+        """Give a claim back: it is known that nothing was changed; `because` says why not, where that is known."""
         with self._writing("a release") as db:
             db.execute("DELETE FROM runs WHERE id = ? AND state = 'started'", (run_id,))
             if db.changes():  # what it kept tells of a run that was rolled back, and would tell it of the next
                 db.execute("DELETE FROM changes WHERE run = ?", (run_id,))
-            self._log(db, "released", "", _thread_of(run_id), run=run_id)
+            self._log(db, "released", "", _thread_of(run_id), run=run_id, because=because)
 
     def mark(self, run_id: str) -> tuple[str, tuple[str, ...]]:
         """The statement that marks a run done inside the target's transaction; the adapter fills in `{journal}`."""
