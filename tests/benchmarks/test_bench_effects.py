@@ -52,8 +52,8 @@ def in_a_child(work: Callable[[], object]) -> dict[str, float]:
         before = _peak()
         began, cpu = time.monotonic(), time.process_time()
         answer = work()
-        found = {"wall": time.monotonic() - began, "cpu": time.process_time() - cpu, "peak": _peak() - before}
-        os.write(writing, json.dumps(found | (answer if isinstance(answer, dict) else {})).encode())
+        figures = {"wall": time.monotonic() - began, "cpu": time.process_time() - cpu, "peak": _peak() - before}
+        os.write(writing, json.dumps(figures | (answer if isinstance(answer, dict) else {})).encode())
         os._exit(0)
     os.close(writing)
     with os.fdopen(reading) as answers:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -256,3 +258,39 @@ def test_a_preview_in_wal_mode_sees_what_is_in_the_wal(path: Path, shop: Databas
     assert lines(effect(shop, "DELETE FROM notes")) == ["delete 3 of 3 notes"]
     assert measure(shop, "DELETE FROM notes", budget=MeasureBudget(copy_bytes=0)).how == "rolled back"
     writer.close()
+
+
+@pytest.mark.parametrize("copy_bytes", [0, 200_000_000])
+def test_a_ctrl_c_stops_a_preview_and_the_database_stays_as_it_was(shop: Database, path: Path, copy_bytes: int) -> None:
+    before = path.read_bytes()
+
+    def heard(_: str) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        shop.measure([ENDLESS], budget=MeasureBudget(seconds=60, copy_bytes=copy_bytes), heard=heard)
+    assert path.read_bytes() == before
+    assert measure(shop, "DELETE FROM notes").is_exact
+    ask(path, "INSERT INTO audit_log (what) VALUES ('nothing is locked')")
+
+
+def test_progress_is_told_in_words(shop: Database) -> None:
+    words: list[str] = []
+    shop.measure(["DELETE FROM notes", ENDLESS], budget=MeasureBudget(seconds=0.6), heard=words.append)
+    assert words[0].startswith("running statement 2 of 2, ")
+    assert " rows, 0." in words[0]
+
+
+def test_a_table_without_a_key_is_counted_right_however_large(tmp_path: Path) -> None:
+    """The session extension reports one row of it twice each time its own table doubles."""
+    rows = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 5000) SELECT x AS a, 0 AS b FROM n"
+    db = open_database(str(make(tmp_path / "t.db", f"CREATE TABLE t AS {rows}")), name="t")
+    assert lines(effect(db, "UPDATE t SET b = 1")) == ["update 5000 of 5000 t"]
+    assert lines(effect(db, "UPDATE t SET b = a % 2")) == ["update 2500 of 5000 t"]
+
+
+def test_a_key_that_is_replaced_by_its_equal_is_not_measured_wrong(tmp_path: Path) -> None:
+    script = "CREATE TABLE t (k TEXT COLLATE NOCASE PRIMARY KEY NOT NULL, x); INSERT INTO t VALUES ('A', 1), ('b', 2)"
+    db = open_database(str(make(tmp_path / "t.db", script)), name="t")
+    assert measure(db, "UPDATE t SET k = lower(k)").how == "a key of t is replaced by one that is equal to it"
+    assert lines(effect(db, "UPDATE t SET x = 5")) == ["update 2 of 2 t"]

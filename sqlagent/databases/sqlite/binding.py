@@ -125,5 +125,5 @@ class Binding:
     def _touched(self) -> tuple[Touched, ...]:
         rows: Counter[tuple[str, Verb]] = Counter()
         for change in self.changes:
-            rows += tally(change.changeset, change.unseen, change.shapes).rows
+            rows += tally(change).rows
         return tuple(Touched(table, verb, count) for (table, verb), count in sorted(rows.items()))

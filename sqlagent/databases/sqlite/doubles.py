@@ -33,8 +33,10 @@ def without_doubles(
     suspects = {
         name for name, shape in shapes.items() if shape.is_loose or (shape.is_keyless and touched > _SURELY_SMALL)
     }
+    if not suspects:
+        return changeset
     found: dict[str, Found] = {name: {} for name in suspects}
-    for change in apsw.Changeset.iter(changeset):
+    for change in apsw.Changeset.iter(changeset) if changeset else ():
         if (name := change.name.lower()) in suspects:
             found[name].setdefault(_key(shapes[name], change), []).append(change.op)
     dropped = {name: _dropped(shapes[name], rows, last_numbers.get(name), inserts) for name, rows in found.items()}

@@ -211,7 +211,7 @@ def _change(connection: apsw.Connection, guard: Guard, recorder: Recorder, sql: 
 def _effect(
     connection: apsw.Connection, recorder: Recorder, change: Change, opinion: EngineOpinion, meter: Meter
 ) -> Effect:
-    counted = tally(change.changeset, change.unseen, change.shapes)
+    counted = tally(change)
     with meter.holding(connection):
         tables = recorder.tables
         after = {table: tables.rows(table) if tables.is_table(table) else None for table, _ in counted.rows}

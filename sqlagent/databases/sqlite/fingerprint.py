@@ -31,20 +31,24 @@ def fingerprint(parts: Sequence[Segment], *, volatile: Container[str], meter: Me
 
 
 def _of_rows(part: Segment, volatile: Container[str], meter: Meter | None) -> bytes:
-    digests: list[bytes] = []
+    shelves: list[list[bytes]] = [[] for _ in range(256)]  # one sort of a million would keep a Ctrl-C waiting
     sha256, dumps = hashlib.sha256, marshal.dumps  # looked up a million times otherwise
     for number, record in enumerate(_records(part, volatile)):
-        digests.append(sha256(dumps(record, 2)).digest())
+        digest = sha256(dumps(record, 2)).digest()
+        shelves[digest[0]].append(digest)
         if meter and not number % _BETWEEN_CHECKS:
             meter.check()
-    digests.sort()
-    return sha256(b"".join(digests)).digest()
+    whole = sha256()
+    for shelf in shelves:
+        shelf.sort()
+        whole.update(b"".join(shelf))
+    return whole.digest()
 
 
 def _records(part: Segment, volatile: Container[str]) -> Iterator[tuple[Any, ...]]:
-    """Every row changed as a tuple of plain values: table, old row, new row."""
+    """Every row changed as plain values: table, old row, new row; an UPDATE's two rows as one list."""
     forms = {name: _Form(shape, volatile, part) for name, shape in part.shapes.items() if is_shown(shape)}
-    name, form = "", None
+    name, form, stays = "", None, apsw.no_change
     for change in apsw.Changeset.iter(part.changeset) if part.changeset else ():
         if change.name != name:
             name = change.name
@@ -52,10 +56,12 @@ def _records(part: Segment, volatile: Container[str]) -> Iterator[tuple[Any, ...
         if form is None:
             continue
         old, new = change.old, change.new
-        if form.is_plain and (old is None or new is None):
+        if not form.is_plain:
+            old, new = old and form.old(old), new and form.new(new, is_insert=old is None)
+        if old is None or new is None:
             yield name, old, new
         else:
-            yield name, old and form.old(old), new and form.new(new, is_insert=old is None)
+            yield name, [_STAYS if value is stays else value for value in old + new]
     for unseen in part.unseen:
         yield unseen.table, *(_masked(row, unseen.columns, unseen.table, volatile) for row in (unseen.old, unseen.new))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from operator import attrgetter
 from typing import Any
 
 import apsw
@@ -106,11 +105,10 @@ class Tally:
     """Old and new row of the first of each; a value that stays is `apsw.no_change`."""
 
 
-def tally(changeset: bytes, unseen: Iterable[UnseenChange], shapes: dict[str, TableShape]) -> Tally:
+def tally(of: Change) -> Tally:
     found = Tally()
-    if changeset:
-        _count(changeset, shapes, found)
-    for change in unseen:
+    _count(of, found)
+    for change in of.unseen:
         verb = Verb.INSERT if change.old is None else Verb.DELETE if change.new is None else Verb.UPDATE
         key = change.table, verb
         found.rows[key] += 1
@@ -120,17 +118,16 @@ def tally(changeset: bytes, unseen: Iterable[UnseenChange], shapes: dict[str, Ta
     return found
 
 
-def _count(changeset: bytes, shapes: dict[str, TableShape], found: Tally) -> None:
-    counts = Counter(map(attrgetter("name", "op", "indirect"), apsw.Changeset.iter(changeset)))
-    wanted = {}
-    for (name, op, indirect), rows in counts.items():
+def _count(of: Change, found: Tally) -> None:
+    wanted, shapes = {}, of.shapes
+    for (name, op, indirect), rows in of.counts.items():
         if is_shown(shapes[name.lower()]):
             key = shapes[name.lower()].name, VERBS[op]
             found.rows[key] += rows
             found.indirect[key] += rows if indirect else 0
             wanted[name, op] = found.some.setdefault(key, [])
     missing = sum(min(found.rows[shapes[name.lower()].name, VERBS[op]], _LOOKED_AT) for name, op in wanted)
-    for change in apsw.Changeset.iter(changeset):
+    for change in apsw.Changeset.iter(of.changeset) if of.changeset else ():
         if missing == 0:
             break
         some = wanted.get((change.name, change.op))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from operator import attrgetter
 from typing import Any
 
@@ -20,11 +22,18 @@ from sqlagent.databases.sqlite.unseen import Row, Unmeasurable, UnseenChange, ch
 _DROP = re.compile(r"\bDROP\b", re.IGNORECASE)  # of a table, or of a column
 
 
+_AT_ONCE = 100_000
+
+Counts = Counter[tuple[str, str, bool]]
+"""Rows by table, operation, and whether only triggers and foreign keys touched them."""
+
+
 @dataclass(slots=True)
 class Change:
     """What one statement did."""
 
     changeset: bytes = b""
+    counts: Counts = field(default_factory=Counter)
     unseen: list[UnseenChange] = field(default_factory=list)
     shapes: dict[str, TableShape] = field(default_factory=dict)
     """By name in lower case, as they were before it."""
@@ -121,13 +130,17 @@ class Recorder:
         for lower, before in self._looks.items():
             shape = change.shapes[lower]
             change.unseen += difference(shape, before, rows_of(self._connection, shape))
-        for name in tables_in(change.changeset):
+        change.counts = counted(change.changeset)
+        for name in {name for name, _, _ in change.counts}:
             if name.lower() not in change.shapes:  # a virtual table's own, or one that it has just made
                 change.shapes[name.lower()] = self._tables.shape(name)
         inserts = None if once else self._inserts
+        recorded = change.changeset
         change.changeset = without_doubles(
-            change.changeset, change.shapes, change.last_numbers, inserts=inserts, touched=touched
+            recorded, change.shapes, change.last_numbers, inserts=inserts, touched=touched
         )
+        if change.changeset is not recorded:
+            change.counts = counted(change.changeset)
         if change.reshapes:
             self._end_reshaping(change)
         return change
@@ -173,6 +186,10 @@ def _rewritten(events: Iterable[Event]) -> frozenset[str]:
     )
 
 
-def tables_in(changeset: bytes) -> set[str]:
-    """Names of the tables that a changeset speaks of."""
-    return set(map(attrgetter("name"), apsw.Changeset.iter(changeset))) if changeset else set()
+def counted(changeset: bytes) -> Counts:
+    """How often it does what to which table."""
+    found: Counts = Counter()
+    changes = map(attrgetter("name", "op", "indirect"), apsw.Changeset.iter(changeset) if changeset else ())
+    while some := Counter(islice(changes, _AT_ONCE)):  # in pieces, or a Ctrl-C would wait for all of it
+        found += some
+    return found

@@ -68,7 +68,7 @@ def _tried(connection: apsw.Connection, undo: Undo, foreign_keys: bool, meter: M
         finally:
             meter.session = None
             recorder.abandon()
-        counted = tally(change.changeset, change.unseen, change.shapes)
+        counted = tally(change)
         after = {table: recorder.tables.rows(table) for table, _ in counted.rows}
         virtual = [shape.name for shape in change.shapes.values() if shape.virtual]
     touched = tuple(replace(t, via="") for t in causes.touched(counted, (), after, virtual))
