@@ -129,8 +129,9 @@ def test_a_later_turn_knows_what_was_asked_and_ran(asking: Agent, openai_server:
     second = asking.ask("and how many?", thread=first.thread)
     assert second.proposal is not None
     assert (second.proposal.id, second.question) == (f"{first.thread}.2", "and how many?")
-    told = [m["content"] for m in openai_server.requests[-1].messages]
-    assert told[1:] == ["which fruit is there?", NAMES, "and how many?"]
+    _, *before, now = [m["content"] for m in openai_server.requests[-1].messages]
+    assert before == ["which fruit is there?", NAMES]
+    assert "and how many?" in now
 
 
 def test_nothing_of_the_turn_before_is_left_in_the_next(asking: Agent, openai_server: OpenAIServer) -> None:
