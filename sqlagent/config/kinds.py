@@ -168,6 +168,25 @@ def one_of(*words: str) -> Kind:
     return Kind(" | ".join(words), read, take)
 
 
+def some_of(*words: str) -> Kind:
+    """Any number of the words of a short list, separated by commas."""
+    one = one_of(*words)
+
+    def read(text: str) -> tuple[object, ...]:
+        return tuple(dict.fromkeys(one.read(word) for word in text.split(",") if word.strip()))
+
+    def take(value: object) -> tuple[object, ...]:
+        if not isinstance(value, list):
+            raise Wrong(f"must be a list, not {_toml_type(value)}", f"a list of: {', '.join(words)}")
+        return tuple(dict.fromkeys(one.take(word) for word in value))
+
+    return Kind(f"a list of {' | '.join(words)}", read, take, lambda value: ", ".join(map(str, _as_tuple(value))))
+
+
+def _as_tuple(value: object) -> tuple[object, ...]:
+    return value if isinstance(value, tuple) else ()
+
+
 def _toml_type(value: object) -> str:
     names = {bool: "a boolean", int: "a number", float: "a number", str: "text", list: "a list", dict: "a table"}
     return names.get(type(value), "a date")

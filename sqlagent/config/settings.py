@@ -46,6 +46,8 @@ class Settings:
     examples: int
     reads: str
     """`ask` or `allow`."""
+    relax: tuple[str, ...]
+    """Rules that ask instead of denying."""
     timeout: float | None
     expires: float | None
     keep_undo: float

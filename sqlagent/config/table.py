@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from sqlagent.config.kinds import BASE_URL, DURATION, EXAMPLES, LIMIT, PATH, TEXT, YES_NO, Kind, one_of
+from sqlagent.config.kinds import BASE_URL, DURATION, EXAMPLES, LIMIT, PATH, TEXT, YES_NO, Kind, one_of, some_of
+from sqlagent.core.policy import RELAXABLE
 
 
 class Project(Enum):
@@ -81,6 +82,10 @@ TABLE: tuple[Definition, ...] = (
     Definition(
         "reads", one_of("ask", "allow"), "ask", "`allow`: proven reads run unasked",
         env=("SQLAGENT_READS",), project=_TIGHTEN, loose="allow",
+    ),
+    Definition(
+        "relax", some_of(*RELAXABLE), (), "rules that ask instead of denying, by name",
+        env=("SQLAGENT_RELAX",), project=_NEVER, default_text="none",
     ),
     Definition(
         "timeout", DURATION, 30.0, "for the statement; `0`: none, and the screen says so",

@@ -178,7 +178,7 @@ class Statement:
     operations: tuple[Operation, ...] = ()
     findings: tuple[Finding, ...] = ()
     denied: str = ""
-    """The rule id that forbids it unless the user's own policy relaxes that rule by name; empty if none does."""
+    """The rule id that forbids it, and that the user's own settings do not relax by name; empty if none does."""
     opinions: dict[str, str] = field(default_factory=dict)
     """What each source said: `{"syntax": "WRITE", "engine": "SEVERE"}`."""
     plan: tuple[str, ...] = ()

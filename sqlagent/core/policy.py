@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from sqlagent.core.model import Analysis, Risk
@@ -54,8 +54,14 @@ class Policy:
     """Defaults are the strictest: everything is asked, and what reaches outside the database is denied."""
 
     reads: Reads = Reads.ASK
+    relaxed: frozenset[str] = frozenset()
+    """Rules that ask instead of denying; only the user's own settings name them."""
     writes: Writes = Writes.ASK
 
+
+RELAXABLE = ("hidden-characters", "executable-comment")
+"""What a user may relax.  The other denials stand: no adapter carries out what reaches outside the database, ends its
+own transaction or changes settings, so there is nothing that a person could approve."""
 
 _WHY = {
     "outside-database": "it reaches outside the database: a file, a program, an extension or another database",
@@ -64,6 +70,16 @@ _WHY = {
     "hidden-characters": "its text has characters that a screen does not show as they are",
     "executable-comment": "it has a comment that some engines run as SQL",
 }
+
+
+def relax(analysis: Analysis, policy: Policy) -> Analysis:
+    """The analysis with what the user's own policy relaxes no longer denied; it stays UNKNOWN, and is asked."""
+    return Analysis(
+        tuple(
+            replace(s, denied="", risk=max(s.risk, Risk.SEVERE)) if s.denied in policy.relaxed else s
+            for s in analysis.statements
+        )
+    )
 
 
 def decide(analysis: Analysis, policy: Policy) -> Verdict:

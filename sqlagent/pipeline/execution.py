@@ -149,7 +149,9 @@ def _copy_to(proposal: Proposal, x: Context) -> Path | None:
     if proposal.measurement is None or not proposal.measurement.needs_copy:
         return None
     x.kept.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return x.kept / f"{proposal.id}.db"
+    path = x.kept / f"{proposal.id}.db"
+    path.unlink(missing_ok=True)  # of an attempt that died before its COMMIT: this one runs because that did not
+    return path
 
 
 def _still_the_same(proposal: Proposal, database: Database) -> None:

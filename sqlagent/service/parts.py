@@ -121,7 +121,11 @@ class Parts:
             database=lambda: self.database(chosen),
             model=lambda: self.model,
             journal=self.journal,
-            policy=Policy(reads=Reads(s.reads), writes=Writes.DENY if chosen.read_only else Writes.ASK),
+            policy=Policy(
+                reads=Reads(s.reads),
+                writes=Writes.DENY if chosen.read_only else Writes.ASK,
+                relaxed=frozenset(s.relax),
+            ),
             limits=Limits(rows=None if s.limit < 0 else s.limit, seconds=s.timeout),
             sink=sink,
             by=by,

@@ -1,4 +1,4 @@
-"""Rules that forbid: a statement that one of them names runs only where the user's own policy relaxes it by name."""
+"""Rules that forbid: what one of them names is denied; two of them the user's own settings may relax by name."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def outside_database(known: Known) -> Iterator[str]:
     Example: `ATTACH 'other.db'`, `VACUUM INTO`, `COPY ... TO PROGRAM`, `INTO OUTFILE`, `LOAD DATA`, `INSTALL httpfs`,
     `load_extension(...)`, `pg_read_file(...)`, DuckDB's `FROM 'file.csv'`.
 
-    What to do: do it by hand with a tool made for it, or relax `outside-database` in your own policy.
+    What to do: do it by hand with a tool made for it; sqlagent does not carry it out.
     """
     yield from _why(known, "outside-database")
 
