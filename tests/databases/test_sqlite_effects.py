@@ -198,6 +198,11 @@ def test_rows_that_chance_picks_are_an_estimate(tmp_path: Path) -> None:
     assert found.undo is Undoable.NONE
 
 
+def test_chance_that_picks_among_a_few_rows_is_found_out(shop: Database) -> None:
+    found = [measure(shop, "UPDATE orders SET total = 1 WHERE random() % 2") for _ in range(10)]
+    assert [m.is_exact for m in found] == [False] * 10
+
+
 # ---- what cannot be measured ----------------------------------------------------------------------------------------
 
 

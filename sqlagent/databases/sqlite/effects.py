@@ -98,7 +98,12 @@ def _measured(script: _Script, place: Place, how: str, budget: MeasureBudget, me
     if is_volatile(script.functions):
         meter.doing = "running it again"
         try:
-            columns = volatile_columns(parts, lambda ahead: _again(script, place, ahead, meter), meter=meter)
+            columns = volatile_columns(
+                parts,
+                lambda ahead: _again(script, place, ahead, meter),
+                functions=script.functions,
+                meter=meter,
+            )
         except Unsteady as e:
             why = str(e)
             estimated = tuple(replace(effect, basis=Basis.ESTIMATED, why=why) for effect in script.effects)
