@@ -40,15 +40,14 @@ def volatile_columns(
     """
     first = _sums(parts, meter)
     for milliseconds in (FAR, NEAR):
-        found: set[str] | None = set()
+        found: set[str] = set()
         for _ in _tries(functions, meter):
             others = again(milliseconds)
             more = _differing(first, _sums(others, meter))
             if more is None or not _agree(parts, others, more, meter):
-                found = None
                 break
             found |= more
-        if found is not None:
+        else:
             return tuple(sorted(found))
     raise Unsteady("which rows it changes depends on chance")
 
