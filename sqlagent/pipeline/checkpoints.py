@@ -58,6 +58,14 @@ class Saver(SqliteSaver):
             super().put_writes(config, writes, task_id, task_path)
         self._reached("saver: after a step's result")
 
+    def get_next_version(self, current: str | None, channel: None) -> str:
+        """A version counts up from the one that was stored, which somebody may have changed."""
+        with guarded(self._path):
+            try:
+                return super().get_next_version(current, channel)
+            except ValueError as e:
+                raise sqlite3.DatabaseError(f"a version of it cannot be read: {current}") from e
+
 
 def open_saver(path: Path, reached: Callable[[str], None] = lambda _name: None) -> Saver:
     """The checkpoints at `path`, made if missing, 0600.

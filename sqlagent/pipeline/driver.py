@@ -118,10 +118,11 @@ def _anew(row: Thread, x: Context) -> State:
 
 def _answer(row: Thread, snapshot: StateSnapshot, x: Context) -> Any:
     """Resume a waiting review by its interrupt's own id with the journal's decision, or stay."""
-    asked = snapshot.interrupts[0]
-    if asked.value.get("tool_call_id", "") != row.proposal:
+    asked: Any = snapshot.interrupts[0]
+    value = getattr(asked, "value", None)  # None where somebody changed the bytes
+    if not isinstance(value, dict) or value.get("tool_call_id") != row.proposal:
         return _anew(row, x)  # a fork of an earlier checkpoint, which the journal has long left behind
-    decision = x.journal.decision(row.proposal, asked.value["sqlagent"]["stage"])
+    decision = x.journal.decision(row.proposal, row.stage)
     return _STAY if decision is None else Command(resume={asked.id: _wire(decision)})
 
 

@@ -156,6 +156,33 @@ def test_a_value_that_nobody_wrote_is_named_as_damage(folder: Path, column: str)
     assert shop.sold == 1
 
 
+def test_a_version_in_a_checkpoint_that_is_no_number_is_named_as_damage(folder: Path) -> None:
+    shop, asked = a_dead_shop(folder, "asked", wal=False)
+    db = shop.checkpoints()
+    for row, checkpoint in db.execute("SELECT rowid, checkpoint FROM checkpoints").fetchall():
+        changed = bytes(checkpoint).replace(b"0" * 31, b"0p" + b"0" * 29)
+        assert changed != checkpoint
+        db.execute("UPDATE checkpoints SET checkpoint = ? WHERE rowid = ?", (changed, row))
+    db.close()
+    with shop.agent() as agent, pytest.raises(StoreError, match="are damaged: a version"):
+        approved(agent, asked)
+    assert shop.sold == 0
+
+
+def test_an_interrupt_that_is_none_is_asked_again(folder: Path) -> None:
+    shop, asked = a_dead_shop(folder, "asked", wal=False)
+    db = shop.checkpoints()
+    db.execute("UPDATE writes SET value = x'91c0' WHERE channel = '__interrupt__'")  # a list of None
+    db.close()
+    with shop.agent() as agent:
+        again = agent.resume(asked.thread)
+        assert again.proposal is not None
+        assert (again.status, again.proposal.id) == (Status.PENDING, f"{asked.thread}.2")
+        assert approved(agent, again).status is Status.EXECUTED
+    assert shop.sold == 1
+    once_each(shop)
+
+
 @pytest.mark.parametrize("cut", [0, 10, 32, 56, 4000, 4200, 8271])
 def test_a_wal_that_was_cut_off_is_run_again_where_the_commit_was_in_it(folder: Path, cut: int) -> None:
     """The rows are asked, not what was hoped: what the cut took with it did not happen."""
