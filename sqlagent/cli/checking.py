@@ -15,11 +15,9 @@ from sqlagent import __version__
 from sqlagent.cli.call import Call
 from sqlagent.cli.options import DATABASE, takes
 from sqlagent.cli.sources import open_source
-from sqlagent.core.analyze import judge, opinions
 from sqlagent.core.errors import UsageError
 from sqlagent.core.model import EngineOpinion, Risk, Size, Statement, SyntaxOpinion
 from sqlagent.databases.base import Database
-from sqlagent.ui.annotations import github, remarks, sarif
 from sqlagent.ui.diagnostics import ExitCode
 from sqlagent.ui.machine import FORMAT_VERSION, statement_json
 from sqlagent.ui.safe import one_line
@@ -150,6 +148,8 @@ def _threshold(name: str) -> Risk:
 
 def _script(text: str, dialect: str, database: Database | None) -> Iterator[Statement]:
     """Every statement judged, one by one; a database sees all of them first, for they may build on each other."""
+    from sqlagent.core.analyze import judge, opinions  # commands that only list should not wait for it
+
     if database is None:
         for index, syntax in enumerate(opinions(text, dialect), 1):
             yield judge(index, syntax, None, Size())
@@ -243,6 +243,8 @@ def _text(checked: Iterator[Checked], name: str, _tally: Tally) -> Iterator[str]
 
 
 def _github(checked: Iterator[Checked], name: str, tally: Tally) -> Iterator[str]:
+    from sqlagent.ui.annotations import github, remarks  # only these two formats need it
+
     for each in checked:
         for finding in remarks(each.statement, asked=tally.would_ask(each.statement)):
             yield github(one_line(name), each.statement.line, finding) + "\n"
@@ -250,6 +252,7 @@ def _github(checked: Iterator[Checked], name: str, tally: Tally) -> Iterator[str
 
 def _sarif(checked: Iterator[Checked], name: str, tally: Tally) -> Iterator[str]:
     from sqlagent.core.rules import catalogue
+    from sqlagent.ui.annotations import remarks, sarif
 
     found = (
         (quote(name), each.statement.line, finding)
