@@ -66,6 +66,19 @@ class Saver(SqliteSaver):
             except ValueError as e:
                 raise sqlite3.DatabaseError(f"a version of it cannot be read: {current}") from e
 
+    def forget_past(self, head: RunnableConfig) -> None:
+        """Drop what came before a thread's newest checkpoint: a turn that has ended is never gone back to.
+
+        LangGraph keeps the whole state of every step; a session would take four times the room.
+        """
+        at = head["configurable"]
+        with guarded(self._path), self.cursor() as cursor:
+            for table in ("checkpoints", "writes"):
+                cursor.execute(
+                    f"DELETE FROM {table} WHERE thread_id = ? AND checkpoint_ns = '' AND checkpoint_id < ?",  # noqa: S608
+                    (at["thread_id"], at["checkpoint_id"]),
+                )
+
 
 def open_saver(path: Path, reached: Callable[[str], None] = lambda _name: None) -> Saver:
     """The checkpoints at `path`, made if missing, 0600.

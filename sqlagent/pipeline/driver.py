@@ -50,6 +50,8 @@ class Driver:
                 snapshot = head(self._graph, config, self._path)
                 step = _next(row, snapshot, x)
                 if step is _STAY:
+                    if _ended(snapshot):
+                        self._saver.forget_past(snapshot.config)
                     return cast(State, snapshot.values)
                 x.reached("driver: before a step")
                 try:
