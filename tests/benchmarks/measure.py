@@ -37,7 +37,7 @@ def run_once(
         _become(command, env, stdout)
     peak = 0
     while (ended := os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is None:
-        peak = max(peak, _peak_of(child))
+        peak = _peak_of(child) or peak  # of the program itself, once it has taken the place of its parent
         time.sleep(0.01)
     assert ended.si_pid == child
     _, status, usage = os.wait4(child, 0)
