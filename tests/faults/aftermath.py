@@ -22,8 +22,9 @@ from sqlagent.pipeline.driver import Driver  # imported once, so that no child h
 from sqlagent.store.journal import RunState
 
 assert Driver is not None
-BEFORE = [(1, "apple", 10), (2, "pear", 10), (3, "fig", 10)], []
-AFTER = [(1, "apple", 9), (2, "pear", 10), (3, "fig", 10)], [(1, 1, 10)]
+Rows = list[tuple[Any, ...]]
+BEFORE: tuple[Rows, Rows] = [(1, "apple", 10), (2, "pear", 10), (3, "fig", 10)], []
+AFTER: tuple[Rows, Rows] = [(1, "apple", 9), (2, "pear", 10), (3, "fig", 10)], [(1, 1, 10)]
 
 
 class Told(msgspec.Struct):

@@ -70,7 +70,7 @@ class Disk(apsw.VFS):
             raise apsw.CantOpenError("unable to open database file")
         if self.fault is Fault.FULL:
             raise apsw.FullError("database or disk is full")
-        error = apsw.IOError("disk I/O error")
+        error: Any = apsw.IOError("disk I/O error")
         error.extendedresult = _CODES[operation]
         raise error
 

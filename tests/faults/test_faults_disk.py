@@ -35,6 +35,10 @@ def test_wherever_the_disk_of_the_target_fails_it_is_in_or_out_and_the_journal_a
     _wherever_it_fails("shop.db", fault, wal=wal, every=every, at_least=4 if fault is Fault.FULL else 15)
 
 
+def test_a_commit_in_wal_that_could_not_be_synced_is_decided_by_its_rows() -> None:
+    _wherever_it_fails("shop.db", Fault.ERROR, wal=True, every=1, at_least=15)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("fault", Fault, ids=lambda fault: fault.name.lower())
 @pytest.mark.parametrize("wal", [False, True], ids=["rollback", "wal"])

@@ -162,7 +162,10 @@ class Run:
             if mark is not None and atomic:
                 self._mark(mark)
                 self.reached("marked")
-            self._commit()
+            self._commit(marked=mark is not None and atomic)
+        except OutcomeUnknown:
+            self._roll_back()  # what was kept stays kept: the rows will tell
+            raise
         except BaseException:
             self._roll_back()
             if self.binding:
@@ -237,7 +240,7 @@ class Run:
         if self.connection.changes() != 1:
             raise StoreError(f"the run to be marked is not in {mark.path}, or is not claimed", hint=_NOTHING)
 
-    def _commit(self) -> None:
+    def _commit(self, *, marked: bool) -> None:
         try:
             self.connection.execute("COMMIT")
         except KeyboardInterrupt:
@@ -248,6 +251,11 @@ class Run:
                 f"{self.path} is being read by another process, so it could not be changed", hint=_NOTHING
             ) from e
         except apsw.Error as e:
+            if isinstance(e, apsw.IOError) and not marked:
+                # In WAL the commit may stand in the file although it could not be synced: recovery then accepts it.
+                raise OutcomeUnknown(
+                    f"the disk of {self.path} failed while it was committed: {e}", hint="look at the disk first"
+                ) from e
             raise QueryError(f"the database refused to commit: {e}", hint=_NOTHING) from e
 
     def _roll_back(self) -> None:
