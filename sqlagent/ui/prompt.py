@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TextIO
@@ -53,12 +52,6 @@ class Answer:
     sql: str = ""
     reason: str = ""
     retry: bool = False
-
-
-def input_of(env: Mapping[str, str]) -> Input:
-    """What the environment says of asking: `CI` and `SQLAGENT_NO_INPUT`, unless they are empty, `0` or `false`."""
-    set_ = (env.get(name, "").lower() not in ("", "0", "false", "no") for name in ("SQLAGENT_NO_INPUT", "CI"))
-    return Input.NEVER if any(set_) else Input.ALLOWED
 
 
 def can_prompt(stdin: TextIO, stderr: TextIO, input_: Input) -> bool:

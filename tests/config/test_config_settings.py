@@ -67,6 +67,21 @@ def test_a_word_that_is_neither_yes_nor_no_is_refused(folders: Folders) -> None:
         folders.load(SQLAGENT_AUTO_REJECT="maybe")
 
 
+@pytest.mark.parametrize(
+    ("env", "never"),
+    [
+        ({}, False),
+        ({"CI": "true"}, True),
+        ({"CI": "1"}, True),
+        ({"CI": "false"}, False),
+        ({"CI": ""}, False),
+        ({"SQLAGENT_NO_INPUT": "1"}, True),
+    ],
+)
+def test_the_environment_can_forbid_asking(folders: Folders, env: dict[str, str], never: bool) -> None:
+    assert folders.load(**env).no_input is never
+
+
 def test_ci_may_hold_the_name_of_a_service(folders: Folders) -> None:
     assert folders.load(CI="woodpecker").no_input
     assert not folders.load(CI="false").no_input

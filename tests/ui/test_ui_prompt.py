@@ -14,7 +14,7 @@ from ui_terminal import PROMPT, Terminal
 from sqlagent.core.errors import NeedsApproval
 from sqlagent.core.model import Analysis, Risk
 from sqlagent.core.session import Proposal
-from sqlagent.ui.prompt import Input, ask, can_prompt, input_of, joined, word_for
+from sqlagent.ui.prompt import Input, ask, can_prompt, joined, word_for
 
 
 @pytest.mark.parametrize(
@@ -194,21 +194,6 @@ def test_somebody_is_asked_only_where_both_ends_are_a_terminal() -> None:
     assert [can_prompt(*both, Input.ALLOWED) for both in ends] == [True, False, False, False]
     assert not can_prompt(terminal, terminal, Input.NEVER)
     assert not can_prompt(io.StringIO(), closed, Input.ALLOWED)
-
-
-@pytest.mark.parametrize(
-    ("env", "input_"),
-    [
-        ({}, Input.ALLOWED),
-        ({"CI": "true"}, Input.NEVER),
-        ({"CI": "1"}, Input.NEVER),
-        ({"CI": "false"}, Input.ALLOWED),
-        ({"CI": ""}, Input.ALLOWED),
-        ({"SQLAGENT_NO_INPUT": "1"}, Input.NEVER),
-    ],
-)
-def test_the_environment_can_forbid_asking(env: dict[str, str], input_: Input) -> None:
-    assert input_of(env) is input_
 
 
 @pytest.mark.parametrize(
