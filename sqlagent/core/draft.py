@@ -53,6 +53,24 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Example:
+    """A question that was asked of this database before, and the SQL that a person approved for it."""
+
+    question: str
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class Clarification:
+    """What the model asked back, and what a person answered."""
+
+    question: str
+    choices: tuple[str, ...] = ()
+    """Up to four readings to choose from; a person may answer in other words."""
+    answer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
     """What the model answered."""
 
@@ -60,6 +78,12 @@ class Draft:
     """The exact text of its statements; empty when it gave none."""
     cannot: str = ""
     """Why the question cannot be answered from these tables, in the model's words."""
+    asks: str = ""
+    """What the model asks back, where the question reads two ways; there is then no SQL."""
+    choices: tuple[str, ...] = ()
+    """Up to four answers that it offers."""
+    candidates: tuple[str, ...] = ()
+    """SQL of every draft that was made, its own first, where more than one was."""
     note: str = ""
     """What the model says of its SQL; unchecked, shown only among the details."""
     model: str = ""

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlagent.core.draft import Attempt
+from sqlagent.core.draft import Attempt, Clarification
 from sqlagent.core.effect import Measurement
 from sqlagent.core.model import Analysis
+from sqlagent.core.policy.model import Seat
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +56,54 @@ class Proposal:
     """For an undo: `leave alone` or `refuse`, what is done about rows that were changed since."""
     read_only: bool = False
     """Every statement is a proven read: it runs where nothing can be written."""
+    seats: tuple[Seat, ...] = (Seat(),)
+    """Who must approve it, in order; `stage` is the place of the one that is asked, from 1."""
+    approvals: tuple[Approval, ...] = ()
+    """What was said at the stages before this one."""
+    why: str = ""
+    """What the policy says of why it asks."""
+    environment: str = "terminal"
+    """Where it was asked, see `core.policy.Facts`."""
+    confidence: float | None = None
+    """Share of the model's drafts that agree with this one; None where only one was made, or a person wrote it."""
+    others: tuple[str, ...] = ()
+    """SQL of the drafts that do not agree with it."""
+    clarified: tuple[Clarification, ...] = ()
+    """What the model asked back before it drafted this."""
+    part_of: str = ""
+    """The proposal of more statements, some of which were rejected, that this is the rest of."""
+    rejected: tuple[str, ...] = ()
+    """What was said of the statements that were rejected: `2: not on a Friday`."""
+
+    @property
+    def seat(self) -> Seat:
+        """The one that is asked."""
+        return self.seats[self.stage - 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """What was said at one stage."""
+
+    stage: int
+    name: str
+    by: str
+    how: str
+    digest: str
+    at: str
+    """UTC, ISO 8601."""
+    escalated: bool = False
+    """Nobody came in time, and the policy passes it on."""
 
 
 class Choice(StrEnum):
     APPROVE = "approve"
     EDIT = "edit"
     REJECT = "reject"
+    PARTIAL = "partial"
+    """Some statements of a batch are approved, `Decision.keep`, and the others rejected."""
+    ESCALATE = "escalate"
+    """Nobody came in time, and the policy passes it on to the next stage."""
     LATER = "later"
 
 
@@ -78,6 +121,8 @@ class Decision:
     reason: str = ""
     retry: bool = False
     """After a rejection: draft again with the reason."""
+    keep: tuple[int, ...] = ()
+    """Of a PARTIAL, the statements that are approved, by their place from 1; `reason` says why not the others."""
 
 
 class Status(StrEnum):

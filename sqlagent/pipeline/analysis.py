@@ -35,7 +35,7 @@ def propose(state: State, x: Context) -> State:
     if row.source is Source.UNDO:
         run, on_conflict = undoing.meant(row)
         drafted = replace(drafted, undo_of=run, on_conflict=on_conflict.value)
-    verdict = policy.decide(analysis, x.policy)
+    verdict = policy.decide(analysis, x.policy, _facts(state, x, measurement))
     drafted = replace(drafted, policy=policy.words(verdict))
     x.reached("analyze: before the journal")
     proposal = x.journal.propose(drafted, number=number, turn=state["turn"])
@@ -54,7 +54,7 @@ def measured(sql: str, database: Database, x: Context) -> tuple[Analysis, Measur
         return policy.relax(judged(opinions, size_of), x.policy)
 
     analysis = verdicts(lambda _index, _opinion: Size())
-    if analysis.risk is Risk.READ or not isinstance(policy.decide(analysis, x.policy), policy.Ask):
+    if analysis.risk is Risk.READ or policy.builtin_denial(analysis, x.policy):
         return verdicts(_counting(database, x.count_seconds)), None
     statements = [s.sql for s in analysis.statements]
     measurement = database.measure(statements, budget=x.budget, heard=x.note)
@@ -63,6 +63,17 @@ def measured(sql: str, database: Database, x: Context) -> tuple[Analysis, Measur
         return counted, capped(measurement, counted)
     sizes = [direct_size(e, s) for e, s in zip(measurement.effects, analysis.statements, strict=True)]
     return with_effects(verdicts(lambda index, _opinion: sizes[index - 1]), measurement), measurement
+
+
+def _facts(state: State, x: Context, measurement: Measurement | None) -> policy.Facts:
+    return policy.Facts(
+        database=x.database().name,
+        requester=state["requested_by"],
+        now=x.journal.now(),
+        environment=x.environment,
+        measurement=measurement,
+        confidence=state.get("confidence"),
+    )
 
 
 Opinions = Sequence[tuple[SyntaxOpinion, EngineOpinion | None]]

@@ -47,5 +47,7 @@ class Context:
     """Told that what took time is over, before anything else is said."""
     unasked: Callable[[Proposal], None] = lambda _proposal: None
     """Told of what the policy lets run without a person, before it runs."""
+    environment: str = "terminal"
+    """`terminal`, `ci`, `script` or `library`: a fact for the policy's rules."""
     count_seconds: float = 2.0
     """How long counting the rows of one proposal may take in all."""

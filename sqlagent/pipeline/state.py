@@ -61,6 +61,8 @@ class State(TypedDict, total=False):
     stage: int
     stages: int
     requested_at: str
+    confidence: float | None
+    others: list[str]
     verdict: str
     """`allow`, `ask` or `deny`."""
 

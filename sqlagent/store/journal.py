@@ -59,9 +59,13 @@ class Journal:
                 self._reached(f"journal: before the commit of {what}")
             self._reached(f"journal: after the commit of {what}")
 
+    def now(self) -> datetime:
+        """Aware, in UTC."""
+        return self._now().astimezone(UTC)
+
     def time(self, *, ahead: float = 0.0) -> str:
         """Now, or so many seconds later, in UTC and ISO 8601: text order is time order."""
-        return (self._now().astimezone(UTC) + timedelta(seconds=ahead)).isoformat(timespec="milliseconds")
+        return (self.now() + timedelta(seconds=ahead)).isoformat(timespec="milliseconds")
 
     # ---- threads -------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 2
+VERSION = 3
 """`PRAGMA user_version` of the file; another one was written by another sqlagent, and is refused as it is."""
 
 SCHEMA = """
@@ -18,6 +18,7 @@ CREATE TABLE threads (
   proposal TEXT NOT NULL DEFAULT '',
   message TEXT NOT NULL DEFAULT '',
   hint TEXT NOT NULL DEFAULT '',
+  asks TEXT NOT NULL DEFAULT '',
   expires_at TEXT NOT NULL DEFAULT '',
   created_at TEXT NOT NULL,
   updated_at TEXT NOT NULL
@@ -57,16 +58,60 @@ CREATE TABLE proposals (
 CREATE TABLE decisions (
   proposal TEXT NOT NULL REFERENCES proposals (id),
   stage INTEGER NOT NULL,
-  choice TEXT NOT NULL CHECK (choice IN ('approve', 'edit', 'reject')),
+  choice TEXT NOT NULL CHECK (choice IN ('approve', 'edit', 'reject', 'partial', 'escalate')),
   digest TEXT NOT NULL,
   decided_by TEXT NOT NULL,
   how TEXT NOT NULL,
   sql TEXT NOT NULL,
   reason TEXT NOT NULL,
   retry INTEGER NOT NULL,
+  keep TEXT NOT NULL DEFAULT '[]',
   decided_at TEXT NOT NULL,
   PRIMARY KEY (proposal, stage)
 ) STRICT;
+
+CREATE TABLE clarifications (
+  thread TEXT NOT NULL,
+  turn INTEGER NOT NULL,
+  number INTEGER NOT NULL,
+  question TEXT NOT NULL,
+  choices TEXT NOT NULL,
+  asked_at TEXT NOT NULL,
+  answer TEXT NOT NULL DEFAULT '',
+  answered_by TEXT NOT NULL DEFAULT '',
+  how TEXT NOT NULL DEFAULT '',
+  answered_at TEXT NOT NULL DEFAULT '',
+  PRIMARY KEY (thread, turn, number),
+  FOREIGN KEY (thread, turn) REFERENCES turns (thread, turn)
+) STRICT;
+
+CREATE TABLE notices (
+  proposal TEXT NOT NULL,
+  stage INTEGER NOT NULL,
+  sent_at TEXT NOT NULL,
+  PRIMARY KEY (proposal, stage)
+) STRICT;
+
+CREATE TABLE examples (
+  id INTEGER PRIMARY KEY,
+  target TEXT NOT NULL,
+  database TEXT NOT NULL,
+  thread TEXT NOT NULL,
+  question TEXT NOT NULL,
+  drafted TEXT NOT NULL,
+  final TEXT NOT NULL,
+  choice TEXT NOT NULL CHECK (choice IN ('approve', 'edit')),
+  why TEXT NOT NULL DEFAULT '',
+  approved_by TEXT NOT NULL,
+  approved_at TEXT NOT NULL,
+  UNIQUE (target, question, final)
+) STRICT;
+CREATE VIRTUAL TABLE examples_by_words USING fts5 (question, content = 'examples', content_rowid = 'id',
+  tokenize = 'porter unicode61');
+CREATE TRIGGER examples_are_found AFTER INSERT ON examples
+BEGIN INSERT INTO examples_by_words (rowid, question) VALUES (new.id, new.question); END;
+CREATE TRIGGER examples_are_forgotten AFTER DELETE ON examples
+BEGIN INSERT INTO examples_by_words (examples_by_words, rowid, question) VALUES ('delete', old.id, old.question); END;
 
 CREATE TABLE runs (
   id TEXT PRIMARY KEY REFERENCES proposals (id),

@@ -1,63 +1,11 @@
-"""What a person decided once: which statements run alone, which are asked, which nobody may approve."""
+"""The policy's word on a script."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 
 from sqlagent.core.model import Analysis, Risk
-
-
-@dataclass(frozen=True, slots=True)
-class Allow:
-    """It may run unasked."""
-
-    rule: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """A person decides."""
-
-    rule: str = ""
-    stages: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Deny:
-    """Nobody may approve it."""
-
-    rule: str
-    why: str
-
-
-Verdict = Allow | Ask | Deny
-
-
-class Reads(StrEnum):
-    """What happens to a proven read."""
-
-    ASK = "ask"
-    ALLOW = "allow"
-
-
-class Writes(StrEnum):
-    """What happens to all that is not a proven read."""
-
-    ASK = "ask"
-    DENY = "deny"
-    """The database is configured `read_only`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """Defaults are the strictest: everything is asked, and what reaches outside the database is denied."""
-
-    reads: Reads = Reads.ASK
-    relaxed: frozenset[str] = frozenset()
-    """Rules that ask instead of denying; only the user's own settings name them."""
-    writes: Writes = Writes.ASK
-
+from sqlagent.core.policy.model import Allow, Ask, Deny, Facts, Policy, Reads, Verdict, Writes
 
 RELAXABLE = ("hidden-characters", "executable-comment")
 """What a user may relax.  The other denials stand: no adapter carries out what reaches outside the database, ends its
@@ -82,13 +30,20 @@ def relax(analysis: Analysis, policy: Policy) -> Analysis:
     )
 
 
-def decide(analysis: Analysis, policy: Policy) -> Verdict:
-    """The policy's word on a whole script: its strictest on any statement of it."""
+def builtin_denial(analysis: Analysis, policy: Policy) -> Deny | None:
+    """What no file of the user's can lift; a script that it denies is not even measured."""
     if analysis.denied:
         rule = analysis.denied[0]
         return Deny(rule, _WHY.get(rule, "a rule of the analysis forbids it"))
     if analysis.risk is not Risk.READ and policy.writes is Writes.DENY:
         return Deny("read-only", "this database is configured read_only")
+    return None
+
+
+def decide(analysis: Analysis, policy: Policy, facts: Facts) -> Verdict:  # noqa: ARG001 - rules will look at them
+    """The policy's word on a whole script: its strictest on any statement of it."""
+    if denial := builtin_denial(analysis, policy):
+        return denial
     if analysis.risk is Risk.READ and policy.reads is Reads.ALLOW:
         return Allow("reads")
     return Ask()
@@ -102,4 +57,5 @@ def words(verdict: Verdict) -> str:
         case Deny(rule):
             return f"deny [{rule}]"
         case Ask(rule):
-            return f"ask [{rule}]" if rule else "ask"
+            people = len(verdict.seats)
+            return "ask" + (f", {people} people" if people > 1 else "") + (f" [{rule}]" if rule else "")

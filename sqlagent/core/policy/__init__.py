@@ -1,0 +1,41 @@
+"""What a person decided once: which statements run alone, which are asked and of whom, which nobody may approve."""
+
+from __future__ import annotations
+
+from sqlagent.core.policy.decide import RELAXABLE, builtin_denial, decide, relax, words
+from sqlagent.core.policy.model import (
+    Allow,
+    Ask,
+    Deny,
+    Facts,
+    OnTimeout,
+    Origin,
+    Policy,
+    Reads,
+    Rule,
+    Seat,
+    Stage,
+    Verdict,
+    Writes,
+)
+
+__all__ = [
+    "RELAXABLE",
+    "Allow",
+    "Ask",
+    "Deny",
+    "Facts",
+    "OnTimeout",
+    "Origin",
+    "Policy",
+    "Reads",
+    "Rule",
+    "Seat",
+    "Stage",
+    "Verdict",
+    "Writes",
+    "builtin_denial",
+    "decide",
+    "relax",
+    "words",
+]
