@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sqlagent.core.draft import Attempt, Draft, Schema, Turn
+from sqlagent.core.draft import Attempt, Clarification, Draft, Example, Schema, Turn
 from sqlagent.core.errors import AuthError, NoDraft, UsageError
 from sqlagent.core.secret import Secret
 from sqlagent.llm import prompt, reply
@@ -71,10 +71,18 @@ class Model:
         *,
         history: Sequence[Turn] = (),
         attempts: Sequence[Attempt] = (),
+        examples: Sequence[Example] = (),
+        clarified: Sequence[Clarification] = (),
+        may_ask: bool = True,
+        samples: int = 1,
         on_text: Say | None = None,
         on_wait: Say | None = None,
     ) -> Draft:
         """Ask for SQL.  `on_text` gets the answer as it arrives, `on_wait` a line whenever there is a delay to explain.
+
+        `examples` are shown to the model, and so are the answers to what it asked back, `clarified`.  Where it
+        `may_ask`, the draft may be a question back.  With `samples` above 1 it drafts so many times, and
+        `Draft.candidates` has the SQL of each.
 
         Raises `ConnectError` (nothing answers), `AuthError` (a key is missing or refused) and `ModelError` (it
         answered, but with nothing that could be used).
