@@ -85,6 +85,8 @@ class Measurement:
     """`table.column` whose values come from a clock or from chance: left out of the fingerprint."""
     undo: Undoable = Undoable.NONE
     undo_why: str = ""
+    left_alone: int = 0
+    """Rows that an undo does not put back, because they were changed since."""
     needs_copy: bool = False
     """It can be undone only if the run copies first what its DROP and ALTER lose."""
     changes: int = 0

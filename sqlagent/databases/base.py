@@ -238,11 +238,12 @@ class Database(Protocol):
         reached: Callable[[str], None],
         expected: Measurement | None = None,
         keep: Callable[[bytes], None] | None = None,
+        copy_to: Path | None = None,
     ) -> Outcome:
         """Take the change back in one transaction, no trigger firing; as `apply` in all else.
 
-        What `keep` is given takes the undo back in turn.  Raises EffectDiffers where it would do something else than
-        `expected`, and Stale where a row was changed since and `on_conflict` refuses.
+        What `keep` is given, and the copy made at `copy_to`, take the undo back in turn.  Raises EffectDiffers where it
+        would do something else than `expected`, and Stale where a row was changed since and `on_conflict` refuses.
         """
         ...
 

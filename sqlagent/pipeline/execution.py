@@ -130,7 +130,10 @@ def _run(proposal: Proposal, database: Database, x: Context, held: _Held) -> Out
     sql, parameters = x.journal.mark(proposal.id)
     mark = Mark(x.journal.path, sql, parameters)
     if proposal.undo_of:
-        return undoing.take_back(proposal, database, x, limits=x.limits, mark=mark, verify=verify, reached=held.reached)
+        return undoing.take_back(
+            proposal, database, x, limits=x.limits, mark=mark, verify=verify, reached=held.reached,
+            copy_to=_copy_to(proposal, x),
+        )  # fmt: skip
     return database.apply(
         statements,
         sink=held,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from sqlagent.core.effect import Measurement, Touched
+from sqlagent.core.effect import Measurement, ObjectChange, Touched, Undoable
 from sqlagent.core.model import Analysis, Finding, Kind, Operation, Risk, Severity, Size, Statement
 from sqlagent.core.session import Outcome, Proposal, Result, Thread
 from sqlagent.core.verbs import Basis, Verb
@@ -91,18 +91,28 @@ def _statement(row: Thread, plan: UndoPlan) -> Statement:
     touched = [t for effect in plan.measurement.effects for t in effect.touched]
     objects = [o for effect in plan.measurement.effects for o in effect.objects]
     operations = [Operation(t.verb, t.table, t.via, _size(t)) for t in touched]
-    operations += [Operation(o.verb, o.name, "", Size(o.rows, None, Basis.EXACT)) for o in objects]
+    operations += [Operation(o.verb, o.name, "", _rows_of(o)) for o in objects]
     return Statement(
         index=1,
         sql=text(row),
         line=1,
         kind=Kind.UNDO,
-        risk=Risk.SEVERE if any(o.verb is Verb.DROP for o in operations) else Risk.WRITE,
+        risk=_risk(operations, plan.measurement),
         writes=tuple(dict.fromkeys(o.target for o in operations)),
         operations=tuple(operations),
         findings=tuple(Finding("changed-since", what, Severity.WARNING) for what in _conflicts(plan)),
         plan=tuple(f"leaves {c.table} {_key(c)} alone: {c.why}" for c in _in_order(plan.conflicts)),
     )
+
+
+def _risk(operations: Sequence[Operation], measurement: Measurement) -> Risk:
+    """As of any change: one of a shape, or one that could not be taken back in turn, is SEVERE."""
+    shapes = any(o.verb in (Verb.ALTER, Verb.DROP) for o in operations)
+    return Risk.SEVERE if shapes or measurement.undo is Undoable.NONE else Risk.WRITE
+
+
+def _rows_of(changed: ObjectChange) -> Size:
+    return Size() if changed.rows is None else Size(changed.rows, changed.rows, Basis.EXACT)
 
 
 def _size(touched: Touched) -> Size:

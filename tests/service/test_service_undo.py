@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from sqlagent import config
+from sqlagent.core.effect import Undoable
 from sqlagent.core.errors import Finished, Stale, UnknownThread, UsageError
+from sqlagent.core.model import Risk, Verb
 from sqlagent.core.session import Report, Status
-from sqlagent.databases.base import OnConflict
-from sqlagent.service import Agent
+from sqlagent.databases.base import MeasureBudget, OnConflict
+from sqlagent.service import Agent, parts
 
 SHOP = """
 CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
@@ -86,7 +88,7 @@ def findings(report: Report) -> list[str]:
 # ---- exactly as it was -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+CHANGES = pytest.mark.parametrize(
     "sql",
     [
         "UPDATE orders SET total = total * 2, customer = 3",
@@ -107,6 +109,7 @@ def findings(report: Report) -> list[str]:
         "UPDATE customers SET name = 'x'; DROP TABLE log",
     ],
 )
+@CHANGES
 def test_an_undo_leaves_the_database_as_it_was(shop: Shop, sql: str) -> None:
     before = shop.content()
     ran = shop.ran(sql)
@@ -127,9 +130,10 @@ def test_a_dropped_table_comes_back_with_its_rows_index_and_triggers_and_the_vie
     connection.close()
 
 
-def test_an_undo_can_be_undone_and_that_too(shop: Shop) -> None:
+@CHANGES
+def test_an_undo_can_be_undone_and_that_too(shop: Shop, sql: str) -> None:
     before = shop.content()
-    ran = shop.ran("UPDATE customers SET name = 'x'")
+    ran = shop.ran(sql)
     after = shop.content()
     first = shop.undone(ran.thread)
     assert shop.content() == before
@@ -143,6 +147,41 @@ def test_it_says_how_many_rows_came_back_by_trigger_and_cascade_too(shop: Shop) 
     undone = shop.undone(shop.ran("DELETE FROM customers WHERE id = 1").thread)
     assert undone.outcome is not None
     assert [r.changed for r in undone.outcome.results] == [3]
+
+
+def test_rows_that_come_back_with_their_table_and_by_its_cascade_are_counted(shop: Shop) -> None:
+    dropped = shop.ran("DROP TABLE customers")
+    undone = shop.undone(dropped.thread)
+    assert operations(undone) == [
+        (Verb.INSERT, "orders", 3), (Verb.INSERT, "customers", 3), (Verb.CREATE, "customers", None),
+        (Verb.CREATE, "trigger renamed", None),
+    ]  # fmt: skip
+    assert undone.outcome is not None
+    assert [r.changed for r in undone.outcome.results] == [6]
+    again = shop.undone(undone.thread)
+    assert operations(again)[0] == (Verb.DELETE, "orders", 3)
+    assert (Verb.DROP, "customers", 3) in operations(again)
+
+
+def operations(report: Report) -> list[tuple[Verb, str, int | None]]:
+    assert report.proposal is not None
+    return [(o.verb, o.target, o.size.rows) for s in report.proposal.analysis.statements for o in s.operations]
+
+
+def test_an_undo_of_a_drop_that_could_not_be_undone_in_turn_says_so_before(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = shop.content()
+    dropped = shop.ran("CREATE TABLE copied AS SELECT * FROM orders")
+    monkeypatch.setattr(parts, "MeasureBudget", lambda: MeasureBudget(undo_bytes=10))
+    asked = shop.agent.undo(dropped.thread)
+    assert asked.proposal is not None
+    assert asked.proposal.measurement is not None
+    assert asked.proposal.measurement.undo_why == "what it drops or alters is larger than 1e-05 MB"
+    assert (asked.proposal.measurement.undo, asked.proposal.analysis.risk) == (Undoable.NONE, Risk.SEVERE)
+    undone = shop.approved(asked)
+    assert (shop.content(), undone.undoable) == (before, False)
+    assert not (shop.state / "kept").exists() or [*(shop.state / "kept").iterdir()] == []
 
 
 # ---- rows that somebody changed since ----------------------------------------------------------------------------
@@ -199,7 +238,7 @@ def test_what_was_undone_is_not_undone_twice(shop: Shop, sql: str) -> None:
     assert again.status is Status.FAILED
     assert again.message == f"{ran.thread}.1 was undone already, by {first.thread}"
     assert shop.content() == once
-    assert [k.run for k in shop.agent.undoable()] == ([] if sql.startswith("DROP") else [f"{first.thread}.1"])
+    assert [k.run for k in shop.agent.undoable()] == [f"{first.thread}.1"]
 
 
 # ---- what cannot be undone ---------------------------------------------------------------------------------------

@@ -177,11 +177,12 @@ class Sqlite:
         reached: Callable[[str], None],
         expected: Measurement | None = None,
         keep: Callable[[bytes], None] | None = None,
+        copy_to: Path | None = None,
     ) -> Outcome:
         kept, keys = decoded(changeset), self._foreign_keys
         promised = self._marks_atomically or self.marks_atomically()
         with self._writer(foreign_keys=keys and not kept.reshapes) as (connection, guard):
-            run = UndoRun(Undo(connection, kept, copy), on_conflict, expected, keep, check_keys=keys)
+            run = UndoRun(Undo(connection, kept, copy), on_conflict, expected, keep, copy_to, check_keys=keys)
             bound = execute.Run(connection, guard, self._path, limits, reached)
             return run.apply(bound, mark=mark, verify=verify, atomic=promised)
 

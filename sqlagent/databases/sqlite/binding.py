@@ -42,8 +42,17 @@ class Binding:
 
     def begin(self) -> None:
         self._copier = Copier(self.copy_to) if self.copy_to is not None else None
-        self._recorder = Recorder(self.connection, copier=self._copier, digesting=self.keep is not None)
+        self._recorder = Recorder(self.connection, copier=self._copier, digesting=self.digesting)
         self._schema = schema_fingerprint(self.connection)
+
+    @property
+    def copier(self) -> Copier | None:
+        return self._copier
+
+    @property
+    def digesting(self) -> bool:
+        """Whether the rows of tables that are made have to be told apart later."""
+        return self.keep is not None
 
     def look(self) -> None:
         """While a statement runs: a change past the limit is no longer recorded, and goes on."""

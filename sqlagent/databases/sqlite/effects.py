@@ -109,7 +109,7 @@ def _measured(script: _Script, place: Place, how: str, budget: MeasureBudget, me
             estimated = tuple(replace(effect, basis=Basis.ESTIMATED, why=why) for effect in script.effects)
             return replace(_unknown(script, why, meter), effects=estimated)
     meter.doing = "hashing"
-    undo, why, needs_copy = _undoable(script.changes, budget)
+    undo, why, needs_copy = undoable(script.changes, budget)
     return Measurement(
         tuple(script.effects),
         fingerprint=fingerprint(parts, volatile=columns, meter=meter),
@@ -124,7 +124,7 @@ def _measured(script: _Script, place: Place, how: str, budget: MeasureBudget, me
     )
 
 
-def _undoable(changes: Sequence[Change], budget: MeasureBudget) -> tuple[Undoable, str, bool]:
+def undoable(changes: Sequence[Change], budget: MeasureBudget) -> tuple[Undoable, str, bool]:
     """Whether it can be taken back, why not, and whether a copy has to be made first."""
     if why := next((change.uncopyable for change in changes if change.uncopyable), ""):
         return Undoable.NONE, why, False

@@ -61,7 +61,8 @@ class Kept:
 
     @property
     def reshapes(self) -> bool:
-        return self.schema_before != self.schema_after
+        """Also where it ends with the schema that it began with."""
+        return self.schema_before != self.schema_after or any(part.reshapes for part in self.parts)
 
 
 def encoded(parts: Sequence[Segment], schema_before: str, schema_after: str) -> bytes:

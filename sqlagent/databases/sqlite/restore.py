@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import apsw
 
-from sqlagent.databases.sqlite.copier import Copy
+from sqlagent.databases.sqlite.copier import Copier, Copy
 from sqlagent.databases.sqlite.kept import KeptPart
+from sqlagent.databases.sqlite.recorder import Change
 from sqlagent.databases.sqlite.schema import quoted
-from sqlagent.databases.sqlite.shape import Object, Objects, content_digest, objects
+from sqlagent.databases.sqlite.shape import Loss, Object, Objects, about_bytes, content_digest, objects
 from sqlagent.databases.sqlite.tables import Tables
+from sqlagent.databases.sqlite.unseen import Unmeasurable, check_visible
 
 _DROPPED_FIRST = ("trigger", "view", "index", "table")
 _MADE_FIRST = ("table", "index", "view", "trigger")
@@ -29,10 +31,19 @@ def by_name(listed: tuple[Object, ...]) -> Objects:
     return {(o.kind, o.name.lower()): o for o in listed}
 
 
-def restore(connection: apsw.Connection, part: KeptPart, copy: Copy | None, change: int) -> None:
-    """In the open transaction, with foreign keys and triggers off; raises Refused."""
+def restore(
+    connection: apsw.Connection, part: KeptPart, copy: Copy | None, change: int, *, copier: Copier | None, number: int,
+    digesting: bool,
+) -> Change:  # fmt: skip
+    """In the open transaction, with foreign keys and triggers off; raises Refused.
+
+    It is a change of the schema in turn: what it drops goes to the copier as its change `number`, and `digesting` tells
+    the rows of what it makes apart.
+    """
     before, after = changed(part)
     _check(connection, part, before, after)
+    made = Change(reshapes=True, before=objects(connection))
+    _lose(connection, made, part, [o.name for o in after.values() if o.kind == "table"], copier, number)
     for kind in _DROPPED_FIRST:
         for o in after.values():
             if o.kind == kind and (kind, o.name.lower()) in objects(connection):
@@ -48,6 +59,27 @@ def restore(connection: apsw.Connection, part: KeptPart, copy: Copy | None, chan
                 if copy is None or not copy.has(change, o.name):
                     raise Refused(f"there is no copy of the rows of {o.name}")
                 copy.put_back(connection, change, o.name)
+    made.after = objects(connection)
+    if digesting:
+        made.contents = {name: content_digest(connection, name) for kind, name in before if kind == "table"}
+    return made
+
+
+def _lose(
+    connection: apsw.Connection, change: Change, part: KeptPart, names: list[str], copier: Copier | None, number: int
+) -> None:
+    """Put down what goes with the tables that are dropped; their rows are those that the digests tell of."""
+    tables = Tables(connection)
+    change.losses = tuple(Loss(name, tables.rows(name), part.contents.get(name.lower(), "")) for name in names)
+    for name in names:
+        try:
+            check_visible(connection, tables.shape(name))
+        except Unmeasurable as e:
+            change.uncopyable = str(e)
+            continue
+        change.copy_bytes += about_bytes(connection, tables, name)
+        if copier is not None:
+            copier.copy(connection, tables, number, name)
 
 
 def _check(connection: apsw.Connection, part: KeptPart, before: Objects, after: Objects) -> None:

@@ -89,6 +89,7 @@ class Tables:
 
     def shadows_of(self, names: Iterable[str]) -> frozenset[str]:
         """The tables in which virtual ones of these names, in lower case, keep what they hold."""
+        self._refresh()
         own = tuple(f"{name}_" for name in names)
         return frozenset(name for name, (kind, _) in self._listed.items() if kind == "shadow" and name.startswith(own))
 

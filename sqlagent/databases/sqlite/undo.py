@@ -6,16 +6,17 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import apsw
 
 from sqlagent.databases.base import Conflict
 from sqlagent.databases.sqlite.authorizer import Event
-from sqlagent.databases.sqlite.copier import Copy
+from sqlagent.databases.sqlite.copier import Copier, Copy
 from sqlagent.databases.sqlite.decided import row_now
 from sqlagent.databases.sqlite.kept import Kept, KeptPart, KeptRow, KeptTable
-from sqlagent.databases.sqlite.restore import Refused, restore
+from sqlagent.databases.sqlite.recorder import Change
+from sqlagent.databases.sqlite.restore import Refused, changed, restore
 from sqlagent.databases.sqlite.samples import shown
 from sqlagent.databases.sqlite.schema import quoted
 from sqlagent.databases.sqlite.tables import ROWID, Tables, forgiving_table
@@ -29,6 +30,26 @@ _WHY = {
     apsw.SQLITE_CHANGESET_CONSTRAINT: "a constraint forbids what it was",
 }
 _FULL_TEXT = re.compile(r"\bUSING\s+fts[345]\b", re.IGNORECASE)
+
+
+class Witness(Protocol):
+    """Records an undo step by step, so that it is known, held to what was approved, and can be taken back in turn."""
+
+    @property
+    def copier(self) -> Copier | None:
+        """Takes what goes with the tables that are dropped."""
+
+    @property
+    def digesting(self) -> bool: ...
+
+    def before(self, events: tuple[Event, ...]) -> None:
+        """Rows are going to be written."""
+
+    def after(self) -> None:
+        """They were, each once."""
+
+    def reshaped(self, part: KeptPart, change: Change) -> None:
+        """A change of the schema was taken back."""
 
 
 @dataclass(slots=True)
@@ -46,12 +67,7 @@ class Undo:
         self.connection.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)
         self.connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 0)
 
-    def events(self) -> tuple[Event, ...]:
-        """What is going to be written, as an authorizer would say it."""
-        names = dict.fromkeys(t.name for part in self.kept.parts for t in part.tables)
-        return tuple(Event(apsw.SQLITE_UPDATE, name, None, "main", None) for name in names)
-
-    def run(self, *, check_keys: bool) -> None:
+    def run(self, witness: Witness, *, check_keys: bool) -> None:
         """Raises Refused where nothing can be taken back at all."""
         if not self.kept.parts:
             raise Refused("what it was before was not kept")
@@ -59,19 +75,28 @@ class Undo:
         violations = self._violations() if check_keys else set()
         copy = Copy(self.copy) if self.copy is not None and self.copy.exists() else None
         try:
-            shaping = sum(part.reshapes for part in self.kept.parts)
             for part in reversed(self.kept.parts):
                 self._check_layouts(part)
-                self._rows(part)
+                if part.changeset or part.rows:
+                    witness.before(_events(part))
+                    self._rows(part)
+                    witness.after()
                 if part.reshapes:
-                    shaping -= 1
-                    restore(self.connection, part, copy, shaping)
+                    self._restore(part, copy, witness)
         finally:
             if copy is not None:
                 copy.close()
         if check_keys and (new := self._violations() - violations):
             table, parent = sorted((str(t), str(p)) for t, _, p, _ in new)[0]
             raise Refused(f"{len(new):,} rows, of {table} first, would refer to rows of {parent} that are not there")
+
+    def _restore(self, part: KeptPart, copy: Copy | None, witness: Witness) -> None:
+        reshaping = [each for each in self.kept.parts if each.reshapes]
+        change = next(place for place, each in enumerate(reshaping) if each is part)
+        number = len(reshaping) - 1 - change  # the last change is the first to be taken back
+        made = restore(self.connection, part, copy, change, copier=witness.copier, number=number,
+                       digesting=witness.digesting)  # fmt: skip
+        witness.reshaped(part, made)
 
     def _violations(self) -> set[tuple[Any, ...]]:
         try:
@@ -110,7 +135,9 @@ class Undo:
         inverse = apsw.Changeset.invert(part.changeset)
         layouts = {table.name: table for table in part.tables}
         before = len(self.conflicts), self.conflicting
-        disturbed = self._apply(inverse, layouts, lambda _: True)
+        # What a virtual table that was made keeps its rows in goes when it is dropped.
+        gone = Tables(self.connection).shadows_of(name for kind, name in changed(part)[1] if kind == "table")
+        disturbed = self._apply(inverse, layouts, lambda name: name.lower() not in gone)
         if not disturbed:
             return
         # Somebody has written to a full-text index since: its rows are put back, and it is built anew from them.
@@ -205,3 +232,8 @@ class Undo:
             self.connection.execute(sql, values).fetchall()
         except apsw.ConstraintError:
             self._conflict(row.table, [("rowid", known[0])], _WHY[apsw.SQLITE_CHANGESET_CONSTRAINT])
+
+
+def _events(part: KeptPart) -> tuple[Event, ...]:
+    """What is going to be written, as an authorizer would say it."""
+    return tuple(Event(apsw.SQLITE_UPDATE, table.name, None, "main", None) for table in part.tables)

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import apsw
 
-from sqlagent.core.effect import Effect, Measurement, ObjectChange, Undoable
+from sqlagent.core.effect import Effect, Measurement, ObjectChange, Sample, Touched
 from sqlagent.core.errors import ConnectError
 from sqlagent.core.model import Basis, Verb
 from sqlagent.databases.base import MeasureBudget, UndoPlan
 from sqlagent.databases.sqlite import causes
-from sqlagent.databases.sqlite.effects import places, rolled_back
+from sqlagent.databases.sqlite.authorizer import Event
+from sqlagent.databases.sqlite.effects import places, rolled_back, undoable
 from sqlagent.databases.sqlite.fingerprint import fingerprint
-from sqlagent.databases.sqlite.kept import Kept
+from sqlagent.databases.sqlite.kept import Kept, KeptPart
 from sqlagent.databases.sqlite.meter import Meter, PastBudget
 from sqlagent.databases.sqlite.net import segments, tally
-from sqlagent.databases.sqlite.recorder import Recorder
-from sqlagent.databases.sqlite.restore import Refused, changed
+from sqlagent.databases.sqlite.recorder import Change, Recorder
+from sqlagent.databases.sqlite.restore import Refused, by_name
 from sqlagent.databases.sqlite.samples import samples
+from sqlagent.databases.sqlite.shape import Objects, object_changes
 from sqlagent.databases.sqlite.undo import Undo
 from sqlagent.databases.sqlite.unseen import Unmeasurable
 
@@ -35,7 +36,7 @@ def plan(
     try:
         with places(reader, path, foreign_keys and not kept.reshapes, budget, meter) as (place, how):
             with place(None) as (connection, _):
-                found = _tried(connection, Undo(connection, kept, copy), foreign_keys, meter)
+                found = _tried(connection, Undo(connection, kept, copy), foreign_keys, meter, budget)
             return replace(found, measurement=replace(found.measurement, how=how, seconds=meter.spent))
     except Refused as e:
         return UndoPlan(_unknown(str(e), meter), refused=str(e))
@@ -43,6 +44,8 @@ def plan(
         return UndoPlan(_unknown(str(e), meter))
     except (apsw.BusyError, apsw.LockedError):
         return UndoPlan(_unknown("the database is busy", meter))
+    except (apsw.SQLError, apsw.ConstraintError) as e:
+        return UndoPlan(_unknown(str(e), meter), refused=f"it would fail: {e}")
     except ConnectError as e:
         return UndoPlan(_unknown(e.message, meter))
 
@@ -51,49 +54,95 @@ def _unknown(why: str, meter: Meter) -> Measurement:
     return Measurement((Effect(Basis.UNKNOWN, why=why),), undo_why=why, seconds=meter.spent, how=why)
 
 
-def _tried(connection: apsw.Connection, undo: Undo, foreign_keys: bool, meter: Meter) -> UndoPlan:
+def _tried(
+    connection: apsw.Connection, undo: Undo, foreign_keys: bool, meter: Meter, budget: MeasureBudget
+) -> UndoPlan:
     undo.prepare()
+    meter.doing = "taking it back"
+    watched = _Watched(connection, Recorder(connection), meter)
     with rolled_back(connection):
-        if undo.kept.reshapes:
-            with meter.holding(connection):
-                undo.run(check_keys=foreign_keys)
-            return UndoPlan(_of_shape(undo.kept), tuple(undo.conflicts), undo.conflicting)
-        recorder = Recorder(connection)
         try:
-            recorder.begin("", undo.events())
-            meter.session = recorder.session
             with meter.holding(connection):
-                undo.run(check_keys=False)
-                change = recorder.end(once=True)
+                undo.run(watched, check_keys=foreign_keys and undo.kept.reshapes)
         finally:
-            meter.session = None
-            recorder.abandon()
-        counted = tally(change)
-        after = {table: recorder.tables.rows(table) for table, _ in counted.rows}
-        virtual = [shape.name for shape in change.shapes.values() if shape.virtual]
-    touched = tuple(replace(t, via="") for t in causes.touched(counted, (), after, virtual))
-    parts = segments([change])
+            watched.stop()
+    parts = segments(watched.changes)
+    exactly, why, needs_copy = undoable(watched.changes, budget)
     measurement = Measurement(
-        (Effect(Basis.EXACT, touched, samples(counted, change.shapes, change.unseen)),),
+        (watched.effect(),),
         fingerprint=fingerprint(parts, volatile=(), meter=meter),
-        undo=Undoable.EXACT,
-        changes=sum(t.rows for t in touched),
-        size=len(change.changeset),
+        undo=exactly,
+        undo_why=why,
+        left_alone=undo.conflicting,
+        needs_copy=needs_copy,
+        changes=sum(watched.rows.values()),
+        size=sum(len(part.changeset) for part in parts),
     )
     return UndoPlan(measurement, tuple(undo.conflicts), undo.conflicting)
 
 
-def _of_shape(kept: Kept) -> Measurement:
-    """Objects come back and go; that they are as the run left them was checked, so that is all there is to bind to."""
-    found: list[ObjectChange] = []
-    for part in reversed(kept.parts):
-        before, after = changed(part)
-        found += [ObjectChange(Verb.DROP, o.kind, o.name) for key, o in after.items() if key not in before]
-        found += [ObjectChange(Verb.CREATE, o.kind, o.name) for key, o in before.items() if key not in after]
-        found += [ObjectChange(Verb.ALTER, o.kind, o.name) for key, o in before.items() if key in after]
-    effect = Effect(Basis.EXACT, objects=tuple(found))
-    return Measurement((effect,), fingerprint=shape_fingerprint(kept), undo_why="run the statements again instead")
+@dataclass(slots=True)
+class _Watched:
+    """A witness that reads out each step of an undo."""
+
+    connection: apsw.Connection
+    recorder: Recorder
+    meter: Meter
+    changes: list[Change] = field(default_factory=list)
+    rows: dict[tuple[str, Verb], int] = field(default_factory=dict)
+    of: dict[tuple[str, Verb], int | None] = field(default_factory=dict)
+    objects: list[ObjectChange] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
+    copier: None = None
+    digesting: bool = False
+
+    def before(self, events: tuple[Event, ...]) -> None:
+        self.recorder.begin("", events)
+        self.meter.session = self.recorder.session
+
+    def after(self) -> None:
+        change = self.recorder.end(once=True)
+        self.meter.session = None
+        self.changes.append(change)
+        counted, tables = tally(change), self.recorder.tables
+        after = {table: tables.rows(table) for table, _ in counted.rows}
+        virtual = [shape.name for shape in change.shapes.values() if shape.virtual]
+        for touched in causes.touched(counted, (), after, virtual):
+            self._count(touched.table, touched.verb, touched.rows, touched.of)
+        self.samples += samples(counted, change.shapes, change.unseen)
+
+    def reshaped(self, part: KeptPart, change: Change) -> None:
+        """Rows that come back with their table are counted as rows; those that go with it, as they always are."""
+        self.changes.append(change)
+        tables = self.recorder.tables
+        before, after = _renamed(by_name(part.after), by_name(part.before))
+        for o in object_changes(before, after, change.losses, tables):
+            comes = o.verb is Verb.CREATE and o.kind == "table"
+            if comes and o.rows:
+                self._count(o.name, Verb.INSERT, o.rows, 0)
+            self.objects.append(replace(o, rows=None) if comes else o)
+
+    def stop(self) -> None:
+        self.meter.session = None
+        self.recorder.abandon()
+
+    def effect(self) -> Effect:
+        touched = [Touched(table, verb, rows, self.of[table, verb]) for (table, verb), rows in self.rows.items()]
+        return Effect(Basis.EXACT, tuple(touched), tuple(self.samples), tuple(self.objects))
+
+    def _count(self, table: str, verb: Verb, rows: int, of: int | None) -> None:
+        self.of.setdefault((table, verb), of)
+        self.rows[table, verb] = self.rows.get((table, verb), 0) + rows
 
 
-def shape_fingerprint(kept: Kept) -> str:
-    return hashlib.sha256(f"undo {kept.schema_before} {kept.schema_after}".encode()).hexdigest()
+def _renamed(before: Objects, after: Objects) -> tuple[Objects, Objects]:
+    """One statement that takes a table and gives one has renamed it, wherever its rows are kept since."""
+    went = [key for key in before if key[0] == "table" and key not in after]
+    came = [key for key in after if key[0] == "table" and key not in before]
+    if len(went) != 1 or len(came) != 1:
+        return before, after
+    (old,), (new,) = went, came
+    return before | {old: replace(before[old], root=_SAME)}, after | {new: replace(after[new], root=_SAME)}
+
+
+_SAME = -1  # a page that no file has

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+
+import apsw
 
 from sqlagent.core.effect import Measurement
-from sqlagent.core.errors import Stale
+from sqlagent.core.errors import QueryError, Stale
 from sqlagent.core.session import Outcome, Result
-from sqlagent.databases.base import EffectDiffers, Mark, OnConflict
+from sqlagent.databases.base import Mark, OnConflict
+from sqlagent.databases.sqlite.authorizer import Event
 from sqlagent.databases.sqlite.binding import Binding
 from sqlagent.databases.sqlite.connect import Budget
+from sqlagent.databases.sqlite.copier import Copier
 from sqlagent.databases.sqlite.execute import Run
-from sqlagent.databases.sqlite.kept import encoded
+from sqlagent.databases.sqlite.kept import KeptPart
+from sqlagent.databases.sqlite.recorder import Change
 from sqlagent.databases.sqlite.restore import Refused
-from sqlagent.databases.sqlite.schema import fingerprint
 from sqlagent.databases.sqlite.undo import Undo
-from sqlagent.databases.sqlite.undo_plan import shape_fingerprint
 
 _NOTHING = "nothing was changed"
 
@@ -27,39 +31,30 @@ class UndoRun:
     on_conflict: OnConflict
     expected: Measurement | None
     keep: Callable[[bytes], None] | None
+    copy_to: Path | None
     check_keys: bool
 
     def apply(self, run: Run, *, mark: Mark | None, verify: Callable[[], None], atomic: bool) -> Outcome:
         """Raises Stale where it is refused, EffectDiffers where it is not what was approved."""
-        reshapes = self.undo.kept.reshapes
-        changes_bytes = run.limits.changes_bytes
-        if not reshapes:
-            run.binding = Binding(run.connection, self.expected, self.keep, changes_bytes)
+        binding = Binding(run.connection, self.expected, self.keep, run.limits.changes_bytes, self.copy_to)
+        run.binding = binding
         self.undo.prepare()
 
         def work() -> None:
-            also = run.binding.look if run.binding else None
-            with Budget(run.connection, run.limits.seconds, also=also).holding():
-                if run.binding:
-                    run.binding.before("", self.undo.events())
-                self._take_back()
-                if run.binding:
-                    run.binding.after(0, once=True)
-            if reshapes:
-                self._keep_shape(run)
+            with Budget(run.connection, run.limits.seconds, also=binding.look).holding():
+                self._take_back(binding)
             run.reached("ran 1")
 
         seconds = run.transaction(work, mark=mark, verify=verify, atomic=atomic)
         return Outcome((Result(1, changed=None),), seconds, settled=mark is not None and atomic)
 
-    def _take_back(self) -> None:
-        kept = self.undo.kept
-        if kept.reshapes and self.expected is not None and self.expected.fingerprint != shape_fingerprint(kept):
-            raise EffectDiffers("it is another undo than what was approved", hint=_NOTHING, touched=())
+    def _take_back(self, binding: Binding) -> None:
         try:
-            self.undo.run(check_keys=self.check_keys and kept.reshapes)
+            self.undo.run(_Bound(binding), check_keys=self.check_keys and self.undo.kept.reshapes)
         except Refused as e:
             raise Stale(f"it cannot be undone: {e}", hint=_NOTHING) from e
+        except (apsw.SQLError, apsw.ConstraintError) as e:
+            raise QueryError(f"the database refused to take it back: {e}", hint=_NOTHING) from e
         if self.undo.conflicting and self.on_conflict is OnConflict.REFUSE:
             first = self.undo.conflicts[0]
             key = ", ".join(f"{column} {value}" for column, value in first.key)
@@ -67,8 +62,26 @@ class UndoRun:
                 f"{self.undo.conflicting:,} rows cannot be put back; {first.table} {key}: {first.why}", hint=_NOTHING
             )
 
-    def _keep_shape(self, run: Run) -> None:
-        """What tells after a crash whether it was committed; it is not enough to take it back in turn."""
-        if self.keep is not None:
-            self.keep(encoded((), self.undo.kept.schema_after, fingerprint(run.connection)))
-            run.reached("kept")
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """A witness that holds an undo to what was approved."""
+
+    binding: Binding
+
+    @property
+    def copier(self) -> Copier | None:
+        return self.binding.copier
+
+    @property
+    def digesting(self) -> bool:
+        return self.binding.digesting
+
+    def before(self, events: tuple[Event, ...]) -> None:
+        self.binding.before("", events)
+
+    def after(self) -> None:
+        self.binding.after(0, once=True)
+
+    def reshaped(self, _part: KeptPart, change: Change) -> None:
+        self.binding.changes.append(change)
