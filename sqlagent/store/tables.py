@@ -96,7 +96,7 @@ CREATE TABLE examples (
   id INTEGER PRIMARY KEY,
   target TEXT NOT NULL,
   database TEXT NOT NULL,
-  thread TEXT NOT NULL,
+  run TEXT NOT NULL REFERENCES proposals (id),
   question TEXT NOT NULL,
   drafted TEXT NOT NULL,
   final TEXT NOT NULL,
