@@ -204,7 +204,6 @@ def test_lists_are_newest_first_and_by_status(journal: Journal) -> None:
     assert [t.id for t in journal.threads(statuses=[Status.PENDING])] == ["c4d5"]
     assert {t.id for t in journal.threads()} == {"k7f3", "a2b3", "c4d5", "e6f7"}
     assert [t.id for t in journal.threads(limit=2)] == ["c4d5", "e6f7"]
-    assert journal.count(Status.PENDING) == 1
 
 
 def test_a_file_that_is_no_database_is_named_with_what_to_do(tmp_path: Path) -> None:
