@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from sqlagent.core.lexer import BROKEN, COMMENT, SYMBOL, WORD, Token, lexicon, scan
@@ -132,3 +132,9 @@ class _Draft:
 
 def _runs(comment: Token, dialect: str) -> bool:
     return lexicon(dialect).executable_comments and comment.text.startswith(("/*!", "/*M!"))
+
+
+def joined(statements: Sequence[str]) -> str:
+    """Statements as one script; a comment at the end of one cannot swallow the semicolon after it."""
+    ends = ["\n;\n" if "--" in (last := sql.rsplit("\n", 1)[-1]) or "#" in last else ";\n" for sql in statements]
+    return "".join(sql + end for sql, end in zip(statements, [*ends[:-1], ""], strict=True))

@@ -10,6 +10,7 @@ from typing import TextIO
 from sqlagent.core.errors import NeedsApproval
 from sqlagent.core.model import Risk
 from sqlagent.core.session import Choice, Proposal
+from sqlagent.core.split import joined
 from sqlagent.ui.editor import NoEdit, edited, paged
 from sqlagent.ui.human import Body, details, edit_size, numbered, review, statement_view
 from sqlagent.ui.keyboard import Keyboard, NothingTyped, signals_leave_it_pending
@@ -243,9 +244,3 @@ class _Conversation:
     def _page(self) -> bool:
         text = str(Block(tuple(numbered(self.proposal.sql, columns=self.screen.columns))))
         return paged(text + "\n", terminal=self.screen.stream, env=self.screen.env)
-
-
-def joined(statements: list[str]) -> str:
-    """Statements as one script; a comment at the end of one cannot swallow the semicolon after it."""
-    ends = ["\n;\n" if "--" in (last := sql.rsplit("\n", 1)[-1]) or "#" in last else ";\n" for sql in statements]
-    return "".join(sql + end for sql, end in zip(statements, [*ends[:-1], ""], strict=True))

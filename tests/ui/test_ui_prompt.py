@@ -14,7 +14,8 @@ from ui_terminal import PROMPT, Terminal
 from sqlagent.core.errors import NeedsApproval
 from sqlagent.core.model import Analysis, Risk
 from sqlagent.core.session import Proposal
-from sqlagent.ui.prompt import Input, ask, can_prompt, joined, word_for
+from sqlagent.core.split import joined
+from sqlagent.ui.prompt import Input, ask, can_prompt, word_for
 
 
 @pytest.mark.parametrize(

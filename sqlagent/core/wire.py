@@ -1,0 +1,360 @@
+"""Answers of other programs, read strictly: LangChain's decisions, Agent Inbox's responses and our own shapes.
+
+Only an explicit approval of the right form approves.  A bool, a "yes", an empty object, a count that is off, an id or a
+digest of something else, a key that the shape does not have: each is Invalid, and says what would have been right.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlagent.core.errors import UsageError
+from sqlagent.core.session import Choice, Decision
+from sqlagent.core.split import joined
+
+TOOL = "execute_sql"
+"""What our one action is called in the shapes of LangChain and Agent Inbox."""
+LONGEST_SQL = 1_000_000
+LONGEST_TEXT = 10_000
+"""Characters of a reason, or of an answer in words."""
+MOST_DECISIONS = 10_000
+
+_INTERRUPT = re.compile(r"[0-9a-f]{32}").fullmatch
+_DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{64})").fullmatch
+_ANSWERS = (
+    '{"type": "approve", "digest": "<the pending digest>"}, {"type": "reject", "reason": "..."}, '
+    '{"type": "edit", "sql": "..."}, LangChain\'s {"decisions": [...]} or Agent Inbox\'s [{"type": ..., "args": ...}]; '
+    "sqlagent help json-answer"
+)
+_CLARIFIED = '{"type": "answer", "text": "..."} or {"choice": 1}; sqlagent help json-clarified'
+
+
+class Invalid(UsageError):
+    """An answer that is none: `message` says what came, `hint` what was expected."""
+
+    def __init__(self, message: str, expected: str) -> None:
+        super().__init__(message, hint=f"expected {expected}")
+        self.expected = expected
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What an answer is an answer to."""
+
+    digest: str
+    sql: str
+    statements: tuple[str, ...] = ()
+    interrupt_id: str = ""
+    addressed: bool = False
+    """The answer came for this very interrupt, by its id, which LangGraph has taken off it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """What is said of one statement, or of the whole."""
+
+    choice: Choice
+    sql: str = ""
+    reason: str = ""
+    returned: str = ""
+    """The SQL that came back with an approval, byte for byte the one that was asked about."""
+
+
+def decode(raw: Any, *, pending: Pending) -> Decision:
+    """The decision that a program's answer is; raises Invalid.  `by` is left empty: no answer says who sent it."""
+    answer, addressed = _opened(raw, pending)
+    if type(answer) is list:
+        return _decision(_of_inbox(_only(answer), pending.sql), pending)
+    if type(answer) is not dict:
+        raise Invalid(f"{shown(answer)} is no answer", _ANSWERS)
+    if "decisions" in answer:
+        return _batch(answer, pending)
+    return _single(answer, pending, addressed=addressed)
+
+
+def decode_answer(raw: Any, *, choices: tuple[str, ...] = (), interrupt_id: str = "") -> str:
+    """The words that a program answers a clarifying question with; raises Invalid."""
+    answer, _ = _opened(raw, Pending("", "", (), interrupt_id))
+    if type(answer) is dict and "decisions" in answer:
+        answer = _only(_exactly(answer, "decisions")["decisions"])
+    elif type(answer) is list:
+        answer = _only(answer)
+        if answer.get("type") != "response":
+            raise Invalid(f"{shown(answer.get('type'))} answers no question", _CLARIFIED)
+    if type(answer) is not dict:
+        raise Invalid(f"{shown(answer)} answers no question", _CLARIFIED)
+    match answer.get("type"):
+        case "answer":
+            return _words(_exactly(answer, "type", "text"), "text")
+        case "respond":
+            return _words(_exactly(answer, "type", "message"), "message")
+        case "response":
+            return _words(_exactly(answer, "type", "args"), "args")
+    if "choice" in answer:
+        return _chosen(_exactly(answer, "choice")["choice"], choices)
+    return _words(_exactly(answer, "answer"), "answer")
+
+
+def shown(value: Any) -> str:
+    """What came, in a few ASCII characters: nothing of it can move a cursor or fill a screen."""
+    if value is None or type(value) is bool:
+        return {None: "null", True: "true", False: "false"}[value]
+    if type(value) is int:
+        return str(value) if abs(value) < 10**18 else "a number of more than 18 digits"
+    if type(value) is float:
+        return repr(value)
+    if type(value) is str:
+        cut = value[:40]
+        return ascii(cut) + (f"... ({len(value):,} characters)" if len(value) > len(cut) else "")
+    if type(value) is list:
+        return f"a list of {len(value):,}"
+    if type(value) is dict:
+        keys = [ascii(key[:20]) if type(key) is str else type(key).__name__ for key in list(value)[:4]]
+        more = ", ..." if len(value) > len(keys) else ""
+        return f"an object with {', '.join(keys)}{more}" if keys else "{}"
+    return f"a {ascii(type(value).__name__)[1:41]}"
+
+
+# ---- shapes ----------------------------------------------------------------------------------------------------------
+
+
+def _opened(raw: Any, pending: Pending) -> tuple[Any, bool]:
+    """The answer without the interrupt's id around it, and whether it came with that id."""
+    if type(raw) is not dict or len(raw) != 1:
+        return raw, pending.addressed
+    [(key, value)] = raw.items()
+    if type(key) is not str or not _INTERRUPT(key):
+        return raw, pending.addressed
+    if pending.interrupt_id and key != pending.interrupt_id:
+        raise Invalid(f"{key} is not the interrupt that waits", f"{pending.interrupt_id}, which does")
+    return value, pending.addressed or bool(pending.interrupt_id)
+
+
+def _single(answer: dict[str, Any], pending: Pending, *, addressed: bool) -> Decision:
+    """Our own shapes, and LangChain's for one call."""
+    match answer.get("type"):
+        case "approve":
+            _exactly(answer, "type", digest=True)
+            if "digest" not in answer and not addressed:
+                raise Invalid(
+                    "the approval does not say of what", '"digest": "<the pending digest>", or the interrupt\'s id'
+                )
+            _same_digest(answer, pending)
+            return _decision(_Word(Choice.APPROVE, returned=pending.sql), pending)
+        case "reject" if "retry" in answer:
+            _exactly(answer, "type", "retry", reason=True, message=True, digest=True)
+            if type(answer["retry"]) is not bool:
+                raise Invalid(f"retry is {shown(answer['retry'])}", "true or false")
+            said = _rejection(answer, pending)
+            return Decision(Choice.REJECT, pending.digest, "", "graph", reason=said.reason, retry=answer["retry"])
+        case "edit" if "sql" in answer:
+            _exactly(answer, "type", "sql", digest=True)
+            _same_digest(answer, pending)
+            return _decision(_Word(Choice.EDIT, _sql(answer)), pending)
+        case "partial":
+            return _partial(_exactly(answer, "type", "keep", "digest", reason=True), pending)
+        case "reject" | "edit" | "respond":
+            return _decision(_of_langchain(answer, pending.sql, pending), pending)
+    what = f"an answer of type {shown(answer['type'])}" if "type" in answer else shown(answer)
+    raise Invalid(f"{what} is no answer", _ANSWERS)
+
+
+def _batch(answer: dict[str, Any], pending: Pending) -> Decision:
+    """LangChain's: a decision for each statement, by position; one alone counts for all where it cannot mislead.
+
+    Agent Inbox shows the first statement of several and answers with one decision, so that one alone approves only
+    where it returns the whole SQL, and one alone never edits.
+    """
+    entries = _exactly(answer, "decisions")["decisions"]
+    count = max(1, len(pending.statements))
+    if type(entries) is not list or not entries or len(entries) > MOST_DECISIONS:
+        raise Invalid(f"decisions is {shown(entries)}", f"a list of {count:,}, one for each statement")
+    if len(entries) == 1:
+        word = _of_langchain(entries[0], pending.sql, pending)
+        if count == 1 or word.choice is Choice.REJECT or (word.choice is Choice.APPROVE and word.returned):
+            return _decision(word, pending)
+    if len(entries) != count:
+        many = "decision" if len(entries) == 1 else "decisions"
+        raise Invalid(f"{len(entries):,} {many} for {count:,} statements", f"{count:,}, one for each statement")
+    words = [_of_langchain(e, sql, pending) for e, sql in zip(entries, pending.statements, strict=True)]
+    return _combined(words, pending)
+
+
+def _combined(words: list[_Word], pending: Pending) -> Decision:
+    choices = {word.choice for word in words}
+    if choices == {Choice.APPROVE}:
+        return _decision(_Word(Choice.APPROVE), pending)
+    reason = "; ".join(
+        f"{place}: {word.reason}" if word.reason else f"{place}"
+        for place, word in enumerate(words, 1)
+        if word.choice is Choice.REJECT
+    )
+    if choices == {Choice.REJECT}:
+        return _decision(_Word(Choice.REJECT, reason=reason if any(w.reason for w in words) else ""), pending)
+    if Choice.EDIT not in choices:
+        keep = tuple(place for place, word in enumerate(words, 1) if word.choice is Choice.APPROVE)
+        return _decision(_Word(Choice.PARTIAL, reason=reason), pending, keep=keep)
+    left = [
+        word.sql if word.choice is Choice.EDIT else sql
+        for word, sql in zip(words, pending.statements, strict=True)
+        if word.choice is not Choice.REJECT
+    ]
+    return _decision(_Word(Choice.EDIT, joined(left), reason), pending)
+
+
+def _of_langchain(entry: Any, sql: str, pending: Pending) -> _Word:
+    """One decision.  Where it has `args`, Agent Inbox wrote it, which makes decisions of its responses by renaming."""
+    if type(entry) is not dict:
+        raise Invalid(f"a decision is {shown(entry)}", 'an object such as {"type": "approve"}')
+    if "args" in entry:
+        renamed = {"approve": "accept", "reject": "response"}
+        kind = entry.get("type")
+        if type(kind) is not str or kind not in ("approve", "edit", "reject", "ignore"):
+            raise Invalid(f"a decision is of type {shown(kind)}", '"approve", "edit" or "reject"')
+        return _of_inbox(entry | {"type": renamed.get(kind, kind)}, sql)
+    match entry.get("type"):
+        case "approve":
+            _same_digest(_exactly(entry, "type", digest=True), pending)
+            return _Word(Choice.APPROVE)
+        case "edit":
+            _same_digest(_exactly(entry, "type", "edited_action", digest=True), pending)
+            return _Word(Choice.EDIT, _sql_of_action(entry["edited_action"], "name"))
+        case "reject":
+            return _rejection(_exactly(entry, "type", reason=True, message=True, digest=True), pending)
+        case "respond":
+            return _Word(Choice.REJECT, reason=_words(_exactly(entry, "type", "message"), "message"))
+    raise Invalid(f"a decision is of type {shown(entry.get('type'))}", '"approve", "edit" or "reject"')
+
+
+def _of_inbox(entry: dict[str, Any], sql: str) -> _Word:
+    """Agent Inbox's: what it calls accepting sends the SQL back, and approves only what it sends."""
+    match entry.get("type"):
+        case "accept":
+            returned = _sql_of_action(_exactly(entry, "type", "args")["args"], "action")
+            return _Word(Choice.APPROVE, returned=sql) if returned == sql else _Word(Choice.EDIT, returned)
+        case "edit":
+            return _Word(Choice.EDIT, _sql_of_action(_exactly(entry, "type", "args")["args"], "action"))
+        case "response":
+            return _Word(Choice.REJECT, reason=_words(_exactly(entry, "type", "args"), "args"))
+        case "ignore":
+            if _exactly(entry, "type", args=True).get("args") is not None:
+                raise Invalid(f"an ignore has args: {shown(entry['args'])}", '{"type": "ignore", "args": null}')
+            return _Word(Choice.REJECT)
+    raise Invalid(f"a response is of type {shown(entry.get('type'))}", '"accept", "edit", "response" or "ignore"')
+
+
+# ---- parts -----------------------------------------------------------------------------------------------------------
+
+
+def _decision(word: _Word, pending: Pending, *, keep: tuple[int, ...] = ()) -> Decision:
+    if not _DIGEST(pending.digest):
+        raise Invalid("there is nothing here that could be decided", "an answer to a question that waits")
+    if len(word.sql) > LONGEST_SQL:
+        raise Invalid(f"the SQL has {len(word.sql):,} characters", f"{LONGEST_SQL:,} at most")
+    return Decision(word.choice, pending.digest, "", "graph", word.sql, word.reason, keep=keep)
+
+
+def _partial(answer: dict[str, Any], pending: Pending) -> Decision:
+    _same_digest(answer, pending)
+    keep, count = answer["keep"], len(pending.statements)
+    places = set(keep) if type(keep) is list and all(type(place) is int for place in keep) else set()
+    if not places or len(places) != len(keep) or not places <= set(range(1, count + 1)):
+        raise Invalid(f"keep is {_list_shown(keep)}", f"places of statements, from 1 to {count:,}, each once")
+    if len(places) == count:
+        raise Invalid("keep has every statement", 'an approval of the whole: {"type": "approve", "digest": "..."}')
+    reason = _text(answer, "reason") if "reason" in answer else ""
+    return _decision(_Word(Choice.PARTIAL, reason=reason), pending, keep=tuple(sorted(places)))
+
+
+def _rejection(answer: dict[str, Any], pending: Pending) -> _Word:
+    _same_digest(answer, pending)
+    if "reason" in answer and "message" in answer:
+        raise Invalid("a rejection has a reason and a message", "one of them")
+    key = "reason" if "reason" in answer else "message"
+    return _Word(Choice.REJECT, reason=_text(answer, key) if key in answer else "")
+
+
+def _exactly(answer: dict[str, Any], *required: str, **optional: bool) -> dict[str, Any]:
+    """The object, if it has these keys and no others."""
+    for key in required:
+        if key not in answer:
+            raise Invalid(f"{shown(answer)} lacks {key!r}", _names(required, optional))
+    for key in answer:
+        if key not in required and key not in optional:
+            raise Invalid(f"{shown(key)} is not a key of this answer", _names(required, optional))
+    return answer
+
+
+def _names(required: tuple[str, ...], optional: Mapping[str, bool]) -> str:
+    return ", ".join(required) + "".join(f", {key} if you like" for key in optional)
+
+
+def _same_digest(answer: dict[str, Any], pending: Pending) -> None:
+    if "digest" not in answer:
+        return
+    given = answer["digest"]
+    found = _DIGEST(given) if type(given) is str else None
+    if found is None:
+        raise Invalid(f"digest is {shown(given)}", "all 64 hex digits of the pending digest")
+    wanted = _DIGEST(pending.digest)
+    if wanted is None or found[1] != wanted[1]:
+        raise Invalid(f"{found[1][:12]} is not the pending digest", "the digest of what waits; look at it first")
+
+
+def _sql_of_action(action: Any, called: str) -> str:
+    """The SQL of `{"name": "execute_sql", "args": {"sql": ...}}`; another action is none of ours."""
+    if type(action) is not dict:
+        raise Invalid(f"the action is {shown(action)}", f'{{"{called}": "{TOOL}", "args": {{"sql": "..."}}}}')
+    _exactly(action, called, "args")
+    if type(action[called]) is not str or action[called] != TOOL:
+        raise Invalid(f"the action is {shown(action[called])}", TOOL)
+    if type(action["args"]) is not dict:
+        raise Invalid(f"args is {shown(action['args'])}", '{"sql": "..."}')
+    return _sql(_exactly(action["args"], "sql"))
+
+
+def _sql(answer: dict[str, Any]) -> str:
+    sql = answer["sql"]
+    if type(sql) is not str or not sql.strip():
+        raise Invalid(f"sql is {shown(sql)}", "the text of one statement or more")
+    if len(sql) > LONGEST_SQL:
+        raise Invalid(f"sql has {len(sql):,} characters", f"{LONGEST_SQL:,} at most")
+    return sql
+
+
+def _text(answer: dict[str, Any], key: str) -> str:
+    text = answer[key]
+    if type(text) is not str:
+        raise Invalid(f"{key} is {shown(text)}", "text")
+    if len(text) > LONGEST_TEXT:
+        raise Invalid(f"{key} has {len(text):,} characters", f"{LONGEST_TEXT:,} at most")
+    return text.strip()
+
+
+def _words(answer: dict[str, Any], key: str) -> str:
+    text = _text(answer, key)
+    if not text:
+        raise Invalid(f"{key} is empty", "words")
+    return text
+
+
+def _chosen(number: Any, choices: tuple[str, ...]) -> str:
+    if type(number) is not int or not 1 <= number <= len(choices):
+        among = f"a number from 1 to {len(choices)}" if choices else 'words: {"type": "answer", "text": "..."}'
+        raise Invalid(f"choice is {shown(number)}", among)
+    return choices[number - 1]
+
+
+def _only(entries: Any) -> dict[str, Any]:
+    if type(entries) is not list or len(entries) != 1 or type(entries[0]) is not dict:
+        raise Invalid(f"{shown(entries)} is no answer", "a list of one object")
+    only: dict[str, Any] = entries[0]
+    return only
+
+
+def _list_shown(keep: Any) -> str:
+    short = type(keep) is list and len(keep) <= 8 and keep
+    return f"[{', '.join(map(shown, keep))}]" if short else shown(keep)
