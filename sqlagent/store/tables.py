@@ -106,6 +106,9 @@ CREATE TABLE examples (
   approved_at TEXT NOT NULL,
   UNIQUE (target, question, final)
 ) STRICT;
+CREATE VIEW newest_examples AS
+  SELECT * FROM examples e WHERE NOT EXISTS (SELECT 1 FROM examples n WHERE n.target = e.target
+    AND n.question = e.question AND (n.approved_at, n.id) > (e.approved_at, e.id));
 CREATE VIRTUAL TABLE examples_by_words USING fts5 (question, content = 'examples', content_rowid = 'id',
   tokenize = 'porter unicode61');
 CREATE TRIGGER examples_are_found AFTER INSERT ON examples
