@@ -30,7 +30,8 @@ def measured_lines(measurement: Measurement, columns: int) -> list[Line]:
 def undo_words(measurement: Measurement) -> str:
     """`undo: exact (2,391 rows, 310 KB)`, `undo: NO, ...`."""
     because = f", {one_line(measurement.undo_why)}" if measurement.undo_why else ""
-    rows = f" ({measurement.changes:,} row{'s' * (measurement.changes != 1)}, {size_words(measurement.size)})"
+    size = f", {size_words(measurement.size)}" if measurement.size else ""  # none where rows come and go with tables
+    rows = f" ({measurement.changes:,} row{'s' * (measurement.changes != 1)}{size})"
     match measurement.undo:
         case Undoable.EXACT:
             return f"undo: exact{rows if measurement.changes else ''}"

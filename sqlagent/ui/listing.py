@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from sqlagent.core.draft import Attempt
+from sqlagent.core.effect import Measurement
+from sqlagent.core.model import Verb
 from sqlagent.core.session import TERMINAL, Outcome, Report, Status, Thread
 from sqlagent.ui.effects import size_words
 from sqlagent.ui.human import heading, local, numbered, review
@@ -229,9 +231,23 @@ def _put_back(report: Report) -> str:
     measurement = report.proposal.measurement if report.proposal else None
     if measurement is None or not measurement.is_exact:
         return "taken back"
-    objects = [one_line(o.name) for effect in measurement.effects for o in effect.objects]
-    said = [f"{_rows(measurement.changes)} put back"] if measurement.changes else []
-    return ", ".join([*said, *([f"{_several(objects)} as before"] if objects else [])]) or "nothing to put back"
+    objects = [o for effect in measurement.effects for o in effect.objects]
+    gone = [one_line(o.name) for o in objects if o.verb is Verb.DROP]
+    back = [one_line(o.name) for o in objects if o.verb is not Verb.DROP]
+    said = [f"{_rows(measurement.changes)} put back{_by_table(measurement)}"] if measurement.changes else []
+    said += [f"{measurement.left_alone:,} left alone: changed since"] if measurement.left_alone else []
+    said += [f"{_several(back)} as before"] if back else []
+    said += [f"{_several(gone)} dropped"] if gone else []
+    return ", ".join(said) or "nothing to put back"
+
+
+def _by_table(measurement: Measurement) -> str:
+    """` (orders 2,397, notes 12)`, where it is more than one."""
+    rows: dict[str, int] = {}
+    for touched in (t for effect in measurement.effects for t in effect.touched):
+        rows[touched.table] = rows.get(touched.table, 0) + touched.rows
+    counts = [f"{one_line(table)} {count:,}" for table, count in rows.items()]
+    return f" ({_several(counts)})" if len(counts) > 1 else ""
 
 
 def _several(names: Sequence[str]) -> str:

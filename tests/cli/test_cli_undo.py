@@ -87,7 +87,7 @@ def test_a_person_sees_which_rows_are_left_alone(shop: Shop) -> None:
     assert re.search(r"~  update  orders  +10 of 40 back$", screen, re.M)
     assert "leaves orders id 6 alone: it was changed since" in screen
     assert "e is none of these" in screen
-    assert "10 rows put back" in screen
+    assert "10 rows put back, 3 left alone: changed since; audit #" in screen
     assert shop.rows("SELECT sum(total = 0) FROM orders") == [(3,)]
 
 
@@ -99,9 +99,26 @@ def test_objects_that_come_back_are_named(shop: Shop) -> None:
         assert terminal.end() == 0
     screen = "\n".join(terminal.lines)
     assert fits(screen)
-    assert re.search(r"^  \+  create  odd .* back$", screen, re.M)
-    assert re.search(r"ran in \d+\.\d\d s: odd as before; audit #", screen)
+    assert re.search(r"^  \+  insert  odd  6 back$", screen, re.M)
+    assert re.search(r"^  \+  create  odd  - back$", screen, re.M)
+    assert "undo: exact (6 rows)" in screen
+    assert re.search(r"ran in \d+\.\d\d s: 6 rows put back, odd as before; audit #", screen)
     assert shop.rows("SELECT * FROM odd") == before
+
+
+def test_the_receipt_counts_the_rows_of_each_table_that_came_back(shop: Shop) -> None:
+    shop.write("CREATE TABLE notes (customer REFERENCES customers (id) ON DELETE CASCADE, text)")
+    shop.write("INSERT INTO notes VALUES (1, 'a'), (1, 'b'); DELETE FROM orders")
+    asked = shop.run("undo", ran(shop, "DROP TABLE customers"), "--json").document
+    done = shop.run("resume", asked["thread"], "--approve", asked["digest"])
+    became = " ".join(map(str.strip, done.err.splitlines()[-3:]))
+    assert "s: 5 rows put back (notes 2, customers 3), customers as before; audit #" in became
+    back = shop.run("undo", asked["thread"], "--json").document
+    done = shop.run("resume", back["thread"], "--approve", back["digest"])
+    assert "s: 2 rows put back, customers dropped; audit #" in " ".join(done.err.splitlines()[-3:])
+    assert shop.rows("SELECT (SELECT count(*) FROM notes), count(*) FROM sqlite_schema WHERE name = 'customers'") == [
+        (0, 0)
+    ]
 
 
 def test_leaving_it_leaves_it_pending(shop: Shop) -> None:

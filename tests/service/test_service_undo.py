@@ -109,6 +109,8 @@ CHANGES = pytest.mark.parametrize(
         "UPDATE customers SET name = 'x'; DROP TABLE log",
     ],
 )
+
+
 @CHANGES
 def test_an_undo_leaves_the_database_as_it_was(shop: Shop, sql: str) -> None:
     before = shop.content()
@@ -154,7 +156,7 @@ def test_rows_that_come_back_with_their_table_and_by_its_cascade_are_counted(sho
     undone = shop.undone(dropped.thread)
     assert operations(undone) == [
         (Verb.INSERT, "orders", 3), (Verb.INSERT, "customers", 3), (Verb.CREATE, "customers", None),
-        (Verb.CREATE, "trigger renamed", None),
+        (Verb.CREATE, "renamed", None),
     ]  # fmt: skip
     assert undone.outcome is not None
     assert [r.changed for r in undone.outcome.results] == [6]
