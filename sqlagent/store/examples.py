@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,11 +130,6 @@ def learn_in(db: apsw.Connection, thread: str, turn: int) -> None:
     let run unasked is none, since nobody said that it answers the question.  Against an example speak a person who
     rejects the same SQL for the same question, and an undo of its run.  Twice is as good as once.
     """
-    with suppress(apsw.CorruptError), db:  # a savepoint: a turn ends also where the words of examples are damaged
-        _learn_in(db, thread, turn)
-
-
-def _learn_in(db: apsw.Connection, thread: str, turn: int) -> None:
     row: Any = db.execute(
         "SELECT source, status, question FROM turns WHERE thread = ? AND turn = ?", (thread, turn)
     ).fetchone()
