@@ -182,6 +182,8 @@ class Statement:
     opinions: dict[str, str] = field(default_factory=dict)
     """What each source said: `{"syntax": "WRITE", "engine": "SEVERE"}`."""
     plan: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    """`table.column` that it reads or writes, itself or through a view or trigger; `table.*` where it touches rows."""
 
     @property
     def object(self) -> str:

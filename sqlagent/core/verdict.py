@@ -55,6 +55,7 @@ def judge(index: int, syntax: SyntaxOpinion, engine: EngineOpinion | None, size:
         denied=syntax.denied or (engine.denied if engine else ""),
         opinions={"syntax": syntax.risk.name} | ({"engine": engine.risk.name} if engine else {}),
         plan=engine.plan if engine else (),
+        columns=tuple(dict.fromkeys(_columns(syntax, heard))),
     )
     return _ruled(draft, syntax, engine, size)
 
@@ -155,6 +156,27 @@ def _list(names: Iterable[str]) -> str:
 
 
 # ---- what it does ----------------------------------------------------------------------------------------------
+
+
+def _columns(syntax: SyntaxOpinion, engine: EngineOpinion | None) -> Iterator[str]:
+    """Columns that it reads, sets or loses; what a foreign key only checks is none of them."""
+    target = syntax.writes[0] if len(syntax.writes) == 1 else ""
+    listed = syntax.columns_written if syntax.kind is Kind.INSERT and target else ()
+    if engine is None:
+        yield from (f"{table}.{c}" for table in syntax.writes for c in syntax.columns_written)
+        if syntax.kind is not Kind.UPDATE and not listed:
+            yield from (f"{table}.*" for table in syntax.writes)
+        return
+    for access in engine.accesses:
+        own = not access.via and access.verb is Verb.INSERT and _plain(access.table) == _plain(target)
+        if own and listed:
+            yield from (f"{access.table}.{column}" for column in listed)
+        elif access.verb in (Verb.READ, Verb.UPDATE):
+            checked = access.verb is Verb.READ and access.via.startswith("foreign key")
+            if access.column and not checked:
+                yield f"{access.table}.{access.column}"
+        else:
+            yield f"{access.table}.*"
 
 
 _SHAPE_KINDS = (Kind.ALTER, Kind.DROP)

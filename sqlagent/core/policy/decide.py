@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from sqlagent.core.model import Analysis, Risk
-from sqlagent.core.policy.model import Allow, Ask, Deny, Facts, Policy, Reads, Verdict, Writes
+from sqlagent.core.model import Analysis, Kind, Risk, Statement
+from sqlagent.core.policy.model import Allow, Ask, Deny, Facts, Policy, Reads, Rule, Verdict, Writes
+from sqlagent.core.policy.rulebook import Rulebook
+from sqlagent.core.policy.seen import sights
+from sqlagent.core.policy.stages import merge
 
 RELAXABLE = ("hidden-characters", "executable-comment")
 """What a user may relax.  The other denials stand: no adapter carries out what reaches outside the database, ends its
@@ -18,6 +22,8 @@ _WHY = {
     "hidden-characters": "its text has characters that a screen does not show as they are",
     "executable-comment": "it has a comment that some engines run as SQL",
 }
+BUILT_IN = frozenset({*_WHY, "read-only", "reads", "confidence"})
+"""Ids that no file may give a rule."""
 
 
 def relax(analysis: Analysis, policy: Policy) -> Analysis:
@@ -40,22 +46,90 @@ def builtin_denial(analysis: Analysis, policy: Policy) -> Deny | None:
     return None
 
 
-def decide(analysis: Analysis, policy: Policy, facts: Facts) -> Verdict:  # noqa: ARG001 - rules will look at them
-    """The policy's word on a whole script: its strictest on any statement of it."""
+def decide(analysis: Analysis, policy: Policy, facts: Facts) -> Verdict:
+    """The policy's word on a whole script: its strictest on any statement of it.
+
+    Deny beats ask beats allow, in whatever order the rules stand; what no rule speaks of is asked.  Where statements
+    or rules ask for different people, all of them are asked.
+    """
     if denial := builtin_denial(analysis, policy):
         return denial
-    if analysis.risk is Risk.READ and policy.reads is Reads.ALLOW:
-        return Allow("reads")
-    return Ask()
+    return strictest([verdict for said in verdicts(analysis, policy, facts) for verdict in said])
+
+
+def verdicts(analysis: Analysis, policy: Policy, facts: Facts) -> tuple[tuple[Verdict, ...], ...]:
+    """What the rules say of each statement, or the defaults behind them: a denial, all questions, or a permission."""
+    fired = Rulebook(policy).firing(sights(analysis, facts))
+    return tuple(_ruled(s, rules, policy, facts) for s, rules in zip(analysis.statements, fired, strict=True))
+
+
+def _ruled(statement: Statement, fired: Sequence[Rule], policy: Policy, facts: Facts) -> tuple[Verdict, ...]:
+    asks: list[Ask] = []
+    allows: list[Allow] = []
+    for rule in fired:
+        match rule.then:
+            case Deny():
+                return (replace(rule.then, what=doing(statement)),)
+            case Ask():
+                asks.append(rule.then)
+            case Allow():
+                allows.append(rule.then)
+    if asks:
+        return tuple(asks)
+    if statement.risk is Risk.READ and policy.reads is Reads.ALLOW:
+        allows.append(Allow("reads"))
+    if allows and facts.confidence is not None and facts.confidence < policy.least_confidence:
+        return (Ask("confidence", why="drafts of the model disagree"),)
+    return (allows[0] if allows else Ask(),)
+
+
+def strictest(said: Sequence[Verdict]) -> Verdict:
+    """One word for several: the first denial, a question that stands for all, or a permission."""
+    for verdict in said:
+        if isinstance(verdict, Deny):
+            return verdict
+    asks = tuple(dict.fromkeys(verdict for verdict in said if isinstance(verdict, Ask)))
+    allows = tuple(dict.fromkeys(verdict for verdict in said if isinstance(verdict, Allow)))
+    if not asks:
+        return _together(allows) if allows else Ask()
+    if len(asks) == 1:
+        return asks[0]
+    cited = _together(asks)
+    why = "; ".join(dict.fromkeys(ask.why for ask in asks if ask.why))
+    return Ask(cited.rule, merge([ask.stages for ask in asks]), why, cited.where)
+
+
+def _together(said: Sequence[Verdict]) -> Allow:
+    """The rules of several verdicts, each once."""
+    cited = dict(pair for verdict in said for pair in _cited(verdict))
+    return Allow(", ".join(cited), tuple(cited.values()) if any(cited.values()) else ())
+
+
+def _cited(verdict: Verdict) -> list[tuple[str, str]]:
+    """Each rule behind a verdict and where it stands; nowhere for a built-in one."""
+    rules = verdict.rule.split(", ") if verdict.rule else []
+    where = verdict.where or ("",) * len(rules)
+    return list(zip(rules, where, strict=True))
+
+
+_SHAPES = frozenset({Kind.CREATE, Kind.ALTER, Kind.DROP})
+
+
+def doing(statement: Statement) -> str:
+    """What a statement does, in two words at most: `drop table`, `delete`."""
+    if statement.kind not in _SHAPES:
+        return statement.kind.value
+    return " ".join(word for word in statement.sql.lower().split()[:2] if word.isalpha()) or statement.kind.value
 
 
 def words(verdict: Verdict) -> str:
-    """As the screen and the record say it: `ask`, `allow [reads]`, `deny [outside-database]`."""
+    """As the screen and the record say it: `ask, 2 people  [prod-writes, policy.toml:14]`, `allow [reads]`."""
+    cited = "; ".join(", ".join(filter(None, pair)) for pair in _cited(verdict))
     match verdict:
-        case Allow(rule):
-            return f"allow [{rule}]"
-        case Deny(rule):
-            return f"deny [{rule}]"
-        case Ask(rule):
+        case Allow():
+            return f"allow [{cited}]"
+        case Deny():
+            return f"deny [{cited}]"
+        case Ask():
             people = len(verdict.seats)
-            return "ask" + (f", {people} people" if people > 1 else "") + (f" [{rule}]" if rule else "")
+            return "ask" + (f", {people} people" if people > 1 else "") + (f"  [{cited}]" if cited else "")

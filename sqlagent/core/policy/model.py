@@ -54,6 +54,8 @@ class Allow:
     """It may run unasked."""
 
     rule: str
+    where: tuple[str, ...] = ()
+    """Where each rule of `rule` stands, such as `policy.toml:14`; empty for a built-in one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,8 @@ class Ask:
     """The rules that asked, `, ` between them; empty where none did."""
     stages: tuple[Stage, ...] = (Stage(),)
     why: str = ""
+    where: tuple[str, ...] = ()
+    """Where each rule of `rule` stands."""
 
     @property
     def seats(self) -> tuple[Seat, ...]:
@@ -81,6 +85,9 @@ class Deny:
 
     rule: str
     why: str
+    where: tuple[str, ...] = ()
+    what: str = ""
+    """What is denied, in the statement's own words: `drop table`; empty where a built-in rule denies."""
 
 
 Verdict = Allow | Ask | Deny
@@ -117,7 +124,7 @@ class Rule:
     id: str
     then: Allow | Ask | Deny
     when: dict[str, Any] = field(default_factory=dict)
-    """Conditions by name, already checked and in the form that `core.policy.conditions` evaluates."""
+    """Conditions by name, checked, each a class of `core.policy.conditions`."""
     why: str = ""
     where: str = ""
     """`policy.toml:14`."""

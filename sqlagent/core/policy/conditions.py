@@ -1,0 +1,233 @@
+"""What a rule's `when` may ask of a statement; every answer is yes, no or unknown."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, time, tzinfo
+from enum import Enum, IntEnum
+from fnmatch import translate
+from functools import lru_cache
+from typing import Any, Protocol
+
+
+class Answer(IntEnum):
+    """Of several conditions the least holds, as with `and`."""
+
+    NO = 0
+    UNKNOWN = 1
+    """Not measured, not parsed, not told: a rule that denies or asks fires on it, one that allows does not."""
+    YES = 2
+
+
+class Match(Enum):
+    """How a condition reads several tables, verbs or columns."""
+
+    ANY = "any"
+    """For rules that deny or ask: one is enough."""
+    ALL = "all"
+    """For rules that allow: each must match, so that nothing slips through beside what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Names that a statement or its circumstances show."""
+
+    names: frozenset[str]
+    complete: bool = True
+    """There are no others; False where something was not understood."""
+
+
+class Condition(Protocol):
+    """One key of `when`."""
+
+    @property
+    def text(self) -> str:
+        """As the file has it, for `policy explain`."""
+
+    def answer(self, seen: Any, match: Match) -> Answer:
+        """Whether it holds of what is seen; None and what is incomplete are unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """One of a list: kinds, verbs, risks, people, environments, `undo`."""
+
+    words: frozenset[str]
+    text: str = ""
+
+    def answer(self, seen: Named, match: Match) -> Answer:
+        return _answer(seen, match, any(n in self.words for n in seen.names), seen.names <= self.words)
+
+
+@dataclass(frozen=True, slots=True)
+class Patterns:
+    """Patterns such as `audit_*`, whatever the case."""
+
+    patterns: tuple[str, ...]
+    text: str = ""
+
+    def matches(self, name: str) -> bool:
+        return _compiled(self.patterns).match(name.casefold()) is not None
+
+    def answer(self, seen: Named, match: Match) -> Answer:
+        matches = _compiled(self.patterns).match
+        if match is Match.ANY:
+            return _answer(seen, match, any(matches(n.casefold()) for n in seen.names), whole=False)
+        return _answer(seen, match, some=False, whole=all(matches(n.casefold()) for n in seen.names))
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Patterns of tables.  `orders` is also `temp.orders` and `sales.orders` where one match is enough."""
+
+    patterns: tuple[str, ...]
+    text: str = ""
+
+    def answer(self, seen: Named, match: Match) -> Answer:
+        matches = _compiled(self.patterns).match
+        if match is Match.ALL:
+            return _answer(seen, match, some=False, whole=all(matches(n.casefold()) for n in seen.names))
+        some = any(matches(n.casefold()) or matches(bare(n).casefold()) for n in seen.names)
+        return _answer(seen, match, some, whole=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Patterns of `table.column`.  A statement that touches whole rows has `table.*`, which is every column of it."""
+
+    patterns: tuple[str, ...]
+    text: str = ""
+
+    def answer(self, seen: Named, match: Match) -> Answer:
+        if match is Match.ALL:
+            matches = _compiled(self.patterns).match
+            return _answer(seen, match, some=False, whole=all(matches(n.casefold()) for n in seen.names))
+        return _answer(seen, match, any(map(self._some, seen.names)), whole=False)
+
+    def _some(self, name: str) -> bool:
+        last = ".".join(name.split(".")[-2:])
+        if any(_compiled(self.patterns).match(n.casefold()) for n in (name, last)):
+            return True
+        table, _, column = last.rpartition(".")
+        own = tuple(p.rpartition(".")[0] for p in self.patterns)
+        return column == "*" and _compiled(tuple(p.rpartition(".")[2] for p in own)).match(table.casefold()) is not None
+
+
+def _answer(seen: Named, match: Match, some: bool, whole: bool) -> Answer:
+    """From whether some and whether all of the names match; of nothing at all, nothing matches."""
+    if match is Match.ANY:
+        return Answer.YES if some else Answer.NO if seen.complete else Answer.UNKNOWN
+    if not seen.complete:
+        return Answer.UNKNOWN if whole else Answer.NO
+    return Answer.YES if whole and seen.names else Answer.NO
+
+
+@lru_cache(maxsize=4096)
+def _compiled(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(translate(p.casefold()) for p in patterns))
+
+
+def bare(name: str) -> str:
+    """A table's name without its schema."""
+    return name.rpartition(".")[2]
+
+
+OPERATORS: dict[str, Callable[[float, float], bool]] = {
+    "<=": operator.le,
+    ">=": operator.ge,
+    "<": operator.lt,
+    ">": operator.gt,
+    "=": operator.eq,
+}
+"""Longest first, so that `<=` is not read as `<`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Comparisons, all of which hold: `<=100`, `[">10", "<=100"]`."""
+
+    bounds: tuple[tuple[str, float], ...]
+    text: str = ""
+
+    def holds(self, number: float) -> bool:
+        return all(OPERATORS[sign](number, bound) for sign, bound in self.bounds)
+
+    def answer(self, seen: float | None, match: Match) -> Answer:  # noqa: ARG002 - a number has no parts to match
+        return Answer.UNKNOWN if seen is None else Answer.YES if self.holds(seen) else Answer.NO
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Rows of one table that a proposal changes in one way."""
+
+    table: str
+    verb: str
+    rows: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """Comparisons of the rows changed of tables, by any cause; all hold.  A verb may narrow each: `{delete = ">0"}`."""
+
+    parts: tuple[tuple[str, str, Numbers], ...]
+    """A table's pattern, a verb or empty for any, and what the sum of the rows is compared with."""
+    text: str = ""
+
+    def answer(self, seen: tuple[Changed, ...] | None, match: Match) -> Answer:  # noqa: ARG002 - sums have no parts
+        if seen is None:
+            return Answer.UNKNOWN
+        return min(self._one(*part, seen) for part in self.parts)
+
+    @staticmethod
+    def _one(pattern: str, verb: str, numbers: Numbers, seen: Iterable[Changed]) -> Answer:
+        matches = _compiled((pattern,)).match
+        own = [
+            c.rows
+            for c in seen
+            if verb in ("", c.verb) and (matches(c.table.casefold()) or matches(bare(c.table).casefold()))
+        ]
+        total = sum(rows for rows in own if rows is not None)
+        return numbers.answer(None if None in own else total, Match.ANY)
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """Yes or no: `hidden`."""
+
+    wanted: bool
+    text: str = ""
+
+    def answer(self, seen: bool | None, match: Match) -> Answer:  # noqa: ARG002 - a flag has no parts to match
+        return Answer.UNKNOWN if seen is None else Answer.YES if seen is self.wanted else Answer.NO
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Times of day, in the zone of the file that says so; `22:00-06:00` goes past midnight, and the end is not in it."""
+
+    spans: tuple[tuple[time, time], ...]
+    zone: tzinfo
+    text: str = ""
+
+    def answer(self, seen: datetime, match: Match) -> Answer:  # noqa: ARG002 - an instant has no parts to match
+        at = seen.astimezone(self.zone).time()
+        within = any(a <= at < b if a < b else at >= a or at < b for a, b in self.spans)
+        return Answer.YES if within else Answer.NO
+
+
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """Days of the week, in the zone of the file that says so."""
+
+    days: frozenset[str]
+    zone: tzinfo
+    text: str = ""
+
+    def answer(self, seen: datetime, match: Match) -> Answer:  # noqa: ARG002 - an instant has no parts to match
+        return Answer.YES if DAYS[seen.astimezone(self.zone).weekday()] in self.days else Answer.NO

@@ -1,0 +1,174 @@
+"""What a condition looks at: the parts of a statement and its circumstances, by the name that rules have for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlagent.core.effect import Effect, Undoable
+from sqlagent.core.model import Analysis, Kind, Risk, Statement
+from sqlagent.core.policy.conditions import Changed, Named
+from sqlagent.core.policy.model import Facts
+from sqlagent.core.verbs import Basis, Verb
+
+_ROWS = frozenset({Verb.INSERT, Verb.UPDATE, Verb.DELETE})
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """What rules see of a whole proposal."""
+
+    facts: Facts
+    changed: tuple[Changed, ...] | None
+    """Rows by table and verb, of every statement and every cause; None where not all of it was measured exactly."""
+    undo: str
+    """`exact`, `partial`, `none`; empty where it is not known."""
+
+    @property
+    def rows(self) -> int | None:
+        """A dropped table's rows count: they are gone."""
+        if self.changed is None or any(c.rows is None for c in self.changed):
+            return None
+        return sum(c.rows or 0 for c in self.changed)
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """One statement of a proposal, as its rules see it."""
+
+    whole: Whole
+    statement: Statement
+    effect: Effect | None
+    """What it was measured to do; None where it was not measured exactly."""
+
+    @property
+    def understood(self) -> bool:
+        """Whether the database said what it touches, or showed it: text alone knows neither views nor triggers."""
+        if self.statement.risk is Risk.UNKNOWN:
+            return False
+        return "engine" in self.statement.opinions or self.effect is not None
+
+
+def sights(analysis: Analysis, facts: Facts) -> tuple[Sight, ...]:
+    """Every statement, with what is true of all."""
+    measured = facts.measurement
+    effects: list[Effect | None] = [None] * len(analysis.statements)
+    changed: tuple[Changed, ...] | None = None
+    undo = ""
+    if analysis.risk is Risk.READ:
+        changed, undo = (), Undoable.EXACT.value  # it changes nothing, so there is nothing that could be lost
+    elif measured is not None and len(measured.effects) == len(effects):
+        effects = [e if e.basis is Basis.EXACT else None for e in measured.effects]
+        if measured.is_exact and None not in effects:
+            changed = tuple(c for e in measured.effects for c in _changed(e))
+            undo = measured.undo.value
+    whole = Whole(facts, changed, undo)
+    return tuple(Sight(whole, s, e) for s, e in zip(analysis.statements, effects, strict=True))
+
+
+def _changed(effect: Effect) -> list[Changed]:
+    """What a DROP loses counts as deleted."""
+    rows = [Changed(t.table, t.verb.value, t.rows) for t in effect.touched]
+    gone = [o for o in effect.objects if o.verb is Verb.DROP and o.kind == "table"]
+    return rows + [Changed(o.name, Verb.DELETE.value, o.rows) for o in gone]
+
+
+def _kind(sight: Sight) -> Named:
+    kind = sight.statement.kind
+    return Named(frozenset({kind.value}), kind is not Kind.OTHER and sight.statement.risk is not Risk.UNKNOWN)
+
+
+def _risk(sight: Sight) -> Named:
+    risk = sight.statement.risk
+    return Named(frozenset({risk.name.lower()}), risk is not Risk.UNKNOWN)
+
+
+def _verb(sight: Sight) -> Named:
+    """What happens to any object, said or hidden; reading counts where nothing else happens."""
+    if sight.statement.risk is Risk.READ:
+        return Named(frozenset({Verb.READ.value}))
+    verbs = {o.verb.value for o in sight.statement.operations} | {c.verb for c in _touched(sight)}
+    return Named(frozenset(verbs), sight.understood)
+
+
+def _touched(sight: Sight) -> tuple[Changed, ...]:
+    return () if sight.effect is None else tuple(_changed(sight.effect))
+
+
+def _table(sight: Sight) -> Named:
+    """Every table that it reads or changes: by its own words, through a view or a trigger, or by a foreign key's
+    action; not those that a foreign key only checks."""
+    s = sight.statement
+    names = {*s.reads, *s.writes, *(o.target for o in s.operations), *(t.table for t in _touched(sight))}
+    names |= {c.rpartition(".")[0] for c in s.columns}
+    return Named(frozenset(names), sight.understood)
+
+
+def _columns(sight: Sight) -> Named:
+    return Named(frozenset(sight.statement.columns), sight.understood and "engine" in sight.statement.opinions)
+
+
+def _hidden(sight: Sight) -> bool | None:
+    """Whether it writes a table that its text does not name."""
+    s = sight.statement
+    if s.risk is Risk.READ:
+        return False
+    said = {o.target.lower() for o in s.operations if not o.via} | {name.lower() for name in s.reads}
+    others = {o.target.lower() for o in s.operations if o.via and o.verb is not Verb.READ}
+    others |= {t.table.lower() for t in (sight.effect.touched if sight.effect else ()) if t.via}
+    if others - said:
+        return True
+    return False if sight.understood else None
+
+
+def _named(word: str) -> Named:
+    return Named(frozenset({word} if word else ()), bool(word))
+
+
+def _now(sight: Sight) -> datetime:
+    return sight.whole.facts.now
+
+
+OF_ALL: dict[str, Callable[[Sight], Hashable]] = {
+    "database": lambda sight: _named(sight.whole.facts.database),
+    "rows": lambda sight: sight.whole.rows,
+    "effect": lambda sight: sight.whole.changed,
+    "undo": lambda sight: _named(sight.whole.undo),
+    "confidence": lambda sight: sight.whole.facts.confidence,
+    "requester": lambda sight: _named(sight.whole.facts.requester),
+    "time": _now,
+    "days": _now,
+    "environment": lambda sight: _named(sight.whole.facts.environment),
+}
+"""What is the same for every statement of a proposal."""
+
+OF_ONE: dict[str, Callable[[Sight], Hashable]] = {
+    "kind": _kind,
+    "verb": _verb,
+    "table": _table,
+    "columns": _columns,
+    "risk": _risk,
+    "hidden": _hidden,
+}
+"""What each statement has of its own."""
+
+SEEN = OF_ALL | OF_ONE
+
+
+def shown(seen: object) -> str:
+    """What was seen, for a person."""
+    match seen:
+        case None:
+            return "not known"
+        case Named(names, complete):
+            known = ", ".join(sorted(names)) or "none"
+            return known if complete else f"{known} and perhaps others" if names else "not known"
+        case bool():
+            return str(seen).lower()
+        case datetime():
+            return seen.isoformat(timespec="minutes")
+        case tuple():
+            return ", ".join(f"{c.verb} {c.rows} of {c.table}" for c in seen if isinstance(c, Changed)) or "nothing"
+        case _:
+            return str(seen)
