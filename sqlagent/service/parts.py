@@ -15,6 +15,7 @@ from sqlagent.core.policy import Policy, Reads, Writes
 from sqlagent.core.session import Proposal, Rowset, Thread
 from sqlagent.databases.base import Database, Limits, MeasureBudget, Sink
 from sqlagent.pipeline.crash import crash_points
+from sqlagent.pipeline.leftovers import sweep
 from sqlagent.store.journal import Journal
 from sqlagent.store.rows import Kept as KeptRun
 
@@ -159,9 +160,12 @@ class Parts:
             return 0
 
     def prune(self) -> None:
-        """Forget what was kept for longer than `keep_undo`."""
-        for run in self.journal.prune(before=self.journal.time(ahead=-self._settings.keep_undo)):
+        """Forget what was kept for longer than `keep_undo`, and copies as old that belong to no run."""
+        before = self.journal.time(ahead=-self._settings.keep_undo)
+        for run in self.journal.prune(before=before):
             (self._kept / f"{run}.db").unlink(missing_ok=True)
+        past = datetime.fromisoformat(before).timestamp()
+        sweep(self._kept, self.journal, locks=self._settings.state_dir / "locks", older_than=past)
 
     def close(self) -> None:
         for database in self._databases.values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,8 +15,9 @@ from sqlagent import config
 from sqlagent.core.effect import Undoable
 from sqlagent.core.errors import Finished, Stale, UnknownThread, UsageError
 from sqlagent.core.model import Risk, Verb
-from sqlagent.core.session import Report, Status
+from sqlagent.core.session import Choice, Decision, Report, Status
 from sqlagent.databases.base import MeasureBudget, OnConflict
+from sqlagent.pipeline.locks import thread_lock
 from sqlagent.service import Agent, parts
 
 SHOP = """
@@ -307,6 +309,62 @@ def test_what_is_kept_is_listed_with_its_size_and_forgotten_after_its_time(shop:
     with pytest.raises(Finished, match="what a run changed is kept for 7d"):
         shop.agent.undo(ran.thread)
     assert shop.agent.undoable() == ()
+    assert not copy.exists()
+
+
+def old_copy(shop: Shop, run: str) -> Path:
+    """As an attempt leaves it behind that dies before its COMMIT; last written in 2020."""
+    path = shop.state / "kept" / f"{run}.db"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"")
+    return aged(path)
+
+
+def aged(path: Path) -> Path:
+    os.utime(path, (1577836800, 1577836800))
+    return path
+
+
+def test_an_old_copy_that_belongs_to_no_run_is_removed_and_no_other(shop: Shop) -> None:
+    kept = shop.ran("DROP TABLE log")
+    nobodys, begun = old_copy(shop, "zzzz.1"), old_copy(shop, "zzzz.1").with_name("zzzz.1.db-journal")
+    begun.write_bytes(b"")
+    young = shop.state / "kept" / "zzzz.2.db"
+    young.write_bytes(b"")
+    mine = shop.state / "kept" / "notes.db"
+    mine.write_bytes(b"")
+    its = shop.state / "kept" / f"{kept.thread}.1.db"
+    for path in (begun, mine, its):
+        aged(path)
+    shop.now = datetime.now(UTC)
+    kept_again = shop.ran("DROP INDEX orders_by_total")
+    assert (nobodys.exists(), begun.exists(), young.exists(), mine.exists()) == (False, False, True, True)
+    assert not its.exists()  # its run is forgotten as well: it was in March
+    assert shop.agent.journal.kept(f"{kept_again.thread}.1") is not None
+
+
+def test_a_copy_of_a_run_that_is_kept_stays_however_old_it_is(shop: Shop) -> None:
+    kept = shop.ran("DROP TABLE log")
+    copy = aged(shop.state / "kept" / f"{kept.thread}.1.db")
+    shop.agent.undoable()
+    assert copy.exists()
+    shop.undone(kept.thread)
+
+
+def test_a_copy_of_a_run_in_flight_stays(shop: Shop) -> None:
+    """One whose end was not seen, and one whose process is at work: it has the lock of its thread."""
+    asked = shop.agent.run("DROP TABLE log")
+    assert asked.proposal is not None
+    copy = old_copy(shop, asked.proposal.id)
+    with thread_lock(shop.state / "locks", asked.thread):
+        shop.agent.undoable()
+        assert copy.exists()
+    shop.agent.journal.decide(asked.proposal, Decision(Choice.APPROVE, asked.proposal.digest, shop.agent.by, "library"))
+    assert shop.agent.journal.claim(asked.proposal, by=shop.agent.by, marked=True) is None
+    shop.agent.undoable()
+    assert copy.exists()
+    shop.agent.journal.release(asked.proposal.id)
+    shop.agent.undoable()
     assert not copy.exists()
 
 
