@@ -150,6 +150,34 @@ def _read_base_url(text: str) -> str:
     return url.rstrip("/")
 
 
+def _read_command(text: str) -> tuple[object, ...]:
+    import shlex  # only a program that is written as one line needs it
+
+    try:
+        return _take_command(shlex.split(text))
+    except ValueError as e:
+        if isinstance(e, Wrong):
+            raise
+        raise Wrong(f"is not a command: {text}", "as a shell would read it, quotes closed") from e
+
+
+def _take_command(value: object) -> tuple[object, ...]:
+    words = _as_tuple(tuple(value) if isinstance(value, list) else value)
+    if not isinstance(value, list | tuple) or not all(isinstance(word, str) for word in words):
+        raise Wrong("must be a list of texts", 'the program, then its arguments: ["notify-me", "--quiet"]')
+    if words and not str(words[0]).strip():
+        raise Wrong("names no program", 'the program, then its arguments: ["notify-me", "--quiet"]')
+    if any("\0" in str(word) for word in words):
+        raise Wrong("holds a NUL character", "no program can be given one")
+    return words
+
+
+def _show_command(value: object) -> str:
+    import shlex
+
+    return shlex.join(map(str, _as_tuple(value))) or "none"
+
+
 def one_of(*words: str) -> Kind:
     """A word of a short list."""
 
@@ -192,10 +220,21 @@ def _toml_type(value: object) -> str:
     return names.get(type(value), "a date")
 
 
+def _read_paths(text: str) -> tuple[object, ...]:
+    return tuple(dict.fromkeys(_read_text(part.strip()) for part in text.split(",")))
+
+
+def _take_paths(value: object) -> tuple[object, ...]:
+    parts = value if isinstance(value, list) else [value]
+    return tuple(dict.fromkeys(_take_text(part) for part in parts))
+
+
 TEXT = Kind("text", _read_text, _take_text)
+PATHS = Kind("paths", _read_paths, _take_paths, lambda value: ", ".join(map(str, _as_tuple(value))) or "none")
 PATH = Kind("a path", _read_text, _take_text, show=str)
 YES_NO = Kind("true | false", _read_yes_no, _take_yes_no)
 LIMIT = Kind("a number, or -1", _read_limit, _take_limit)
 EXAMPLES = Kind("0 to 10", _read_examples, _take_examples)
 DURATION = Kind("a duration", read_duration, _take_duration, show_duration)
+COMMAND = Kind("a list of texts", _read_command, _take_command, _show_command)
 BASE_URL = Kind("an http URL", _read_base_url, lambda value: _read_base_url(_take_text(value)))

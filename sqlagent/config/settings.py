@@ -9,13 +9,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sqlagent.config import files, targets
+from sqlagent.config import files, policies, targets
 from sqlagent.config.files import Problem
 from sqlagent.config.kinds import Wrong
-from sqlagent.config.sources import Gathered, Said, gather, pick
+from sqlagent.config.policies import PolicyFile
+from sqlagent.config.sources import Gathered, Layer, Said, gather, pick
 from sqlagent.config.table import BY_KEY, DATABASE_TABLE, TABLE
 from sqlagent.config.targets import DatabaseSettings, Known
 from sqlagent.core.errors import AuthError, ConfigError, SqlagentError
+from sqlagent.core.policy import Origin
 from sqlagent.core.secret import Secret
 
 
@@ -48,10 +50,16 @@ class Settings:
     """`ask` or `allow`."""
     relax: tuple[str, ...]
     """Rules that ask instead of denying."""
+    policy: tuple[PolicyFile, ...]
+    """Every policy file that anybody named; `rules` is what they say."""
     timeout: float | None
     expires: float | None
     keep_undo: float
     """Seconds that what a run changed is kept."""
+    learn: bool
+    """What people approve is kept as examples, and shown to the model."""
+    on_pending: tuple[str, ...]
+    """The command that is told of what waits; empty for none."""
     limit: int
     """-1 for all rows."""
     format: str
@@ -91,6 +99,11 @@ class Settings:
             raise self._api_key
         return self._api_key
 
+    @property
+    def rules(self) -> policies.Book:
+        """What the policy files say, read anew.  Raises `ConfigError`, for a policy that is not understood forbids all."""
+        return policies.read(self.policy, self.cwd)
+
     def find_database(self, text: str) -> DatabaseSettings:
         """What a name, path or URL means here, with the restrictions configured for it."""
         return targets.resolve(text, self._known, self.cwd)
@@ -112,6 +125,7 @@ def load(flags: Mapping[str, object], env: Mapping[str, str], cwd: Path) -> Sett
     return Settings(
         **_plain_values(gathered, env),
         api_key_source=key_source,
+        policy=_policy_files(gathered, cwd),
         databases=known.databases,
         config_files=tuple(file.path for file in gathered.read),
         cwd=cwd,
@@ -123,7 +137,7 @@ def load(flags: Mapping[str, object], env: Mapping[str, str], cwd: Path) -> Sett
 
 
 _NO_LIMIT_IS_NONE = frozenset({"timeout", "model_timeout", "expires"})
-_RESOLVED = frozenset({"database", "api_key_file", "config"})
+_RESOLVED = frozenset({"database", "api_key_file", "config", "policy"})
 _FOLDERS = {"state_dir": "state", "cache_dir": "cache"}
 
 
@@ -142,6 +156,18 @@ def _plain_values(gathered: Gathered, env: Mapping[str, str]) -> dict[str, Any]:
         else:
             values[key] = said.value
     return values
+
+
+def _policy_files(gathered: Gathered, cwd: Path) -> tuple[PolicyFile, ...]:
+    """Of every source, the nearest first: restrictions add up."""
+    found: list[PolicyFile] = []
+    for said in gathered.said["policy"]:
+        origin = Origin.PROJECT if said.layer is Layer.PROJECT else Origin.USER
+        for name in said.value if isinstance(said.value, tuple) else ():
+            path = said.base / Path(str(name)).expanduser()
+            label = files.shown(path, cwd).removeprefix("./")
+            found.append(PolicyFile(path, label, origin, said.origin()))
+    return tuple(found)
 
 
 def _folder(said: Said) -> Path:
@@ -233,7 +259,10 @@ def explain(settings: Settings) -> tuple[Setting, ...]:
     rows: list[Setting] = []
     for definition in TABLE:
         said = gathered.pick(definition.key)
-        rows.append(Setting(definition.key, _explained(settings, definition.key, said), said.origin()))
+        origin = said.origin()
+        if definition.key == "policy" and settings.policy:
+            origin = ", ".join(dict.fromkeys(file.named_by for file in settings.policy))
+        rows.append(Setting(definition.key, _explained(settings, definition.key, said), origin))
         if definition.key == "api_key_file":
             rows.append(Setting("api_key", _key_state(settings), settings.api_key_source or "default"))
     for name, entry in gathered.databases.items():
@@ -250,6 +279,8 @@ def _explained(settings: Settings, key: str, said: Said) -> object:
         return "none" if isinstance(found, SqlagentError) else f"{found.name} ({found.url})"
     if key in _FOLDERS:
         return str(getattr(settings, key))
+    if key == "policy":
+        return ", ".join(file.label for file in settings.policy) or "none"
     return BY_KEY[key].kind.show(said.value) if said.value != "" else "none"
 
 
@@ -271,6 +302,7 @@ def check(flags: Mapping[str, object], env: Mapping[str, str], cwd: Path) -> tup
         if isinstance(found, SqlagentError):
             file, line = _place(usable.pick("database"))
             problems.append(Problem(file, line, "database", found.message, found.hint))
+    problems += policies.gather(_policy_files(gathered, cwd), cwd).problems
     key, source = _api_key(usable, env, cwd)
     if isinstance(key, SqlagentError):
         problems.append(Problem(source, 0, "api_key_file", key.message, key.hint))
