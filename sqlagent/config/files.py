@@ -66,12 +66,13 @@ def lines_of(text: str) -> dict[tuple[str, ...], int]:
     """The line of every table header and value in a valid TOML file.
 
     tomllib keeps no positions, so the file is cut into the smallest runs of lines that are TOML by themselves, each
-    read below the header it stands under.
+    read below the header it stands under.  The second `[[rule]]` is ("rule", "2").
     """
     import tomllib
 
     found: dict[tuple[str, ...], int] = {}
     header, pending, start = "", "", 0
+    counted: dict[tuple[str, ...], int] = {}
     for number, line in enumerate(text.splitlines(), 1):
         pending, start = (pending + "\n" + line, start) if pending else (line, number)
         is_header = start == number and line.lstrip().startswith("[")
@@ -81,18 +82,32 @@ def lines_of(text: str) -> dict[tuple[str, ...], int]:
             continue  # a string or an array that goes on
         if is_header:
             header = line
+            if line.lstrip().startswith("[["):
+                array = _paths(data)[-1]
+                counted[array] = counted.get(array, 0) + 1
         for path in _paths(data):
-            found.setdefault(path, start)
+            found.setdefault(_placed(path, counted), start)
         pending = ""
     return found
+
+
+def _placed(path: tuple[str, ...], counted: Mapping[tuple[str, ...], int]) -> tuple[str, ...]:
+    """The path with the number of the newest table after the name of each array of tables."""
+    placed: tuple[str, ...] = ()
+    for end in range(1, len(path) + 1):
+        placed = (*placed, path[end - 1])
+        if path[:end] in counted:
+            placed = (*placed, str(counted[path[:end]]))
+    return placed
 
 
 def _paths(data: dict[str, Any], above: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     found: list[tuple[str, ...]] = []
     for key, value in data.items():
         found.append((*above, key))
-        if isinstance(value, dict):
-            found += _paths(value, (*above, key))
+        inside = value[0] if isinstance(value, list) and value else value
+        if isinstance(inside, dict):
+            found += _paths(inside, (*above, key))
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from sqlagent.config.kinds import BASE_URL, DURATION, EXAMPLES, LIMIT, PATH, TEXT, YES_NO, Kind, one_of, some_of
+from sqlagent.config.kinds import BASE_URL, DURATION, EXAMPLES, LIMIT, PATH, PATHS, TEXT, YES_NO, Kind, one_of, some_of
 from sqlagent.core.policy import RELAXABLE
 
 
@@ -86,6 +86,10 @@ TABLE: tuple[Definition, ...] = (
     Definition(
         "relax", some_of(*RELAXABLE), (), "rules that ask instead of denying, by name",
         env=("SQLAGENT_RELAX",), project=_NEVER, default_text="none",
+    ),
+    Definition(
+        "policy", PATHS, (), "files of rules; they add up, and the strictest rule wins: `sqlagent help policy`",
+        flag="--policy", env=("SQLAGENT_POLICY",), default_text="ask for everything",
     ),
     Definition(
         "timeout", DURATION, 30.0, "for the statement; `0`: none, and the screen says so",

@@ -122,11 +122,7 @@ class Parts:
             database=lambda: self.database(chosen),
             model=lambda: self.model,
             journal=self.journal,
-            policy=Policy(
-                reads=Reads(s.reads),
-                writes=Writes.DENY if chosen.read_only else Writes.ASK,
-                relaxed=frozenset(s.relax),
-            ),
+            policy=self.policy(chosen),
             limits=Limits(rows=None if s.limit < 0 else s.limit, seconds=s.timeout),
             sink=sink,
             by=by,
@@ -141,6 +137,18 @@ class Parts:
             budget=MeasureBudget(),
             kept=self._kept,
             reached=self.reached,
+        )
+
+    def policy(self, chosen: DatabaseSettings) -> Policy:
+        """What people decided once about statements on this database."""
+        s, book = self._settings, self._settings.rules
+        return Policy(
+            reads=Reads(s.reads),
+            writes=Writes.DENY if chosen.read_only else Writes.ASK,
+            relaxed=frozenset(s.relax),
+            rules=book.rules,
+            roles=book.roles,
+            timezone=book.timezone,
         )
 
     @property
