@@ -5,7 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from sqlagent.config.kinds import BASE_URL, DURATION, EXAMPLES, LIMIT, PATH, PATHS, TEXT, YES_NO, Kind, one_of, some_of
+from sqlagent.config.kinds import (
+    BASE_URL,
+    COMMAND,
+    DURATION,
+    EXAMPLES,
+    LIMIT,
+    PATH,
+    PATHS,
+    TEXT,
+    YES_NO,
+    Kind,
+    one_of,
+    some_of,
+)
 from sqlagent.core.policy import RELAXABLE
 
 
@@ -101,6 +114,14 @@ TABLE: tuple[Definition, ...] = (
     Definition(
         "keep_undo", DURATION, 7 * 86_400.0, "how long what a run changed is kept, so that it can be undone",
         env=("SQLAGENT_KEEP_UNDO",), default_text="`7d`",
+    ),
+    Definition(
+        "learn", YES_NO, True, "what you approve is kept as an example for the next question on that database",
+        env=("SQLAGENT_LEARN",), project=_TIGHTEN, loose=True,
+    ),
+    Definition(
+        "on_pending", COMMAND, (), "`[\"command\", \"argument\"]`: gets what waits for a person as JSON on its stdin",
+        project=_NEVER, default_text="none",
     ),
     Definition(
         "limit", LIMIT, 200, "rows shown; `-1`: all", flag="-n, --limit", env=("SQLAGENT_LIMIT",)
