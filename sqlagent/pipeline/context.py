@@ -47,6 +47,8 @@ class Context:
     """Told that what took time is over, before anything else is said."""
     unasked: Callable[[Proposal], None] = lambda _proposal: None
     """Told of what the policy lets run without a person, before it runs."""
+    learn: bool = False
+    """What people approve is kept as examples, and told to the model."""
     environment: str = "terminal"
     """`terminal`, `ci`, `script` or `library`: a fact for the policy's rules."""
     count_seconds: float = 2.0

@@ -133,6 +133,7 @@ class Parts:
             unasked=heard.unasked,
             send_examples=s.send_examples,
             examples=min(s.examples, chosen.examples),
+            learn=s.learn,
             expires=s.expires,
             budget=MeasureBudget(),
             kept=self._kept,
