@@ -1,0 +1,28 @@
+"""What LangGraph knows of an answer beside its value: the schema it should have, and whether it came by id."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langgraph.config import get_config
+
+from sqlagent import schemas
+
+REVIEWED: dict[str, Any] = schemas.load("answer")
+"""Given to `interrupt` as a dict, LangGraph shows it to clients and checks nothing by it.
+
+Checked by a type, a wrong answer would be an exception: kept in the checkpoint all the same, raised again by whoever
+goes on, on no record, and LangGraph's server would list the thread as failed rather than as waiting.
+"""
+CLARIFIED: dict[str, Any] = schemas.load("clarified")
+_BY_ID = "__pregel_resume_map"
+"""LangGraph's own name; where it is another one day, every approval has to carry its digest."""
+
+
+def addressed(answer: Any) -> bool:
+    """Whether this answer came for one interrupt by its id, `Command(resume={id: answer})`, in the call that runs.
+
+    An id stands for one question of one checkpoint, so that such an answer says of what it is one.  Call it in a node.
+    """
+    by_id = get_config().get("configurable", {}).get(_BY_ID)
+    return isinstance(by_id, dict) and any(value is answer or value == answer for value in by_id.values())

@@ -1,0 +1,39 @@
+"""The published JSON Schemas of what the program prints, asks and accepts: `sqlagent help json` lists them."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+NAMES = {
+    "report": "ask, run, resume, undo, show --json: where one session stands, and what of it waits for a person",
+    "threads": "pending, sessions --json",
+    "check": "a line of check --json: what one statement would do",
+    "schema": "schema --json: the tables of a database",
+    "undoable": "undo --list --json",
+    "doctor": "doctor --json",
+    "audit": "audit --json",
+    "entry": "a line of audit export",
+    "verified": "audit verify --json",
+    "error": "what --json prints on stderr where something went wrong",
+    "review": "what a session that waits asks of a program: the payload of LangGraph's interrupt",
+    "answer": "what a program may answer to that",
+    "clarification": "what a session asks where the question reads two ways",
+    "clarified": "what a program may answer to that",
+}
+"""Each schema, and what it is the schema of."""
+
+
+def text(name: str) -> str:
+    """A schema as it is published; its name is one of NAMES."""
+    return (files(__name__) / f"{name}.json").read_text("utf-8")
+
+
+@cache
+def load(name: str) -> dict[str, Any]:
+    """The same as an object, which nobody may change."""
+    import json  # only where a program wants the object
+
+    schema: dict[str, Any] = json.loads(text(name))
+    return schema
