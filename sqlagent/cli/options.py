@@ -37,7 +37,11 @@ MODEL: Group = {
     "base_url": _option(str | None, "--base-url", help="Any server that speaks the OpenAI protocol.", metavar="URL"),
     "model_timeout": _option(str | None, "--model-timeout", help="How long the model may be silent.", metavar="TIME"),
 }
+RULED: Group = {
+    "policy": _option(list[str] | None, "--policy", help="A file of rules; several add up.", metavar="FILE"),
+}
 PERSON: Group = {
+    **RULED,
     "auto_reject": _option(bool | None, "--auto-reject", help="Reject whatever would ask a person; exit 5."),
     "no_input": _option(bool | None, "--no-input", help="Never ask; leave it pending; exit 8."),
     "no_pager": _option(bool, "--no-pager", help="No pager for long SQL.", default=False),

@@ -211,7 +211,7 @@ def _then(
             case "allow":
                 return Allow(name, (where,))
             case "deny":
-                return Deny(name, why or "a rule of the policy forbids it", (where,))
+                return Deny(name, why, (where,))
             case "ask":
                 return Ask(name, (Stage(),) if listed is None else stages(listed, roles), why, (where,))
             case {"ask": asked, **others} if not others:

@@ -170,13 +170,9 @@ def _found(proposal: Proposal, number: int) -> State:
 
 def _ruling(verdict: policy.Verdict, proposal: Proposal, x: Context) -> State:
     match verdict:
-        case policy.Deny(rule, why):
-            return {
-                "verdict": "deny",
-                "end": Status.DENIED.value,
-                "message": f"the policy denies this: {why}  [{rule}]",
-                "hint": "nobody can approve this here; run it elsewhere",
-            }
+        case policy.Deny():
+            message, hint = policy.refusal(verdict, proposal.database)
+            return {"verdict": "deny", "end": Status.DENIED.value, "message": message, "hint": hint}
         case policy.Allow(rule):
             approval = Decision(Choice.APPROVE, proposal.digest, "policy", "policy", reason=rule)
             if x.journal.decide(proposal, approval).choice is not Choice.APPROVE:

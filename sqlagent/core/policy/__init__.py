@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlagent.core.policy.decide import RELAXABLE, builtin_denial, decide, relax, words
+from sqlagent.core.policy.decide import RELAXABLE, builtin_denial, decide, refusal, relax, words
 from sqlagent.core.policy.model import (
     Allow,
     Ask,
@@ -36,6 +36,7 @@ __all__ = [
     "Writes",
     "builtin_denial",
     "decide",
+    "refusal",
     "relax",
     "words",
 ]

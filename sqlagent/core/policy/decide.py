@@ -122,6 +122,16 @@ def doing(statement: Statement) -> str:
     return " ".join(word for word in statement.sql.lower().split()[:2] if word.isalpha()) or statement.kind.value
 
 
+def refusal(denial: Deny, database: str) -> tuple[str, str]:
+    """What a person reads of a denial, and what they can do."""
+    cited = words(denial).removeprefix("deny ")
+    if not denial.what:
+        return f"the policy denies this: {denial.why}  {cited}", "nobody can approve this here; run it elsewhere"
+    hint = "nobody can approve this here; change the policy, or run it elsewhere"
+    why = f"{denial.why}; " if denial.why else ""
+    return f"the policy denies {denial.what} on {database}  {cited}", why + hint
+
+
 def words(verdict: Verdict) -> str:
     """As the screen and the record say it: `ask, 2 people  [prod-writes, policy.toml:14]`, `allow [reads]`."""
     cited = "; ".join(", ".join(filter(None, pair)) for pair in _cited(verdict))
