@@ -33,7 +33,7 @@ def a_proposal(number: int = 1, *, sql: str = "DELETE FROM t WHERE id = 1", **ch
         "id": name, "thread": "k7f3", "question": "cancel old orders", "sql": sql, "database": "shop.db",
         "target": "sqlite:/srv/shop.db", "analysis": Analysis((statement,)), "requested_by": "ana", "author": "gpt",
         "created_at": NOW,
-        "digest": digest(proposal=name, sql=sql, target="sqlite:/srv/shop.db", schema="s", stage=1, stages=1),
+        "digest": digest(proposal=name, sql=sql, target="sqlite:/srv/shop.db", schema="s", stages=1),
     }  # fmt: skip
     return Proposal(**(facts | changes))
 

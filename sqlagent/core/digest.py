@@ -5,14 +5,24 @@ from __future__ import annotations
 import hashlib
 
 
-def digest(*, proposal: str, sql: str, target: str, schema: str, stage: int, stages: int, effect: str = "") -> str:
+def digest(
+    *, proposal: str, sql: str, target: str, schema: str, stages: int, effect: str = "", policy: str = ""
+) -> str:
     """SHA-256, hex, over the exact SQL and everything that gives it its meaning; change a byte and it is another.
 
     `proposal` is the proposal's id, so that an approval of one thread is worth nothing in another; `effect` is the
-    fingerprint of what it was measured to do, where it was.
+    fingerprint of what it was measured to do, where it was; `policy` its word and the seats that it wants filled.
+    This is the digest that the first stage approves; `next_stage` makes those of the others.
     """
-    measured = (effect,) if effect else ()
-    parts = ("sqlagent-approval-1", proposal, f"{stage}/{stages}", target, schema, *measured, sql)
+    return _sealed("sqlagent-approval-2", proposal, str(stages), target, schema, effect, policy, sql)
+
+
+def next_stage(before: str, *, by: str) -> str:
+    """The digest of a stage: over that of the stage before it and who filled that one."""
+    return _sealed("sqlagent-stage-1", before, by)
+
+
+def _sealed(*parts: str) -> str:
     sealed = hashlib.sha256()
     for part in parts:
         raw = part.encode("utf-8", "surrogatepass")

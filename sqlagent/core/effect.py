@@ -72,6 +72,8 @@ class Effect:
     breaks: tuple[str, ...] = ()
     """What no longer works afterwards: `view open_orders: no such column: total`."""
     why: str = ""
+    fingerprint: str = ""
+    """SHA-256, hex, over the rows that this statement changes; empty where they were not measured exactly."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ What can go wrong, as a person would say it.
   x Rejected             a person said no
   x Stale                what was approved is no longer what would run
   x NeedsApproval        it waits for a person
+    x NotPermitted       it waits for another person than the one who answered
   x OutcomeUnknown       it started and its end was not seen
   x TimedOut             the time limit ran out and the statement was cancelled
 """
@@ -78,6 +79,9 @@ class Stale(SqlagentError): ...
 
 
 class NeedsApproval(SqlagentError): ...
+
+
+class NotPermitted(NeedsApproval): ...
 
 
 class OutcomeUnknown(SqlagentError): ...

@@ -183,6 +183,8 @@ class Thread:
     message: str = ""
     hint: str = ""
     expires_at: str = ""
+    asks: str = ""
+    """What the model asks back, while nobody has answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +210,8 @@ class Outcome:
     """The run was marked done in the same transaction as its changes."""
     unwritten: str = ""
     """Why rows that it returned did not reach the sink; it was committed all the same."""
+    seen_later: bool = False
+    """Its end was found out afterwards: its figures are those that it was held to, and nobody knows how long it took."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +246,9 @@ class Report:
     """Drafts that did not stand, when no proposal came of them."""
     audit_head: str = ""
     """`122:9f3c...`: the audit log's newest entry when the run ended; keep it, and nobody can cut the log unseen."""
+    asks: Clarification | None = None
+    """What the model asks back, and waits for."""
+    requested_by: str = ""
     undoable: bool = False
     """What it changed is kept: `undo` takes it back."""
     rowsets: tuple[Rowset, ...] = ()

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from time import monotonic
 
 from sqlagent.core import policy
 from sqlagent.core.analyze import Counting, counting, judge, parse
-from sqlagent.core.digest import digest
 from sqlagent.core.draft import Attempt
 from sqlagent.core.effect import Measurement
 from sqlagent.core.measured import capped, direct_size, with_effects
-from sqlagent.core.model import Analysis, Basis, EngineOpinion, Risk, Size, SyntaxOpinion
+from sqlagent.core.model import Analysis, Basis, EngineOpinion, Risk, Size, SyntaxOpinion, Verb
+from sqlagent.core.seats import POLICY, first_digest
 from sqlagent.core.session import Choice, Decision, Proposal, Source, Status
 from sqlagent.databases.base import Database
 from sqlagent.pipeline import undoing
@@ -35,8 +35,8 @@ def propose(state: State, x: Context) -> State:
     if row.source is Source.UNDO:
         run, on_conflict = undoing.meant(row)
         drafted = replace(drafted, undo_of=run, on_conflict=on_conflict.value)
-    verdict = policy.decide(analysis, x.policy, _facts(state, x, measurement))
-    drafted = replace(drafted, policy=policy.words(verdict))
+    verdict = policy.decide(analysis, x.policy, facts_of(drafted, x))
+    drafted = _asked_of(drafted, verdict, database)
     x.reached("analyze: before the journal")
     proposal = x.journal.propose(drafted, number=number, turn=state["turn"])
     x.reached("analyze: after the journal")
@@ -65,15 +65,24 @@ def measured(sql: str, database: Database, x: Context) -> tuple[Analysis, Measur
     return with_effects(verdicts(lambda index, _opinion: sizes[index - 1]), measurement), measurement
 
 
-def _facts(state: State, x: Context, measurement: Measurement | None) -> policy.Facts:
+def facts_of(proposal: Proposal, x: Context) -> policy.Facts:
+    """What the policy may look at, beside the statements, at this moment."""
     return policy.Facts(
-        database=x.database().name,
-        requester=state["requested_by"],
+        database=proposal.database,
+        requester=proposal.requested_by,
         now=x.journal.now(),
-        environment=x.environment,
-        measurement=measurement,
-        confidence=state.get("confidence"),
+        environment=proposal.environment,
+        measurement=proposal.measurement,
+        confidence=proposal.confidence,
     )
+
+
+def _asked_of(drafted: Proposal, verdict: policy.Verdict, database: Database) -> Proposal:
+    """The proposal with the policy's word, whom it asks, and the digest over all of it."""
+    seats = verdict.seats if isinstance(verdict, policy.Ask) else (policy.Seat(),)
+    why = verdict.why if isinstance(verdict, policy.Ask) else ""
+    asked = replace(drafted, policy=policy.words(verdict), seats=seats, stages=len(seats), why=why)
+    return replace(asked, digest=first_digest(asked, target=asked.target, schema=database.fingerprint()))
 
 
 Opinions = Sequence[tuple[SyntaxOpinion, EngineOpinion | None]]
@@ -120,27 +129,18 @@ def _proposal(
     state: State, x: Context, analysis: Analysis, measurement: Measurement | None, proposal_id: str
 ) -> Proposal:
     database = x.database()
-    target = database.identity()
     return Proposal(
         id=proposal_id,
         thread=state["thread"],
         question=state["question"],
         sql=state["sql"],
         database=database.name,
-        target=target,
+        target=database.identity(),
         analysis=analysis,
         requested_by=state["requested_by"],
         author=state.get("author", ""),
         created_at=x.journal.time(),
-        digest=digest(
-            proposal=proposal_id,
-            sql=state["sql"],
-            target=target,
-            schema=database.fingerprint(),
-            stage=1,
-            stages=1,
-            effect=measurement.fingerprint if measurement else "",
-        ),
+        digest="",
         measurement=measurement,
         note=state.get("note", ""),
         attempts=tuple(Attempt(a["sql"], a["error"]) for a in state.get("attempts", [])),
@@ -149,6 +149,12 @@ def _proposal(
         stale=state.get("stale", ""),
         expires_at=x.journal.time(ahead=x.expires) if x.expires else "",
         read_only=analysis.risk is Risk.READ,
+        environment=x.environment,
+        confidence=state.get("confidence"),
+        others=tuple(state.get("others", [])),
+        clarified=tuple(c for c in x.journal.clarifications(state["thread"], state["turn"]) if c.answer),
+        part_of=state.get("part_of", ""),
+        rejected=tuple(state.get("rejected", [])),
     )
 
 
@@ -157,15 +163,38 @@ def _found(proposal: Proposal, number: int) -> State:
     return {
         "number": number,
         "proposal": proposal.id,
-        "digest": proposal.digest,
         "risk": proposal.analysis.risk.name,
         "statements": [s.sql for s in statements],
         "tables": list(dict.fromkeys(t for s in statements for t in (*s.writes, *s.reads))),
+        "requested_at": proposal.created_at,
+        "effect": effect_words(proposal),
+        "undo": proposal.measurement.undo.value if proposal.measurement else "",
+        "end": "",
+    } | at_seat(proposal)
+
+
+def at_seat(proposal: Proposal) -> State:
+    """What differs from one stage of a proposal to the next."""
+    return {
+        "digest": proposal.digest,
         "stage": proposal.stage,
         "stages": proposal.stages,
-        "requested_at": proposal.created_at,
-        "end": "",
+        "stage_name": proposal.seat.stage,
+        "expires_at": proposal.expires_at,
+        "approvals": [asdict(approval) for approval in proposal.approvals],
+        "decision": None,
+        "problem": "",
     }
+
+
+def effect_words(proposal: Proposal) -> list[dict[str, str | int | None]]:
+    """What it was measured or counted to do, a line a table, verb and cause."""
+    return [
+        {"table": o.target, "verb": o.verb.value, "rows": o.size.rows, "of": o.size.of, "via": o.via}
+        for statement in proposal.analysis.statements
+        for o in statement.operations
+        if o.verb is not Verb.READ
+    ]
 
 
 def _ruling(verdict: policy.Verdict, proposal: Proposal, x: Context) -> State:
@@ -174,7 +203,7 @@ def _ruling(verdict: policy.Verdict, proposal: Proposal, x: Context) -> State:
             message, hint = policy.refusal(verdict, proposal.database)
             return {"verdict": "deny", "end": Status.DENIED.value, "message": message, "hint": hint}
         case policy.Allow(rule):
-            approval = Decision(Choice.APPROVE, proposal.digest, "policy", "policy", reason=rule)
+            approval = Decision(Choice.APPROVE, proposal.digest, POLICY, POLICY, reason=rule)
             if x.journal.decide(proposal, approval).choice is not Choice.APPROVE:
                 return {"verdict": "ask"}  # a person was first, in a process that died before this one
             x.unasked(proposal)

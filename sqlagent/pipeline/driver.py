@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
 from langgraph.types import Command, StateSnapshot
 
 from sqlagent.core.errors import StoreError
-from sqlagent.core.session import TERMINAL, Choice, Decision, Outcome, Source, Status, Thread
+from sqlagent.core.session import TERMINAL, Choice, Outcome, Source, Status, Thread
 from sqlagent.llm.conversation import tracing_off
 from sqlagent.pipeline import undoing
+from sqlagent.pipeline.analysis import at_seat
 from sqlagent.pipeline.checkpoints import head, open_saver
 from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.graph import build
 from sqlagent.pipeline.locks import thread_lock
-from sqlagent.pipeline.state import GRAPH_VERSION, NEW_TURN, Answer, State
+from sqlagent.pipeline.state import GRAPH_VERSION, NEW_TURN, State, on_record
 from sqlagent.store.journal import RunState
 
 STEPS = 40
@@ -81,6 +81,8 @@ def _next(row: Thread, snapshot: StateSnapshot, x: Context) -> Any:
         raise _disagree(row, f"it is {state.get('status')} there, and {row.status} here")
     if state.get("graph_version") != GRAPH_VERSION:
         return _anew(row, x)
+    if snapshot.interrupts and "clarify" in snapshot.next:
+        return _reply(row, snapshot, x)
     if snapshot.interrupts:
         return _answer(row, snapshot, x)
     # No task left, and no ending: somebody resumed it with an answer that the journal does not have.
@@ -114,7 +116,7 @@ def _anew(row: Thread, x: Context) -> State:
               "edited_by": last.edited_by}  # fmt: skip
     decision = x.journal.decision(last.id, last.stage)
     if decision is not None and (decision.choice is not Choice.APPROVE or x.journal.run(last.id) is not None):
-        state |= {"proposal": last.id, "digest": last.digest, "decision": _wire(decision)}
+        state |= at_seat(last) | {"proposal": last.id, "decision": on_record(decision)}
     return state
 
 
@@ -124,12 +126,17 @@ def _answer(row: Thread, snapshot: StateSnapshot, x: Context) -> Any:
     value = getattr(asked, "value", None)  # None where somebody changed the bytes
     if not isinstance(value, dict) or value.get("tool_call_id") != row.proposal:
         return _anew(row, x)  # a fork of an earlier checkpoint, which the journal has long left behind
-    decision = x.journal.decision(row.proposal, row.stage)
-    return _STAY if decision is None else Command(resume={asked.id: _wire(decision)})
+    decision = x.journal.decision(row.proposal, snapshot.values.get("stage", 1))
+    return _STAY if decision is None else Command(resume={asked.id: on_record(decision)})
 
 
-def _wire(decision: Decision) -> Answer:
-    return cast(Answer, asdict(decision) | {"choice": decision.choice.value, "how": str(decision.how)})
+def _reply(row: Thread, snapshot: StateSnapshot, x: Context) -> Any:
+    """Resume a question back with the journal's answer, or stay."""
+    known, number = x.journal.clarifications(row.id, row.turn), snapshot.values.get("asked", 0)
+    if not 0 < number <= len(known) or known[number - 1].question != snapshot.values.get("asks"):
+        return _anew(row, x)
+    reply = known[number - 1].answer
+    return Command(resume={snapshot.interrupts[0].id: {"type": "answer", "text": reply}}) if reply else _STAY
 
 
 def _ran_anyway(thread_id: str, x: Context) -> State | None:

@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlagent.core.digest import digest
+from sqlagent.core import policy
 from sqlagent.core.errors import ConnectError, QueryError, Stale, StoreError, TimedOut
+from sqlagent.core.seats import cover, present_digest
 from sqlagent.core.session import Outcome, Proposal, Status
 from sqlagent.databases.base import Database, Mark, Verdict
 from sqlagent.pipeline import undoing
+from sqlagent.pipeline.afterwards import figures
+from sqlagent.pipeline.analysis import facts_of
 from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.state import State
 from sqlagent.store.journal import Refusal, Run, RunState
@@ -58,7 +61,7 @@ def _attempt(proposal: Proposal, database: Database, x: Context) -> State:
     except KeyboardInterrupt:
         if not held.committed:
             return _rolled_back(proposal, x, _failed("KeyboardInterrupt", "cancelled; nothing was changed", ""))
-        outcome = Outcome()
+        outcome = figures(proposal)
     _settle(proposal, x, outcome)
     for columns, rows in held.results:
         x.sink.write(columns, iter(rows))
@@ -121,7 +124,7 @@ def _run(proposal: Proposal, database: Database, x: Context, held: _Held) -> Out
     statements = [s.sql for s in proposal.analysis.statements]
 
     def verify() -> None:
-        _still_the_same(proposal, database)
+        _still_the_same(proposal, database, x)
 
     if proposal.read_only:
         verify()
@@ -157,23 +160,29 @@ def _copy_to(proposal: Proposal, x: Context) -> Path | None:
     return path
 
 
-def _still_the_same(proposal: Proposal, database: Database) -> None:
+def _still_the_same(proposal: Proposal, database: Database, x: Context) -> None:
     target = database.identity()
     if target != proposal.target:
         raise Stale(f"{proposal.database} is another database now: {target}")
-    now = digest(
-        proposal=proposal.id, sql=proposal.sql, target=target, schema=database.fingerprint(),
-        stage=proposal.stage, stages=proposal.stages,
-        effect=proposal.measurement.fingerprint if proposal.measurement else "",
-    )  # fmt: skip
-    if now != proposal.digest:
+    if present_digest(proposal, target=target, schema=database.fingerprint()) != proposal.digest:
         raise Stale(f"the schema of {proposal.database} changed since it was approved")
+    _still_permitted(proposal, x)
+
+
+def _still_permitted(proposal: Proposal, x: Context) -> None:
+    """Hold it to the policy of whoever runs it, at this moment: the strictest word counts, from wherever."""
+    verdict = policy.decide(proposal.analysis, x.policy, facts_of(proposal, x))
+    if isinstance(verdict, policy.Deny):
+        raise Stale(f"the policy denies it now: {verdict.why}  [{verdict.rule}]")
+    asked_nobody = proposal.policy.startswith("allow")
+    if isinstance(verdict, policy.Ask) and (asked_nobody or not cover(proposal.seats, verdict.seats)):
+        raise Stale(f"the policy asks other people now: {policy.words(verdict)}")
 
 
 def _known(proposal: Proposal, run: Run, x: Context) -> State:
     """How a run that began before this call ended."""
     if run.state is RunState.DONE and not run.audit_head:
-        _settle(proposal, x, run.outcome or Outcome())  # its own transaction marked it, and nobody came to log it
+        _settle(proposal, x, run.outcome or figures(proposal))  # its own transaction marked it, and nobody came to log it
     if run.state in (RunState.DONE, RunState.SETTLED_APPLIED):
         return {"end": Status.EXECUTED.value, "ran_sql": proposal.sql}
     return _failed("QueryError", run.error or "it was rolled back, nothing was changed", "")
@@ -186,7 +195,7 @@ def _asked_of_its_rows(proposal: Proposal, run: Run, database: Database, x: Cont
     verdict = Verdict.NOT_APPLIED if changes is None else _told_by(changes, database)
     match verdict:
         case Verdict.APPLIED:
-            _settle(proposal, x, Outcome())
+            _settle(proposal, x, figures(proposal))
             return {"end": Status.EXECUTED.value, "ran_sql": proposal.sql}
         case Verdict.NOT_APPLIED:
             x.journal.forget(proposal.id)

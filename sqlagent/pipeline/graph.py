@@ -17,12 +17,16 @@ Graph = CompiledStateGraph[State, Context, State, State]
 def build(saver: Any = None) -> Graph:
     """Compile generate -> analyze -> review -> execute, with the ways back; without a saver for LangGraph's server."""
     graph = StateGraph(State, context_schema=Context)
-    for node in (nodes.generate, nodes.analyze, nodes.review, nodes.revise, nodes.execute, nodes.finish):
+    for node in (nodes.generate, nodes.analyze, nodes.clarify, nodes.hear, nodes.review, nodes.decide, nodes.revise,
+                 nodes.execute, nodes.finish):  # fmt: skip
         graph.add_node(node.__name__, node)
-    graph.add_conditional_edges(START, nodes.from_start, ["generate", "analyze", "execute", "revise", "finish"])
-    graph.add_conditional_edges("generate", nodes.after_generate, ["analyze", "generate", "finish"])
+    graph.add_conditional_edges(START, nodes.from_start, ["generate", "analyze", "decide"])
+    graph.add_conditional_edges("generate", nodes.after_generate, ["analyze", "generate", "clarify", "finish"])
+    graph.add_edge("clarify", "hear")
+    graph.add_conditional_edges("hear", nodes.after_hear, ["clarify", "generate"])
     graph.add_conditional_edges("analyze", nodes.after_analyze, ["generate", "review", "execute", "finish"])
-    graph.add_conditional_edges("review", nodes.after_review, ["execute", "revise", "finish"])
+    graph.add_edge("review", "decide")
+    graph.add_conditional_edges("decide", nodes.after_decide, ["review", "execute", "revise", "finish"])
     graph.add_conditional_edges("revise", nodes.after_revise, ["analyze", "generate"])
     graph.add_conditional_edges("execute", nodes.after_execute, ["finish", "analyze"])
     graph.add_edge("finish", END)

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
 from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 
-from sqlagent.core.draft import Attempt
-from sqlagent.core.errors import NoDraft
-from sqlagent.core.session import Choice, Decision, Source, Status
+from sqlagent.core import wire
+from sqlagent.core.draft import Attempt, Example
+from sqlagent.core.errors import NoDraft, NotPermitted, Stale, UsageError
+from sqlagent.core.session import Choice, Decision, Proposal, Source, Status
 from sqlagent.pipeline import payload
-from sqlagent.pipeline.analysis import propose
+from sqlagent.pipeline.analysis import at_seat, propose
 from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.execution import run
+from sqlagent.pipeline.parts import carry_over, check_it_can_be, left_of
 from sqlagent.pipeline.refusal import Refused
-from sqlagent.pipeline.state import Answer, Failed, State
+from sqlagent.pipeline.state import Failed, State, on_record
+from sqlagent.store.examples import Examples
 from sqlagent.store.journal import RunState
 
+QUESTIONS_BACK = 2
+"""How often a model may ask back in one turn; then it drafts, and says what it assumed."""
 TRIES = 3
 """How many drafts a question gets before the person is told that none stood."""
 
@@ -29,12 +35,15 @@ def generate(state: State, runtime: Runtime[Context]) -> State:
     model = x.model()
     schema = x.database().schema(examples=x.examples if model.is_local or x.send_examples else 0)
     attempts = tuple(Attempt(a["sql"], a["error"]) for a in state.get("attempts", []))
+    clarified = tuple(c for c in x.journal.clarifications(state["thread"], state["turn"]) if c.answer)
+    may_ask = len(clarified) < QUESTIONS_BACK
     x.begin(f"asking {model.name} about {len(schema.tables)} tables")
     x.reached("generate: before the model")
     try:
         draft = model.draft(
             state["question"], schema, history=x.journal.history(state["thread"]), attempts=attempts,
-            on_text=x.heard, on_wait=x.note,
+            examples=_alike(state, x),
+            clarified=clarified, may_ask=may_ask, on_text=x.heard, on_wait=x.note,
         )  # fmt: skip
     except NoDraft as e:
         x.ended()
@@ -57,19 +66,58 @@ def generate(state: State, runtime: Runtime[Context]) -> State:
             "message": f"the model says it cannot answer this from these tables: {draft.cannot}",
             "hint": "ask it another way, or see what it is told: sqlagent schema",
         }  # fmt: skip
-    return {"sql": draft.sql, "author": draft.model, "note": draft.note, "previous": "", "edited_by": ""}
+    if draft.asks and may_ask:
+        asked = x.journal.ask_back(state["thread"], state["turn"], draft.asks, draft.choices, by=draft.model)
+        return {"asks": draft.asks, "choices": list(draft.choices), "asked": asked, "author": draft.model, "sql": ""}
+    if draft.asks:
+        error = "you asked back twice already: write the SQL, and say in a comment what it assumes"
+        return _another_try(state, x, sql="", error=error, hint="ask it another way", author=model.name)
+    return {
+        "sql": draft.sql, "author": draft.model, "note": draft.note, "previous": "", "edited_by": "", "part_of": "",
+        "rejected": [],
+    }  # fmt: skip
+
+
+def _alike(state: State, x: Context) -> tuple[Example, ...]:
+    """What was approved for questions like this one on the same database; told to any model, as the history is."""
+    if not x.learn:
+        return ()
+    return Examples(x.journal).like(state["question"], target=x.database().identity(), thread=state["thread"])
+
+
+def clarify(state: State) -> State:
+    """Wait for a person's answer to what the model asks back; as bare as `review`, for the same reasons."""
+    return {"reply": interrupt(payload.clarification(state))}
+
+
+def hear(state: State, runtime: Runtime[Context]) -> State:
+    """Take the answer: the journal's, or else what a LangGraph client said, once that is on record."""
+    x = runtime.context
+    turn, number = state["turn"], state.get("asked", 1)
+    asked = x.journal.clarifications(state["thread"], turn)[number - 1]
+    if not asked.answer:
+        try:
+            text = wire.decode_answer(state.get("reply"), choices=asked.choices)
+        except UsageError as e:
+            x.journal.note("refused", who=x.by, thread=state["thread"], because=e.message)
+            return {"reply": None, "problem": f"{e.message}; {e.hint}"}
+        x.journal.answer(state["thread"], turn, number, text, by=x.by, how="graph")
+    return {"reply": None, "problem": "", "asks": "", "choices": []}
 
 
 def analyze(state: State, runtime: Runtime[Context]) -> State:
     """Find out what the SQL would do, ask the policy, and put it on record as a proposal."""
     try:
-        return propose(state, runtime.context)
+        found = propose(state, runtime.context)
     except Refused as e:
         drafted = state.get("source") == Source.MODEL and not state.get("edited_by")
         if drafted:
             author = state.get("author", "")
             return _another_try(state, runtime.context, sql=state["sql"], error=e.message, hint=e.hint, author=author)
         return {"end": Status.FAILED.value, "failure": "QueryError", "message": e.message, "hint": e.hint}
+    if state.get("part_of") and found["verdict"] == "ask":
+        carry_over(runtime.context.journal.proposal(found["proposal"]), runtime.context)
+    return found
 
 
 def _another_try(state: State, x: Context, *, sql: str, error: str, hint: str, author: str) -> State:
@@ -90,8 +138,39 @@ def _another_try(state: State, x: Context, *, sql: str, error: str, hint: str, a
 
 def review(state: State) -> State:
     """Wait for a person.  Nothing before the interrupt has an effect, and nothing after it can fail."""
-    answer: Answer = interrupt(payload.question(state), response_schema=Answer)
-    return {"decision": answer}
+    return {"decision": interrupt(payload.question(state))}
+
+
+def decide(state: State, runtime: Runtime[Context]) -> State:
+    """Take the journal's decision on the seat that was asked; where it has none, put there what a LangGraph client said.
+
+    Anybody who can reach the checkpoints can resume review with anything.  What is not an answer, or comes from a
+    person who may not give it, is on record as refused, and review asks again and says why.
+    """
+    x = runtime.context
+    proposal = x.journal.proposal(state["proposal"])
+    stage = state.get("stage", 1)
+    decision = x.journal.decision(proposal.id, stage)
+    if decision is None:
+        try:
+            decision = _answered(state.get("decision"), proposal, x)
+        except (UsageError, NotPermitted, Stale, Refused) as e:
+            if not isinstance(e, NotPermitted | Stale):  # of those the journal has written it down
+                x.journal.note("refused", who=x.by, thread=proposal.thread, proposal=proposal.id, because=e.message)
+            return {"decision": None, "problem": f"{e.message}; {e.hint}" if e.hint else e.message}
+    if decision.choice in (Choice.APPROVE, Choice.ESCALATE) and stage < proposal.stages:
+        return at_seat(x.journal.proposal(proposal.id))
+    return {"decision": on_record(decision), "problem": ""}
+
+
+def _answered(raw: Any, proposal: Proposal, x: Context) -> Decision:
+    """What a LangGraph client answered, put on record; raises where it may not count."""
+    pending = wire.Pending(
+        digest=proposal.digest, sql=proposal.sql, statements=tuple(s.sql for s in proposal.analysis.statements)
+    )
+    said = replace(wire.decode(raw, pending=pending), by=x.by)
+    check_it_can_be(said, proposal, x.database())
+    return x.journal.decide(proposal, said)
 
 
 def revise(state: State, runtime: Runtime[Context]) -> State:
@@ -102,7 +181,13 @@ def revise(state: State, runtime: Runtime[Context]) -> State:
     if answer.choice is Choice.EDIT:
         return {
             "previous": state.get("sql", ""), "sql": answer.sql, "author": answer.by, "edited_by": answer.by,
-            "note": "", "stale": "", "verdict": "",
+            "note": "", "stale": "", "verdict": "", "confidence": None, "others": [], "part_of": "", "rejected": [],
+        }  # fmt: skip
+    if answer.choice is Choice.PARTIAL:
+        whole = runtime.context.journal.proposal(state["proposal"])
+        return {
+            "sql": left_of(whole, answer.keep), "part_of": whole.id, "stale": "", "verdict": "",
+            "rejected": [*state.get("rejected", []), answer.reason],
         }  # fmt: skip
     rejected: Failed = {
         "sql": state.get("sql", ""),
@@ -111,7 +196,7 @@ def revise(state: State, runtime: Runtime[Context]) -> State:
     attempts = [*state.get("attempts", []), rejected]
     return {
         "attempts": attempts, "retries": len(attempts),
-        "sql": "", "previous": "", "edited_by": "", "stale": "", "verdict": "again",
+        "sql": "", "previous": "", "edited_by": "", "stale": "", "verdict": "again", "confidence": None, "others": [],
     }  # fmt: skip
 
 
@@ -140,7 +225,7 @@ def finish(state: State, runtime: Runtime[Context]) -> State:
     x.reached("finish: before the journal")
     x.journal.finish(
         state["thread"], state["turn"], status, message=message, hint=hint, ran_sql=state.get("ran_sql", ""),
-        attempts=[Attempt(a["sql"], a["error"]) for a in state.get("attempts", [])],
+        attempts=[Attempt(a["sql"], a["error"]) for a in state.get("attempts", [])], learn=x.learn,
     )  # fmt: skip
     x.reached("finish: after the journal")
     return {"status": status.value, "message": message, "hint": hint}
@@ -167,14 +252,20 @@ def _ending(state: State, answer: Decision | None) -> tuple[Status, str, str]:
 
 def from_start(state: State) -> str:
     if state.get("proposal"):
-        return after_review(state)
+        return "decide"
     return "generate" if state.get("source") == Source.MODEL and not state.get("sql") else "analyze"
 
 
 def after_generate(state: State) -> str:
     if state.get("end"):
         return "finish"
+    if state.get("asks"):
+        return "clarify"
     return "analyze" if state.get("sql") else "generate"
+
+
+def after_hear(state: State) -> str:
+    return "clarify" if state.get("asks") else "generate"
 
 
 def after_analyze(state: State) -> str:
@@ -183,11 +274,15 @@ def after_analyze(state: State) -> str:
     return {"again": "generate", "allow": "execute", "ask": "review"}.get(state.get("verdict", ""), "finish")
 
 
-def after_review(state: State) -> str:
-    answer: Any = state.get("decision") or {}
+def after_decide(state: State) -> str:
+    answer: Any = state.get("decision")
+    if not isinstance(answer, dict):
+        return "review"
     if answer.get("choice") == "approve":
         return "execute"
-    if answer.get("choice") == "edit" or (answer.get("choice") == "reject" and answer.get("retry") is True):
+    if answer.get("choice") in ("edit", "partial") or (
+        answer.get("choice") == "reject" and answer.get("retry") is True
+    ):
         return "revise"
     return "finish"
 

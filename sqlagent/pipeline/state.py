@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, NotRequired
+from dataclasses import asdict
+from typing import Any, Literal, NotRequired, cast
 
-from typing_extensions import TypedDict  # pydantic, which checks answers, takes no other before Python 3.12
+from typing_extensions import TypedDict  # pydantic, which LangGraph asks, takes no other before Python 3.12
+
+from sqlagent.core.session import Decision
 
 GRAPH_VERSION = 1
 """Raise it when a node or a field changes meaning: a thread paused by another version is analyzed and asked again."""
@@ -18,15 +21,16 @@ class Failed(TypedDict):
 
 
 class Answer(TypedDict):
-    """What review is resumed with: the journal's decision row."""
+    """The journal's decision row, as our own driver resumes review with it and as `decide` leaves it in the state."""
 
-    choice: Literal["approve", "edit", "reject"]
+    choice: Literal["approve", "edit", "reject", "partial", "escalate"]
     digest: str
     by: str
     how: str
     sql: str
     reason: str
     retry: bool
+    keep: list[int]
 
 
 class State(TypedDict, total=False):
@@ -63,10 +67,31 @@ class State(TypedDict, total=False):
     requested_at: str
     confidence: float | None
     others: list[str]
+    stage_name: str
+    expires_at: str
+    approvals: list[dict[str, str | int | bool]]
+    """What was said at the stages before this one."""
+    effect: list[dict[str, str | int | None]]
+    """What it was measured to do: table, verb, rows, of, via."""
+    undo: str
+    """`exact`, `partial`, `none`; empty where there is nothing to undo."""
+    problem: str
+    """Why the last answer was not accepted."""
+    part_of: str
+    """The proposal that a person approved in part, of which `sql` is that part."""
+    rejected: list[str]
+    asks: str
+    """What the model asks back."""
+    choices: list[str]
+    asked: int
+    """Its number in the turn, from 1."""
+    reply: Any
+    """What `clarify` was resumed with."""
     verdict: str
     """`allow`, `ask` or `deny`."""
 
-    decision: NotRequired[Answer]
+    decision: NotRequired[Any]
+    """What review was resumed with, by whomever; after `decide` the journal's word on it, an `Answer`."""
     end: str
     """How the turn ends, decided by the node that knows: a `core.model.Status`; empty while it goes on."""
     failure: str
@@ -78,9 +103,16 @@ class State(TypedDict, total=False):
     """Set by `finish` alone, when the journal has it."""
 
 
+def on_record(decision: Decision) -> Answer:
+    """A decision of the journal's as the state holds it."""
+    plain = asdict(decision)
+    return cast(Answer, plain | {"choice": decision.choice.value, "how": str(decision.how), "keep": [*decision.keep]})
+
+
 NEW_TURN: State = {
     "sql": "", "author": "", "note": "", "previous": "", "edited_by": "", "attempts": [], "retries": 0, "stale": "",
     "proposal": "", "digest": "", "risk": "", "statements": [], "tables": [], "verdict": "", "end": "",
-    "failure": "", "message": "", "hint": "", "ran_sql": "", "status": "",
+    "failure": "", "message": "", "hint": "", "ran_sql": "", "status": "", "confidence": None, "others": [],
+    "problem": "", "part_of": "", "rejected": [], "asks": "", "choices": [], "decision": None,
 }  # fmt: skip
 """What a turn starts with, so that nothing of the turn before it is left."""

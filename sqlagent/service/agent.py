@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sqlagent import config
 from sqlagent.core.effect import Undoable
-from sqlagent.core.errors import Finished, NeedsApproval, OutcomeUnknown, SqlagentError, Stale, UsageError
+from sqlagent.core.errors import Finished, NeedsApproval, OutcomeUnknown, SqlagentError, UsageError
+from sqlagent.core.seats import EXPIRED
 from sqlagent.core.session import Choice, Decision, Proposal, Report, Source, Status, Thread
 from sqlagent.databases.base import Database, OnConflict, Sink
 from sqlagent.service.parts import Kept, Listener, Parts
@@ -145,22 +146,14 @@ class Agent:
             self.refused(thread, decision.digest, e.message)
             raise
         proposal = self.journal.proposal(row.proposal)
-        if self._expired(proposal):
-            return self._drive(row)
-        if decision.digest != proposal.digest:
-            self.refused(thread, decision.digest, "it is not the pending digest")
-            raise Stale(
-                f"{decision.digest[:12]} is not what waits in {thread}: {proposal.digest[:12]} is",
-                hint=f"look at it first: sqlagent show {thread}",
-            )
-        self._parts.database_of(row)
-        if decision.choice is Choice.EDIT and proposal.undo_of:
-            raise UsageError("an undo has no SQL to edit", hint=f"sqlagent resume {thread} --reject WHY")
-        if decision.choice is Choice.EDIT:
-            self._preparable(row, decision.sql)
+        database = self._parts.database_of(row)
+        if decision.choice in (Choice.EDIT, Choice.PARTIAL) and decision.digest == proposal.digest:
+            from sqlagent.pipeline.parts import check_it_can_be  # with the parser, which `pending` does not need
+
+            check_it_can_be(decision, proposal, database)
         counted = self.journal.decide(proposal, decision)
         report = self._drive(row, approved=proposal if counted.choice is Choice.APPROVE else None)
-        if counted != decision:
+        if counted != decision and counted.how != EXPIRED:
             return replace(report, message=f"{counted.by} decided first: {counted.choice}", decided_by=counted.by)
         return report
 
@@ -184,11 +177,28 @@ class Agent:
         if row.status in (Status.NEW, Status.PENDING):
             self._parts.database_of(row)
             if row.proposal:
-                self._expired(self.journal.proposal(row.proposal))
+                self.journal.expire(row.proposal)
             return self._drive(row)
         if row.status is Status.UNKNOWN:
             raise _doubt(row)
         raise _finished(row)
+
+    def answer(self, thread: str, text: str, *, how: str = "library") -> Report:
+        """Answer what the model asked back, and go on from there; of two answers the first one counts."""
+        row = self.journal.thread(thread)
+        asked = self.journal.clarifications(thread, row.turn)
+        if row.status is not Status.PENDING or not row.asks or not asked:
+            raise Finished(f"{thread} asks nothing back", hint=f"sqlagent show {thread}")
+        if not text.strip():
+            raise UsageError("the answer is empty", hint=f"sqlagent resume {thread} --answer TEXT")
+        self._parts.database_of(row)
+        self.journal.answer(thread, row.turn, len(asked), text.strip(), by=self.by, how=how)
+        return self._drive(row)
+
+    def expire(self) -> tuple[Report, ...]:
+        """Close every proposal whose time is up, or pass it on where its policy says so; answers what was touched."""
+        touched = [thread for thread in self.journal.due() if self.journal.expire(self.journal.thread(thread).proposal)]
+        return tuple(self._drive(self.journal.thread(thread)) for thread in touched)
 
     def undo(self, thread: str, *, on_conflict: OnConflict = OnConflict.LEAVE_ALONE) -> Report:
         """Propose to take back what a thread's last run changed: measured, asked and run like any other change.
@@ -267,12 +277,14 @@ class Agent:
         row = self.journal.thread(thread)
         proposal = self.journal.proposal(row.proposal) if row.proposal else None
         decision = self.journal.decision(proposal.id, proposal.stage) if proposal else None
+        asked = self.journal.clarifications(thread, row.turn) if row.asks else ()
         run = self.journal.run(proposal.id) if proposal else None
         return Report(
             thread=thread, status=row.status, database=row.database, question=row.question, proposal=proposal,
             outcome=run.outcome if run else None, message=row.message, hint=row.hint,
             decided_by=decision.by if decision else "", reason=decision.reason if decision else "",
             how=decision.how if decision else "",
+            asks=asked[-1] if asked else None, requested_by=row.requested_by,
             asked_at=row.created_at, attempts=self.journal.attempts(thread, row.turn),
             audit_head=run.audit_head if run else "",
             undoable=run is not None and any(k.run == run.id and not k.undone_by for k in self.journal.kept_runs()),
@@ -292,23 +304,6 @@ class Agent:
         if row.status is not Status.PENDING:
             raise _finished(row)
         return row
-
-    def _expired(self, proposal: Proposal) -> bool:
-        """Whether its time ran out; that is then put on record, as the decision that counts."""
-        if not proposal.expires_at or self.journal.time() < proposal.expires_at:
-            return False
-        self.journal.decide(
-            proposal,
-            Decision(Choice.REJECT, proposal.digest, "-", "expired", reason=f"it expired at {proposal.expires_at}"),
-        )
-        return True
-
-    def _preparable(self, row: Thread, sql: str) -> None:
-        from sqlagent.pipeline.analysis import heard
-
-        if not sql.strip():
-            raise UsageError("the edited SQL is empty", hint=f"sqlagent resume {row.id} --reject WHY")
-        heard(sql, self._parts.database_of(row))
 
     def _drive(self, row: Thread, *, approved: Proposal | None = None) -> Report:
         try:

@@ -10,7 +10,9 @@ from typing import Any
 import apsw
 import msgspec
 
-from sqlagent.core.session import Choice, Decision, Outcome, Source, Status, Thread
+from sqlagent.core.draft import Clarification
+from sqlagent.core.seats import Decided
+from sqlagent.core.session import Choice, Decision, Outcome, Proposal, Source, Status, Thread
 
 
 class RunState(StrEnum):
@@ -68,9 +70,9 @@ class Refusal(StrEnum):
 
 
 THREADS = """
-SELECT t.id, t.status, t.database, t.url, t.target, u.source, u.question, t.requested_by, t.created_at, t.updated_at,
+SELECT t.id, t.status, t.database, t.url, t.target, u.source, u.question, u.asked_by, t.created_at, t.updated_at,
        t.turn, u.sql, t.model, t.proposal, coalesce(p.digest, ''), coalesce(p.risk, ''), coalesce(p.stage, 1),
-       coalesce(p.stages, 1), t.message, t.hint, t.expires_at
+       coalesce(p.stages, 1), t.message, t.hint, t.expires_at, t.asks
   FROM threads t
   JOIN turns u ON u.thread = t.id AND u.turn = t.turn
   LEFT JOIN proposals p ON p.id = t.proposal
@@ -84,15 +86,39 @@ def thread_of(row: Sequence[Any]) -> Thread:
     return Thread(*values)
 
 
-def decision_in(db: apsw.Connection, proposal: str, stage: int) -> Decision | None:
-    row = db.execute(
-        "SELECT choice, digest, decided_by, how, sql, reason, retry FROM decisions WHERE proposal = ? AND stage = ?",
-        (proposal, stage),
-    ).fetchone()
-    if row is None:
-        return None
-    choice, digest, by, how, sql, reason, retry = map(str, row)
-    return Decision(Choice(choice), digest, by, how, sql, reason, retry == "1")
+def proposed_in(db: apsw.Connection, proposal: str) -> Proposal | None:
+    """The proposal as it was first written down."""
+    found = db.execute("SELECT document FROM proposals WHERE id = ?", (proposal,)).get
+    return None if found is None else msgspec.json.decode(found, type=Proposal)
+
+
+def decided_in(db: apsw.Connection, proposal: str) -> tuple[Decided, ...]:
+    """What was decided of a proposal, stage by stage."""
+    rows: Any = db.execute(
+        "SELECT stage, choice, digest, decided_by, how, sql, reason, retry, keep, decided_at FROM decisions"
+        " WHERE proposal = ? ORDER BY stage",
+        (proposal,),
+    ).fetchall()
+    return tuple(
+        Decided(stage, Decision(Choice(choice), digest, by, how, sql, reason, bool(retry), _places(keep)), at)
+        for stage, choice, digest, by, how, sql, reason, retry, keep, at in rows
+    )
+
+
+def _places(keep: str) -> tuple[int, ...]:
+    return msgspec.json.decode(keep, type=tuple[int, ...])
+
+
+def clarifications_in(db: apsw.Connection, thread: str, turn: int) -> tuple[Clarification, ...]:
+    """What the model asked back in a turn, in order."""
+    rows: Any = db.execute(
+        "SELECT question, choices, answer FROM clarifications WHERE thread = ? AND turn = ? ORDER BY number",
+        (thread, turn),
+    ).fetchall()
+    return tuple(
+        Clarification(question, msgspec.json.decode(choices, type=tuple[str, ...]), answer)
+        for question, choices, answer in rows
+    )
 
 
 def run_in(db: apsw.Connection, run_id: str) -> Run | None:

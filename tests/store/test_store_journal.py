@@ -15,7 +15,7 @@ import pytest
 from journal_builders import a_decision, a_journal, a_proposal, a_thread
 
 from sqlagent.core.draft import Attempt, Turn
-from sqlagent.core.errors import StoreError, UnknownThread
+from sqlagent.core.errors import Stale, StoreError, UnknownThread
 from sqlagent.core.session import Choice, Outcome, Result, Source, Status
 from sqlagent.store.connection import open_file
 from sqlagent.store.journal import Journal, Refusal, Run, RunState
@@ -111,7 +111,9 @@ def test_what_was_decided_otherwise_cannot_be_claimed(journal: Journal, choice: 
 
 def test_an_approval_of_another_digest_is_no_approval(journal: Journal) -> None:
     proposal = journal.propose(a_proposal(), number=1, turn=1)
-    journal.decide(proposal, a_decision(proposal, digest="0" * 64))
+    with pytest.raises(Stale):
+        journal.decide(proposal, a_decision(proposal, digest="0" * 64))
+    assert journal.decision(proposal.id) is None
     assert journal.claim(proposal, by="ana", marked=True) is Refusal.NOT_APPROVED
 
 

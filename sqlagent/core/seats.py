@@ -1,0 +1,186 @@
+"""Who may fill which seat of a proposal, by when, and whether all of them are filled.
+
+A stage of the policy is one seat or several; each seat is one visit to review, filled by one person on the digest that
+was shown to them.  Everything here is decided from the proposal as it was first written down and from the decisions on
+record, in the transaction that records another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sqlagent.core.digest import digest, next_stage
+from sqlagent.core.policy.model import OnTimeout, Seat
+from sqlagent.core.session import Approval, Choice, Decision, Proposal
+
+POLICY = "policy"
+"""Who decides, and how, where the policy lets it run unasked."""
+NOBODY = "-"
+"""Who decides where time ran out."""
+EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A decision on record."""
+
+    stage: int
+    decision: Decision
+    at: str
+    """UTC, ISO 8601."""
+
+
+def first_digest(proposal: Proposal, *, target: str, schema: str) -> str:
+    """What the first stage approves, of a database that is `target` and whose schema has this fingerprint."""
+    return digest(
+        proposal=proposal.id,
+        sql=proposal.sql,
+        target=target,
+        schema=schema,
+        stages=len(proposal.seats),
+        effect=proposal.measurement.fingerprint if proposal.measurement else "",
+        policy=f"{proposal.policy}\n{_spelled(proposal.seats)}",
+    )
+
+
+def _spelled(seats: Sequence[Seat]) -> str:
+    return "\n".join(
+        f"{s.stage!r} {s.role!r} {s.who!r} {s.not_requester} {s.expires and float(s.expires)} {s.on_timeout.value}"
+        for s in seats
+    )
+
+
+def present_digest(proposal: Proposal, *, target: str, schema: str) -> str:
+    """What the seat at which it stands approves, if nothing has changed: to be compared with `proposal.digest`."""
+    present = first_digest(proposal, target=target, schema=schema)
+    for approval in proposal.approvals:
+        present = next_stage(present, by=approval.by)
+    return present
+
+
+def standing(first: Proposal, decided: Sequence[Decided]) -> Proposal:
+    """`first`, as it was proposed, at the seat that is asked now; at the last one once that is decided."""
+    now = replace(first, stages=len(first.seats), expires_at=_deadline(first, first.seats[0], first.created_at))
+    for one in sorted(decided, key=lambda d: d.stage):
+        if one.stage != now.stage or not _passes_on(one.decision) or now.stage == now.stages:
+            break
+        seat = first.seats[now.stage]
+        now = replace(
+            now,
+            stage=now.stage + 1,
+            digest=next_stage(now.digest, by=one.decision.by),
+            approvals=(*now.approvals, _approval(now, one)),
+            expires_at=_deadline(first, seat, one.at),
+        )
+    return now
+
+
+def _passes_on(decision: Decision) -> bool:
+    return decision.choice in (Choice.APPROVE, Choice.ESCALATE)
+
+
+def _approval(proposal: Proposal, one: Decided) -> Approval:
+    d = one.decision
+    return Approval(one.stage, proposal.seat.stage, d.by, d.how, d.digest, one.at, d.choice is Choice.ESCALATE)
+
+
+def _deadline(first: Proposal, seat: Seat, begun: str) -> str:
+    """When the seat's time is up, or the proposal's, whichever comes first; empty for never."""
+    own = later(begun, seat.expires) if seat.expires is not None else ""
+    return min(filter(None, (first.expires_at, own)), default="")
+
+
+def later(time: str, seconds: float) -> str:
+    """A time of the journal's, so many seconds after another."""
+    return (datetime.fromisoformat(time) + timedelta(seconds=seconds)).isoformat(timespec="milliseconds")
+
+
+def timed_out(first: Proposal, now: Proposal, time: str) -> Decision | None:
+    """The decision that time itself makes, where the seat's or the proposal's is up."""
+    if not now.expires_at or time < now.expires_at:
+        return None
+    ended = bool(first.expires_at) and time >= first.expires_at
+    passed_on = now.seat.on_timeout is OnTimeout.ESCALATE and now.stage < now.stages and not ended
+    why = f"it expired at {now.expires_at}"
+    return Decision(Choice.ESCALATE if passed_on else Choice.REJECT, now.digest, NOBODY, EXPIRED, reason=why)
+
+
+def refusal(proposal: Proposal, decision: Decision) -> str:
+    """Why this decision may not be recorded at the seat that is asked; empty where it may.
+
+    Anybody may reject or edit: the one ends it, the other begins anew, with every seat empty.
+    """
+    if decision.choice not in (Choice.APPROVE, Choice.PARTIAL):
+        return ""
+    if decision.how == POLICY or decision.by == POLICY:
+        allowed = decision.by == POLICY and proposal.policy.startswith("allow")
+        return "" if allowed else "the policy asks for people"
+    return unfit(proposal, decision.by)
+
+
+def unfit(proposal: Proposal, person: str) -> str:
+    """Why a person may not fill the seat that is asked; empty where they may."""
+    seat, who = proposal.seat, _named(proposal)
+    if any(a.by == person for a in proposal.approvals):
+        return f"{person} has approved stage {next(a.stage for a in proposal.approvals if a.by == person)} already"
+    if seat.not_requester and person == proposal.requested_by:
+        return f"{person} asked for it, and {who} takes somebody else"
+    if seat.not_requester and person in (proposal.author, proposal.edited_by):
+        return f"{person} wrote it, and {who} takes somebody else"
+    if seat.who is not None and person not in seat.who:
+        return f"{person} is not one of those who may: {who} takes {_takers(seat)}"
+    return ""
+
+
+def _named(proposal: Proposal) -> str:
+    name = f", {proposal.seat.stage}," if proposal.seat.stage else ""
+    return f"stage {proposal.stage} of {proposal.stages}{name}"
+
+
+def _takers(seat: Seat) -> str:
+    people = ", ".join(seat.who or ()) or "nobody"
+    return f"{seat.role} ({people})" if seat.role else people
+
+
+def unfilled(first: Proposal, decided: Sequence[Decided]) -> str:
+    """Why the proposal may not run: the seat that is not filled as it must be; empty where all are.
+
+    Each is checked again as when it was filled, so that a row that somebody else wrote is worth nothing.
+    """
+    by_stage = {d.stage: d for d in decided}
+    before: list[Decided] = []
+    for place, seat in enumerate(first.seats, 1):
+        one = by_stage.get(place)
+        if one is None:
+            return f"stage {place} of {len(first.seats)} is not decided"
+        now = standing(first, before)
+        if one.decision.digest != now.digest:
+            return f"stage {place} was decided on another digest"
+        if one.decision.choice is Choice.ESCALATE:
+            if place == len(first.seats) or seat.on_timeout is not OnTimeout.ESCALATE:
+                return f"stage {place} may not be passed on"
+        elif one.decision.choice is not Choice.APPROVE:
+            return f"stage {place} was not approved"
+        elif why := refusal(now, one.decision):
+            return why
+        before.append(one)
+    return ""
+
+
+def cover(have: Sequence[Seat], want: Sequence[Seat]) -> bool:
+    """Whether filling the seats of `have` fills those of `want` too, each by a different person."""
+    left = list(have)
+    for wanted in sorted(want, key=lambda s: (s.who is None, not s.not_requester)):
+        taken = next((seat for seat in left if _as_strict(seat, wanted)), None)
+        if taken is None:
+            return False
+        left.remove(taken)
+    return True
+
+
+def _as_strict(seat: Seat, wanted: Seat) -> bool:
+    who = wanted.who is None or (seat.who is not None and set(seat.who) <= set(wanted.who))
+    escapes = seat.on_timeout is OnTimeout.ESCALATE and wanted.on_timeout is not OnTimeout.ESCALATE
+    return who and not escapes and (seat.not_requester or not wanted.not_requester)

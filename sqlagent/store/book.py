@@ -1,0 +1,87 @@
+"""The journal's file and its transactions: what every part of the journal stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from sqlagent.store.audit import Entry, Head
+from sqlagent.store.connection import guarded, open_file, transaction
+from sqlagent.store.trail import append_in, entries_in, head_in
+
+
+class Book:
+    """One SQLite file; every method is one transaction, and safe beside other processes.
+
+    Errors: `StoreError` for a file that is damaged, locked for too long or cannot be written.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        reached: Callable[[str], None] = lambda _point: None,
+    ) -> None:
+        """`reached` is called at named crash points, one on each side of every commit."""
+        self.path = path
+        self._now = now
+        self._reached = reached
+
+    @cached_property
+    def _connection(self) -> apsw.Connection:
+        return open_file(self.path)
+
+    def close(self) -> None:
+        if "_connection" in self.__dict__:
+            self._connection.close()
+            del self.__dict__["_connection"]
+
+    @contextmanager
+    def reading(self) -> Iterator[apsw.Connection]:
+        """The connection, to read; what goes wrong is a StoreError."""
+        with guarded(self.path):
+            yield self._connection
+
+    @contextmanager
+    def writing(self, what: str) -> Iterator[apsw.Connection]:
+        """One write transaction, on disk when the block is left."""
+        with guarded(self.path):
+            with transaction(self._connection) as db:
+                yield db
+                self._reached(f"journal: before the commit of {what}")
+            self._reached(f"journal: after the commit of {what}")
+
+    def now(self) -> datetime:
+        """Aware, in UTC."""
+        return self._now().astimezone(UTC)
+
+    def time(self, *, ahead: float = 0.0) -> str:
+        """Now, or so many seconds later, in UTC and ISO 8601: text order is time order."""
+        return (self.now() + timedelta(seconds=ahead)).isoformat(timespec="milliseconds")
+
+    # ---- the audit log -------------------------------------------------------------------------------------------
+
+    def note(self, what: str, *, who: str, thread: str, **detail: Any) -> None:
+        """Put on record what no table of the journal holds: a draft, a proposal shown, an attempt that was refused."""
+        with self.writing("a note") as db:
+            self.log(db, what, who, thread, **detail)
+
+    def audit(self, *, thread: str = "", since: str = "") -> Iterator[Entry]:
+        """The log's entries in order; of one thread, or from a time (ISO 8601, UTC) on."""
+        with self.reading() as db:
+            yield from entries_in(db, thread=thread, since=since)
+
+    def head(self) -> Head | None:
+        """The newest entry of the log: what a receipt prints, to be kept elsewhere."""
+        with self.reading() as db:
+            return head_in(db)
+
+    def log(self, db: apsw.Connection, what: str, who: str, thread: str, **detail: Any) -> Head:
+        return append_in(db, at=self.time(), who=who, what=what, thread=thread, detail=detail)

@@ -1,0 +1,134 @@
+"""Runs: the one right to carry a proposal out, how that ended, and what it changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import apsw
+import msgspec
+
+from sqlagent.core.seats import unfilled
+from sqlagent.core.session import Outcome, Proposal
+from sqlagent.store.book import Book
+from sqlagent.store.rows import Kept, Refusal, Run, RunState, decided_in, kept_in, proposed_in, run_in
+
+
+class Runs(Book):
+    """What was carried out."""
+
+    def claim(self, proposal: Proposal, *, by: str, marked: bool) -> Run | Refusal | None:
+        """Ask for the one right to run a proposal: None is yes; a Run says that it began before, and how it stands.
+
+        Given only where the newest proposal of the thread is this one and every seat of it was filled by a person who
+        may, on the digest of that stage; so nothing that LangGraph, a client or a second process does can run what
+        nobody approved.
+        """
+        with self.writing("a claim") as db:
+            if run := run_in(db, proposal.id):
+                return run
+            if db.execute("SELECT proposal FROM threads WHERE id = ?", (proposal.thread,)).get != proposal.id:
+                return self._refused(db, proposal, by, Refusal.SUPERSEDED)
+            first = proposed_in(db, proposal.id)
+            same = first is not None and first.sql == proposal.sql and first.analysis == proposal.analysis
+            if first is None or not same or unfilled(first, decided_in(db, proposal.id)):
+                return self._refused(db, proposal, by, Refusal.NOT_APPROVED)
+            db.execute(
+                "INSERT INTO runs (id, state, marked, run_by, started_at) VALUES (?, 'started', ?, ?, ?)",
+                (proposal.id, marked, by, self.time()),
+            )
+            self.log(db, "claimed", by, proposal.thread, run=proposal.id, digest=proposal.digest)
+        return None
+
+    def _refused(self, db: apsw.Connection, proposal: Proposal, by: str, why: Refusal) -> Refusal:
+        self.log(db, "refused", by, proposal.thread, proposal=proposal.id, digest=proposal.digest, because=why)
+        return why
+
+    def run(self, run_id: str) -> Run | None:
+        with self.reading() as db:
+            return run_in(db, run_id)
+
+    def release(self, run_id: str, *, because: str = "") -> None:
+        """Give a claim back: it is known that nothing was changed; `because` says why not, where that is known."""
+        with self.writing("a release") as db:
+            db.execute("DELETE FROM runs WHERE id = ? AND state = 'started'", (run_id,))
+            if db.changes():  # what it kept tells of a run that was rolled back, and would tell it of the next
+                db.execute("DELETE FROM changes WHERE run = ?", (run_id,))
+            self.log(db, "released", "", thread_of_run(run_id), run=run_id, because=because)
+
+    def mark(self, run_id: str) -> tuple[str, tuple[str, ...]]:
+        """The statement that marks a run done inside the target's transaction; the adapter fills in `{journal}`."""
+        return (
+            "UPDATE {journal}.runs SET state = 'done', ended_at = ? WHERE id = ? AND state = 'started'",
+            (self.time(), run_id),
+        )
+
+    def done(self, run_id: str, outcome: Outcome) -> None:
+        """Record what a run came to; where its own transaction marked it already, the figures are added."""
+        text = msgspec.json.encode(outcome).decode()
+        changed = [r.changed for r in outcome.results]
+        self._end(run_id, RunState.DONE, "committed", outcome=text, only_from=("started", "done"), changed=changed)
+
+    def failed(self, run_id: str, error: str) -> None:
+        """Record that a run was rolled back."""
+        self._end(run_id, RunState.FAILED, "rolled back", error=error, only_from=("started",), because=error)
+
+    def settle(self, run_id: str, state: RunState, *, by: str) -> bool:
+        """Record a person's word on a run whose end was not seen; False where its end is known already."""
+        return self._end(run_id, state, "settled", by=by, error=f"settled by {by}", only_from=("started",), as_=state)
+
+    def _end(
+        self, run_id: str, state: RunState, what: str, *, only_from: tuple[str, ...], outcome: str = "",
+        error: str = "", by: str = "", **detail: Any,
+    ) -> bool:  # fmt: skip
+        with self.writing("a run's end") as db:
+            db.execute(
+                "UPDATE runs SET state = ?, ended_at = ?, outcome = ?, error = ?"
+                " WHERE id = ? AND state IN (SELECT value FROM json_each(?))",
+                (state, self.time(), outcome, error, run_id, msgspec.json.encode(only_from).decode()),
+            )
+            ended = db.changes() == 1
+            if ended:
+                head = self.log(db, what, by, thread_of_run(run_id), run=run_id, **detail)
+                db.execute("UPDATE runs SET audit_head = ? WHERE id = ?", (f"{head.number}:{head.hash}", run_id))
+                db.execute("DELETE FROM changes WHERE run = ? AND changeset = x''", (run_id,))
+        return ended
+
+    # ---- what a run changed --------------------------------------------------------------------------------------
+
+    def keep(self, run_id: str, changes: bytes) -> None:
+        """Store what a run is about to commit: it decides after a crash whether it did, and it is what undo inverts."""
+        with self.writing("what it changes") as db:
+            db.execute("INSERT OR REPLACE INTO changes VALUES (?, ?, ?)", (run_id, changes, self.time()))
+
+    def kept(self, run_id: str) -> bytes | None:
+        """What a run changed; None where it was not kept, or is not kept any more."""
+        with self.reading() as db:
+            found: bytes | None = db.execute("SELECT changeset FROM changes WHERE run = ?", (run_id,)).get
+        return found
+
+    def kept_runs(self) -> tuple[Kept, ...]:
+        """What can still be undone, the newest first; also what was undone, since that may be undone again."""
+        with self.reading() as db:
+            return kept_in(db)
+
+    def prune(self, *, before: str) -> tuple[str, ...]:
+        """Forget what runs changed that ended before a time; answers which, so that their copies go too."""
+        with self.reading() as db:
+            if not db.execute("SELECT 1 FROM changes WHERE kept_at < ? LIMIT 1", (before,)).get:
+                return ()
+        with self.writing("a pruning") as db:
+            rows: Any = db.execute(
+                "DELETE FROM changes WHERE kept_at < ? AND run NOT IN (SELECT id FROM runs WHERE state = 'started')"
+                " RETURNING run",
+                (before,),
+            ).fetchall()
+        return tuple(str(run) for (run,) in rows)
+
+    def forget(self, run_id: str) -> None:
+        with self.writing("a forgetting") as db:
+            db.execute("DELETE FROM changes WHERE run = ?", (run_id,))
+
+
+def thread_of_run(run_id: str) -> str:
+    """`k7f3` of `k7f3.2`."""
+    return run_id.rpartition(".")[0]
