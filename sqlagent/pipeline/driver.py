@@ -9,9 +9,10 @@ from typing import Any, cast
 from langgraph.types import Command, StateSnapshot
 
 from sqlagent.core.errors import StoreError
-from sqlagent.core.session import TERMINAL, Choice, Outcome, Source, Status, Thread
+from sqlagent.core.session import TERMINAL, Choice, Source, Status, Thread
 from sqlagent.llm.conversation import tracing_off
 from sqlagent.pipeline import undoing
+from sqlagent.pipeline.afterwards import figures
 from sqlagent.pipeline.analysis import at_seat
 from sqlagent.pipeline.checkpoints import head, open_saver
 from sqlagent.pipeline.context import Context
@@ -145,11 +146,11 @@ def _ran_anyway(thread_id: str, x: Context) -> State | None:
     run = x.journal.run(row.proposal) if row.proposal else None
     if run is None or run.state is not RunState.DONE:
         return None
-    ran_sql = x.journal.proposal(row.proposal).sql
+    proposal = x.journal.proposal(row.proposal)
     try:
-        if not run.audit_head:
-            x.journal.done(run.id, run.outcome or Outcome())  # marked by its own transaction, and not logged yet
-        x.journal.finish(thread_id, row.turn, Status.EXECUTED, ran_sql=ran_sql)
+        if not run.audit_head:  # it was marked by its own transaction, and not logged yet
+            x.journal.done(run.id, run.outcome or figures(proposal))
+        x.journal.finish(thread_id, row.turn, Status.EXECUTED, ran_sql=proposal.sql)
     except StoreError:
         return None  # what is raised already says that it ran
     return {"status": Status.EXECUTED.value}

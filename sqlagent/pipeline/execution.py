@@ -182,7 +182,8 @@ def _still_permitted(proposal: Proposal, x: Context) -> None:
 def _known(proposal: Proposal, run: Run, x: Context) -> State:
     """How a run that began before this call ended."""
     if run.state is RunState.DONE and not run.audit_head:
-        _settle(proposal, x, run.outcome or figures(proposal))  # its own transaction marked it, and nobody came to log it
+        # its own transaction marked it, and nobody came to log it
+        _settle(proposal, x, run.outcome or figures(proposal))
     if run.state in (RunState.DONE, RunState.SETTLED_APPLIED):
         return {"end": Status.EXECUTED.value, "ran_sql": proposal.sql}
     return _failed("QueryError", run.error or "it was rolled back, nothing was changed", "")

@@ -212,14 +212,15 @@ def _became(report: Report) -> str:
 
 
 def _did(report: Report, outcome: Outcome) -> str:
-    """What a run changed; of one whose end was found out later nobody has counted."""
+    """What a run changed; where its end was found out later, what it was held to, if that was known exactly."""
     if not outcome.results:
         return "its end was seen afterwards"
-    return _put_back(report) if _is_undo(report) else _ran(outcome)
+    did = _put_back(report) if _is_undo(report) else _ran(outcome)
+    return f"{did}, its end was seen afterwards" if outcome.seen_later else did
 
 
 def _took(outcome: Outcome) -> str:
-    return f" in {outcome.seconds:.2f} s" if outcome.results else ""
+    return f" in {outcome.seconds:.2f} s" if outcome.results and not outcome.seen_later else ""
 
 
 def _is_undo(report: Report) -> bool:

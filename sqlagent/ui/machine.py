@@ -150,6 +150,7 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         "seconds": outcome.seconds,
         "settled": outcome.settled,
         "unwritten": outcome.unwritten,
+        "seen_later": outcome.seen_later,
     }
 
 
