@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlagent.core.errors import Stale
 from sqlagent.core.policy import Policy, Reads, Writes
-from sqlagent.core.session import Proposal, Rowset, Thread
+from sqlagent.core.session import Proposal, Report, Rowset, Thread
 from sqlagent.databases.base import Database, Limits, MeasureBudget, Sink
 from sqlagent.pipeline.crash import crash_points
 from sqlagent.pipeline.leftovers import sweep
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sqlagent.llm.client import Model
     from sqlagent.pipeline.context import Context
     from sqlagent.pipeline.driver import Driver
+    from sqlagent.pipeline.state import State
 
 
 @dataclass(slots=True)
@@ -143,18 +144,21 @@ class Parts:
     def policy(self, chosen: DatabaseSettings) -> Policy:
         """What people decided once about statements on this database."""
         s, book = self._settings, self._settings.rules
-        return Policy(
-            reads=Reads(s.reads),
-            writes=Writes.DENY if chosen.read_only else Writes.ASK,
-            relaxed=frozenset(s.relax),
-            rules=book.rules,
-            roles=book.roles,
-            timezone=book.timezone,
-        )
+        writes = Writes.DENY if chosen.read_only else Writes.ASK
+        return book.policy(Policy(reads=Reads(s.reads), writes=writes, relaxed=frozenset(s.relax)))
 
     @property
     def _kept(self) -> Path:
         return self._settings.state_dir / "kept"
+
+    def announce(self, report: Report, state: State, *, by: str) -> None:
+        """Tell the user's program of what waits, where there is one and somebody is to be asked."""
+        s = self._settings
+        if s.on_pending and not s.auto_reject:
+            from sqlagent.service.notify import Hook, announce  # what starts a program, where there is one
+
+            hook = Hook(s.on_pending, s.cwd, os.environ)
+            announce(report, state, hook, journal=self.journal, by=by, note=self._listener.note)
 
     def undoable(self) -> tuple[KeptRun, ...]:
         """What runs changed, each with the size of all that is kept of it; what is too old is forgotten first."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from sqlagent.core.model import Analysis, Kind, Risk, Statement
 from sqlagent.core.policy.model import Allow, Ask, Deny, Facts, Policy, Reads, Rule, Verdict, Writes
 from sqlagent.core.policy.rulebook import Rulebook
-from sqlagent.core.policy.seen import sights
+from sqlagent.core.policy.seen import Sight, sights
 from sqlagent.core.policy.stages import merge
 
 RELAXABLE = ("hidden-characters", "executable-comment")
@@ -54,16 +54,17 @@ def decide(analysis: Analysis, policy: Policy, facts: Facts) -> Verdict:
     """
     if denial := builtin_denial(analysis, policy):
         return denial
-    return strictest([verdict for said in verdicts(analysis, policy, facts) for verdict in said])
+    return strictest([verdict for said in verdicts(sights(analysis, facts), policy) for verdict in said])
 
 
-def verdicts(analysis: Analysis, policy: Policy, facts: Facts) -> tuple[tuple[Verdict, ...], ...]:
+def verdicts(seen: Sequence[Sight], policy: Policy) -> tuple[tuple[Verdict, ...], ...]:
     """What the rules say of each statement, or the defaults behind them: a denial, all questions, or a permission."""
-    fired = Rulebook(policy).firing(sights(analysis, facts))
-    return tuple(_ruled(s, rules, policy, facts) for s, rules in zip(analysis.statements, fired, strict=True))
+    fired = Rulebook(policy).firing(seen)
+    return tuple(_ruled(sight, rules, policy) for sight, rules in zip(seen, fired, strict=True))
 
 
-def _ruled(statement: Statement, fired: Sequence[Rule], policy: Policy, facts: Facts) -> tuple[Verdict, ...]:
+def _ruled(sight: Sight, fired: Sequence[Rule], policy: Policy) -> tuple[Verdict, ...]:
+    statement, confidence = sight.statement, sight.whole.facts.confidence
     asks: list[Ask] = []
     allows: list[Allow] = []
     for rule in fired:
@@ -78,7 +79,7 @@ def _ruled(statement: Statement, fired: Sequence[Rule], policy: Policy, facts: F
         return tuple(asks)
     if statement.risk is Risk.READ and policy.reads is Reads.ALLOW:
         allows.append(Allow("reads"))
-    if allows and facts.confidence is not None and facts.confidence < policy.least_confidence:
+    if allows and confidence is not None and confidence < policy.least_confidence:
         return (Ask("confidence", why="drafts of the model disagree"),)
     return (allows[0] if allows else Ask(),)
 

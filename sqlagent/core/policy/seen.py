@@ -12,25 +12,17 @@ from sqlagent.core.policy.conditions import Changed, Named
 from sqlagent.core.policy.model import Facts
 from sqlagent.core.verbs import Basis, Verb
 
-_ROWS = frozenset({Verb.INSERT, Verb.UPDATE, Verb.DELETE})
-
-
 @dataclass(frozen=True, slots=True)
 class Whole:
     """What rules see of a whole proposal."""
 
     facts: Facts
-    changed: tuple[Changed, ...] | None
+    changed: tuple[Changed, ...] | None = None
     """Rows by table and verb, of every statement and every cause; None where not all of it was measured exactly."""
-    undo: str
+    rows: int | None = None
+    """All of them together; a dropped table's count, for they are gone."""
+    undo: str = ""
     """`exact`, `partial`, `none`; empty where it is not known."""
-
-    @property
-    def rows(self) -> int | None:
-        """A dropped table's rows count: they are gone."""
-        if self.changed is None or any(c.rows is None for c in self.changed):
-            return None
-        return sum(c.rows or 0 for c in self.changed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +31,7 @@ class Sight:
 
     whole: Whole
     statement: Statement
-    effect: Effect | None
+    effect: Effect | None = None
     """What it was measured to do; None where it was not measured exactly."""
 
     @property
@@ -63,8 +55,14 @@ def sights(analysis: Analysis, facts: Facts) -> tuple[Sight, ...]:
         if measured.is_exact and None not in effects:
             changed = tuple(c for e in measured.effects for c in _changed(e))
             undo = measured.undo.value
-    whole = Whole(facts, changed, undo)
+    whole = Whole(facts, changed, _sum(changed), undo)
     return tuple(Sight(whole, s, e) for s, e in zip(analysis.statements, effects, strict=True))
+
+
+def _sum(changed: tuple[Changed, ...] | None) -> int | None:
+    if changed is None or any(c.rows is None for c in changed):
+        return None
+    return sum(c.rows or 0 for c in changed)
 
 
 def _changed(effect: Effect) -> list[Changed]:
