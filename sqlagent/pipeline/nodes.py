@@ -13,7 +13,7 @@ from sqlagent.core import wire
 from sqlagent.core.draft import Attempt, Example
 from sqlagent.core.errors import NoDraft, NotPermitted, Stale, UsageError
 from sqlagent.core.session import Choice, Decision, Proposal, Source, Status
-from sqlagent.pipeline import payload
+from sqlagent.pipeline import answers, payload
 from sqlagent.pipeline.analysis import at_seat, propose
 from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.execution import run
@@ -87,7 +87,7 @@ def _alike(state: State, x: Context) -> tuple[Example, ...]:
 
 def clarify(state: State) -> State:
     """Wait for a person's answer to what the model asks back; as bare as `review`, for the same reasons."""
-    return {"reply": interrupt(payload.clarification(state))}
+    return {"reply": interrupt(payload.clarification(state), response_schema=answers.CLARIFIED)}
 
 
 def hear(state: State, runtime: Runtime[Context]) -> State:
@@ -138,11 +138,11 @@ def _another_try(state: State, x: Context, *, sql: str, error: str, hint: str, a
 
 def review(state: State) -> State:
     """Wait for a person.  Nothing before the interrupt has an effect, and nothing after it can fail."""
-    return {"decision": interrupt(payload.question(state))}
+    return {"decision": interrupt(payload.question(state), response_schema=answers.REVIEWED)}
 
 
 def decide(state: State, runtime: Runtime[Context]) -> State:
-    """Take the journal's decision on the seat that was asked; where it has none, put there what a LangGraph client said.
+    """Take the journal's decision on the seat that was asked; where it has none, what a LangGraph client said.
 
     Anybody who can reach the checkpoints can resume review with anything.  What is not an answer, or comes from a
     person who may not give it, is on record as refused, and review asks again and says why.
@@ -166,8 +166,9 @@ def decide(state: State, runtime: Runtime[Context]) -> State:
 def _answered(raw: Any, proposal: Proposal, x: Context) -> Decision:
     """What a LangGraph client answered, put on record; raises where it may not count."""
     pending = wire.Pending(
-        digest=proposal.digest, sql=proposal.sql, statements=tuple(s.sql for s in proposal.analysis.statements)
-    )
+        digest=proposal.digest, sql=proposal.sql, statements=tuple(s.sql for s in proposal.analysis.statements),
+        addressed=answers.addressed(raw),
+    )  # fmt: skip
     said = replace(wire.decode(raw, pending=pending), by=x.by)
     check_it_can_be(said, proposal, x.database())
     return x.journal.decide(proposal, said)
