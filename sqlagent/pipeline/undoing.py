@@ -39,7 +39,7 @@ def planned(row: Thread, database: Database, x: Context) -> tuple[Analysis, Meas
     plan = database.preview_undo(_changes(run, x), copy=copy_of(run, x), budget=x.budget, heard=x.note)
     thread = run.partition(".")[0]
     nothing = plan.measurement.changes_nothing
-    if undone_by := _undone_by(run, x) if plan.refused or nothing else "":
+    if undone_by := x.journal.undone_by(run) if plan.refused or nothing else "":
         raise Refused(f"{run} was undone already, by {undone_by}", hint=f"sqlagent undo {undone_by} puts it back again")
     if plan.refused:
         raise Refused(f"{run} cannot be undone: {plan.refused}", hint=f"sqlagent show {thread}")
@@ -81,10 +81,6 @@ def _changes(run: str, x: Context) -> bytes:
     if changes is None and copy_of(run, x) is None:
         raise Refused(f"what {run} changed is not kept", hint="sqlagent undo --list shows what is")
     return changes or b""
-
-
-def _undone_by(run: str, x: Context) -> str:
-    return next((kept.undone_by for kept in x.journal.kept_runs() if kept.run == run), "")
 
 
 def _statement(row: Thread, plan: UndoPlan) -> Statement:

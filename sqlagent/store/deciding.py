@@ -31,11 +31,12 @@ class Deciding(Book):
             now = standing(proposal, ())
             db.execute(
                 "INSERT INTO proposals (id, thread, number, turn, digest, risk, stage, stages, sql, document,"
-                " created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
+                " undo_of, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
                 " digest = excluded.digest, risk = excluded.risk, stage = excluded.stage, stages = excluded.stages,"
                 " sql = excluded.sql, document = excluded.document, created_at = excluded.created_at",
                 (proposal.id, proposal.thread, number, turn, now.digest, proposal.analysis.risk.name,
-                 now.stage, now.stages, proposal.sql, msgspec.json.encode(proposal).decode(), proposal.created_at),
+                 now.stage, now.stages, proposal.sql, msgspec.json.encode(proposal).decode(), proposal.undo_of,
+                 proposal.created_at),
             )  # fmt: skip
             db.execute(
                 "UPDATE threads SET status = 'pending', proposal = ?, expires_at = ?, message = '', hint = '',"

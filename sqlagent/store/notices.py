@@ -21,5 +21,7 @@ class Notices:
             if db.execute("SELECT 1 FROM notices WHERE proposal = ? AND stage = ?", (proposal, stage)).get:
                 return False
         with self._book.writing("a notice") as db:
-            db.execute("INSERT INTO notices VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (proposal, stage, self._book.time()))
+            db.execute(
+                "INSERT INTO notices VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (proposal, stage, self._book.time())
+            )
             return db.changes() == 1

@@ -141,22 +141,42 @@ def kept_in(db: apsw.Connection) -> tuple[Kept, ...]:
     undone = _undone_in(db)
     rows: Any = db.execute(
         "SELECT c.run, t.database, u.question, length(c.changeset), c.kept_at, r.run_by, r.started_at"
-        "  FROM changes c JOIN proposals p ON p.id = c.run JOIN threads t ON t.id = p.thread"
-        "  JOIN turns u ON u.thread = p.thread AND u.turn = p.turn JOIN runs r ON r.id = c.run"
-        " WHERE r.state IN ('done', 'settled-applied')"
-        "   AND NOT (coalesce(p.document ->> '$.measurement.fingerprint', '') <> ''"
-        "            AND p.document ->> '$.measurement.undo' = 'none')"
-        " ORDER BY c.kept_at DESC, r.rowid DESC"
+        f" {_KEPT} ORDER BY c.kept_at DESC, r.rowid DESC"
     ).fetchall()
     return tuple(replace(Kept(*row), undone_by=undone.get(row[0], "")) for row in rows)
+
+
+_KEPT = """
+  FROM changes c JOIN proposals p ON p.id = c.run JOIN threads t ON t.id = p.thread
+  JOIN turns u ON u.thread = p.thread AND u.turn = p.turn JOIN runs r ON r.id = c.run
+ WHERE r.state IN ('done', 'settled-applied')
+   AND NOT (coalesce(p.document ->> '$.measurement.fingerprint', '') <> ''
+            AND p.document ->> '$.measurement.undo' = 'none')
+"""
+_UNDOS = """
+  FROM proposals p JOIN runs r ON r.id = p.id
+ WHERE p.undo_of <> '' AND r.state IN ('done', 'settled-applied')
+"""
+
+
+def undoable_in(db: apsw.Connection, run_id: str) -> bool:
+    """Whether what this run changed is kept, and not taken back yet."""
+    kept = db.execute(f"SELECT 1 {_KEPT} AND c.run = ?", (run_id,)).get
+    return kept is not None and not undone_by_in(db, run_id)
+
+
+def undone_by_in(db: apsw.Connection, run_id: str) -> str:
+    """The thread that has taken a run back, unless that was taken back in turn."""
+    undos: Any = db.execute(
+        f"SELECT p.id, p.thread {_UNDOS} AND p.undo_of = ? ORDER BY r.started_at DESC, r.rowid DESC", (run_id,)
+    ).fetchall()
+    return next((thread for undo, thread in undos if not undone_by_in(db, undo)), "")
 
 
 def _undone_in(db: apsw.Connection) -> dict[str, str]:
     """Each run that was taken back -> the thread that did."""
     undos: Any = db.execute(
-        "SELECT p.id, p.thread, p.document ->> '$.undo_of' FROM runs r JOIN proposals p ON p.id = r.id"
-        "  JOIN turns u ON u.thread = p.thread AND u.turn = p.turn"
-        " WHERE u.source = 'undo' AND r.state IN ('done', 'settled-applied') ORDER BY r.started_at DESC, r.rowid DESC"
+        f"SELECT p.id, p.thread, p.undo_of {_UNDOS} ORDER BY r.started_at DESC, r.rowid DESC"
     ).fetchall()
     undone: dict[str, str] = {}
     for undo, thread, run in undos:  # the newest first: one that was itself taken back does not count

@@ -10,7 +10,18 @@ import msgspec
 from sqlagent.core.seats import unfilled
 from sqlagent.core.session import Outcome, Proposal
 from sqlagent.store.book import Book
-from sqlagent.store.rows import Kept, Refusal, Run, RunState, decided_in, kept_in, proposed_in, run_in
+from sqlagent.store.rows import (
+    Kept,
+    Refusal,
+    Run,
+    RunState,
+    decided_in,
+    kept_in,
+    proposed_in,
+    run_in,
+    undoable_in,
+    undone_by_in,
+)
 
 
 class Runs(Book):
@@ -110,6 +121,16 @@ class Runs(Book):
         """What can still be undone, the newest first; also what was undone, since that may be undone again."""
         with self.reading() as db:
             return kept_in(db)
+
+    def is_undoable(self, run_id: str) -> bool:
+        """Whether what this run changed is kept, and not taken back yet."""
+        with self.reading() as db:
+            return undoable_in(db, run_id)
+
+    def undone_by(self, run_id: str) -> str:
+        """The thread that has taken a run back, unless that was taken back in turn; else empty."""
+        with self.reading() as db:
+            return undone_by_in(db, run_id)
 
     def prune(self, *, before: str) -> tuple[str, ...]:
         """Forget what runs changed that ended before a time; answers which, so that their copies go too."""

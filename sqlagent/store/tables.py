@@ -51,9 +51,11 @@ CREATE TABLE proposals (
   stages INTEGER NOT NULL,
   sql TEXT NOT NULL,
   document TEXT NOT NULL,
+  undo_of TEXT NOT NULL DEFAULT '',
   created_at TEXT NOT NULL,
   UNIQUE (thread, number)
 ) STRICT;
+CREATE INDEX proposals_by_undone ON proposals (undo_of) WHERE undo_of <> '';
 
 CREATE TABLE decisions (
   proposal TEXT NOT NULL REFERENCES proposals (id),

@@ -1,0 +1,119 @@
+"""Telling a program of the user's what waits for a person: once, and never for longer than its time."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlagent.core.errors import StoreError
+from sqlagent.core.session import Report
+from sqlagent.store.journal import Journal
+from sqlagent.store.notices import Notices
+
+if TYPE_CHECKING:
+    from sqlagent.pipeline.state import State
+
+SECONDS = 10.0
+"""What the answer waits for the program at most."""
+_LONGEST_COMPLAINT = 200
+_OUR_SECRETS = re.compile(r"(OPENAI|AZURE_OPENAI|SQLAGENT)_\w*KEY\w*|PGPASSWORD", re.IGNORECASE)
+"""Variables with what opens the model and the databases: none of the program's business.  Its own token stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A program that is told, and how it is run: without a shell, with the payload on its standard input."""
+
+    command: Sequence[str]
+    folder: Path
+    env: Mapping[str, str]
+    seconds: float = SECONDS
+
+    def run(self, payload: Mapping[str, Any]) -> str:
+        """Why it did not hear it; empty where it ended well.
+
+        It is a process group of its own: past its time it is ended with all that it started.  What it prints goes
+        nowhere, but for its last line of complaint.
+        """
+        text = json.dumps(payload).encode("ascii") + b"\n"
+        with tempfile.TemporaryFile() as complaints:
+            try:
+                process = subprocess.Popen(
+                    [os.path.expanduser(self.command[0]), *self.command[1:]],  # noqa: PTH111 - `notify` is no path
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.DEVNULL,
+                    stderr=complaints,
+                    cwd=self.folder,
+                    env={name: value for name, value in self.env.items() if not _OUR_SECRETS.fullmatch(name)},
+                    start_new_session=True,
+                )
+            except OSError as e:
+                return (e.strerror or str(e)).lower()
+            failure = self._heard(process, text)
+            complaints.seek(0)
+            said = _last_line(complaints.read()[-4096:]) if failure else ""
+        return f"{failure}: {said}" if said else failure
+
+    def _heard(self, process: subprocess.Popen[bytes], text: bytes) -> str:
+        try:
+            process.communicate(text, timeout=self.seconds)  # one that does not read it is no failure
+        except subprocess.TimeoutExpired:
+            return f"it took longer than {self.seconds:g} s and was ended"
+        finally:
+            if process.returncode is None:
+                _end(process)
+        code = process.returncode
+        return "" if code == 0 else f"it exited with {code}" if code > 0 else f"it died of signal {-code}"
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    if process.stdin is not None:
+        with suppress(OSError):  # what it never read is still to be flushed
+            process.stdin.close()
+
+
+def _last_line(complaints: bytes) -> str:
+    lines = complaints.decode("utf-8", "replace").split("\n")
+    return next((line.strip()[:_LONGEST_COMPLAINT] for line in reversed(lines) if line.strip()), "")
+
+
+def announce(
+    report: Report, state: State, hook: Hook, *, journal: Journal, by: str, note: Callable[[str], None]
+) -> None:
+    """Tell the hook of what waits, with the payload of the interrupt, unless it was told of it before.
+
+    Its failure, or the journal's, is one line for `note`: the session waits all the same.
+    """
+    from sqlagent.pipeline import payload  # only where there is a hook
+
+    waits = payload.clarification(state) if report.asks is not None else payload.question(state)
+    try:
+        key, stage = _answered_once(report, state)
+        if not Notices(journal).claim(key, stage):
+            return
+        failure = hook.run(waits)
+        what = "not notified" if failure else "notified"
+        journal.note(what, who=by, thread=report.thread, proposal=key, stage=stage, because=failure)
+    except StoreError as e:
+        failure = e.message
+    if failure:
+        note(f"on_pending was not told of {report.thread}: {hook.command[0]}: {failure}")
+
+
+def _answered_once(report: Report, state: State) -> tuple[str, int]:
+    """A seat of a proposal, or a question that the model asks back."""
+    if report.asks is not None or report.proposal is None:
+        return f"{report.thread}?{state.get('turn', 1)}.{state.get('asked', 1)}", 1
+    return report.proposal.id, report.proposal.stage
