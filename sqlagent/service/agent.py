@@ -287,7 +287,7 @@ class Agent:
             asks=asked[-1] if asked else None, requested_by=row.requested_by,
             asked_at=row.created_at, attempts=self.journal.attempts(thread, row.turn),
             audit_head=run.audit_head if run else "",
-            undoable=run is not None and any(k.run == run.id and not k.undone_by for k in self.journal.kept_runs()),
+            undoable=run is not None and self.journal.is_undoable(run.id),
         )  # fmt: skip
 
     # ---- moving --------------------------------------------------------------------------------------------------
@@ -312,6 +312,8 @@ class Agent:
             e.thread = row.id
             raise
         report = replace(self.show(row.id), failure=state.get("failure", ""), rowsets=self._kept.take())
+        if report.status is Status.PENDING:
+            self._parts.announce(report, state, by=self.by)
         moved_on = approved is not None and report.proposal is not None and report.proposal.id != approved.id
         if report.status is Status.PENDING and moved_on and report.proposal is not None and report.proposal.stale:
             return replace(report, status=Status.STALE, message=report.proposal.stale)
