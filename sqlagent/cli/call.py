@@ -78,10 +78,10 @@ class Call:
     @cached_property
     def agent(self) -> Agent:
         """With `--json` rows are kept for the document; otherwise they stream."""
-        listener = Listener()
+        listener = Listener(environment=self.environment)
         if not self.json:
             n = self.narrator
-            listener = Listener(n.begin, n.note, n.heard, n.downloading, n.done, n.unasked)
+            listener = Listener(n.begin, n.note, n.heard, n.downloading, n.done, n.unasked, self.environment)
         return Agent(self.settings, sink=self.kept if self.json else self.rows, listener=listener)
 
     def flag(self, name: str) -> object:
@@ -93,6 +93,13 @@ class Call:
         """Whether a person can be asked."""
         allowed = Input.NEVER if self.settings.no_input or self.json else Input.ALLOWED
         return can_prompt(sys.stdin, sys.stderr, allowed)
+
+    @property
+    def environment(self) -> str:
+        """Where this is, for the policy's rules."""
+        if self.settings.ci:
+            return "ci"
+        return "terminal" if self.interactive else "script"
 
     def say_which_database(self) -> None:
         """The sample is used when nobody chose a database: that is said, never silent."""

@@ -13,7 +13,7 @@ from sqlagent.config import files, policies, targets
 from sqlagent.config.files import Problem
 from sqlagent.config.kinds import Wrong
 from sqlagent.config.policies import PolicyFile
-from sqlagent.config.sources import Gathered, Layer, Said, gather, pick
+from sqlagent.config.sources import Gathered, Layer, Said, gather, in_ci, pick
 from sqlagent.config.table import BY_KEY, DATABASE_TABLE, TABLE
 from sqlagent.config.targets import DatabaseSettings, Known
 from sqlagent.core.errors import AuthError, ConfigError, SqlagentError
@@ -65,6 +65,8 @@ class Settings:
     format: str
     auto_reject: bool
     no_input: bool
+    ci: bool
+    """The variable CI says that nobody is there."""
     color: str
     """`auto`, `always` or `never`."""
     pager: str
@@ -126,6 +128,7 @@ def load(flags: Mapping[str, object], env: Mapping[str, str], cwd: Path) -> Sett
         **_plain_values(gathered, env),
         api_key_source=key_source,
         policy=_policy_files(gathered, cwd),
+        ci=in_ci(env),
         databases=known.databases,
         config_files=tuple(file.path for file in gathered.read),
         cwd=cwd,

@@ -47,6 +47,11 @@ _FOREIGN: dict[str, Callable[[str], object | None]] = {
 """Variables that are not ours, and speak their own language; None where they say nothing."""
 
 
+def in_ci(env: Mapping[str, str]) -> bool:
+    """Whether this is some service's build."""
+    return bool(_FOREIGN["CI"](env.get("CI", "")))
+
+
 def from_flags(flags: Mapping[str, object], cwd: Path, problems: _Problems) -> dict[str, Said]:
     """Flags by the key of their setting; None is a flag that was not given."""
     said: dict[str, Said] = {}

@@ -54,6 +54,8 @@ class Listener:
     progress: Callable[[int, int, str], None] | None = None
     ended: Callable[[], None] = lambda: None
     unasked: Callable[[Proposal], None] = lambda _proposal: None
+    environment: str = "library"
+    """Where this process says that it is: `terminal`, `ci`, `script` or `library`, for the policy's rules."""
 
 
 class Parts:
@@ -133,6 +135,7 @@ class Parts:
             ended=heard.ended,
             unasked=heard.unasked,
             send_examples=s.send_examples,
+            environment=heard.environment,
             examples=min(s.examples, chosen.examples),
             learn=s.learn,
             expires=s.expires,
