@@ -15,7 +15,9 @@ from sqlagent.core.errors import Finished, NeedsApproval, OutcomeUnknown, Sqlage
 from sqlagent.core.seats import EXPIRED
 from sqlagent.core.session import Choice, Decision, Proposal, Report, Source, Status, Thread
 from sqlagent.databases.base import Database, OnConflict, Sink
+from sqlagent.service import weighing
 from sqlagent.service.parts import Kept, Listener, Parts
+from sqlagent.service.weighing import Weighed
 from sqlagent.store.identity import current_user
 from sqlagent.store.ids import new_id
 from sqlagent.store.journal import Journal, RunState
@@ -239,6 +241,17 @@ class Agent:
     def undoable(self) -> tuple[KeptRun, ...]:
         """What can still be undone, the newest first; what is too old is forgotten first."""
         return tuple(kept for kept in self._parts.undoable() if not kept.undone_by)
+
+    def weigh(self, sql: str) -> Weighed:
+        """What the policy would look at if this SQL were run; nothing is put on record.  `core.policy.explain` says why.
+
+        Raises `QueryError` where the database would not prepare it.
+        """
+        return weighing.of_sql(self._parts, self.settings.database, sql, by=self.by, sink=self._sink)
+
+    def weigh_again(self, thread: str) -> Weighed:
+        """The same of a thread's newest proposal, by the rules of today."""
+        return weighing.of_thread(self._parts, thread)
 
     def settle(self, thread: str, state: RunState) -> Report:
         """Record a person's word on a run whose end was not seen: SETTLED_APPLIED or SETTLED_NOT_APPLIED."""
