@@ -173,6 +173,14 @@ DATABASE_TABLE: tuple[Definition, ...] = (
     Definition("foreign_keys", YES_NO, True, "enforce foreign keys (and run their cascades)"),
     Definition("read_only", YES_NO, False, "never write to it", project=_TIGHTEN, loose=False),
     Definition("examples", EXAMPLES, 3, "example values a column that a model is shown", project=_NEVER),
+    Definition(
+        "marker_table",
+        YES_NO,
+        False,
+        "runs leave their marks in a table of it, `sqlagent_runs`: a crash is decided by it",
+        project=_TIGHTEN,
+        loose=True,
+    ),
 )
 """The keys of a `[databases.NAME]` table."""
 

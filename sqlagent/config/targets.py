@@ -30,6 +30,8 @@ class DatabaseSettings:
     read_only: bool = False
     examples: int = 3
     """Example values a column that a model is shown; 0 for none."""
+    marker_table: bool = False
+    """Runs leave their marks in a small table of the database itself; only the user's own file allows that."""
     is_sample: bool = False
     """Nobody chose it: it is the sample next to the person, and stderr says so."""
 

@@ -31,6 +31,17 @@ class Capabilities:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnMark:
+    """The row by which a database itself tells that a run was committed, where its owner allows a table for it."""
+
+    run: str
+    at: str
+    """When the run was claimed: a claim of the same name in another journal was so at another moment."""
+    digest: str
+    """Of what was approved."""
+
+
+@dataclass(frozen=True, slots=True)
 class Mark:
     """How a run is marked done inside its own transaction: a row of another SQLite file, changed by one statement."""
 
@@ -38,6 +49,8 @@ class Mark:
     sql: str
     """One UPDATE; its table is named `{journal}.runs`, where `{journal}` is for the adapter to fill in."""
     parameters: tuple[str, ...]
+    own: OwnMark | None = None
+    """Written as well, in the database itself, where `marks_in_itself`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +187,17 @@ class Database(Protocol):
 
     def marks_atomically(self) -> bool:
         """Whether `apply` will settle its mark in the same transaction as the changes (for SQLite: not in WAL)."""
+        ...
+
+    def marks_in_itself(self) -> bool:
+        """Whether `apply` writes `Mark.own`: the owner allows a table of marks in the database."""
+        ...
+
+    def marked(self, mark: OwnMark) -> bool | None:
+        """Whether that mark stands, and so whether its run was committed; None where there is no table of marks.
+
+        It is asked whether or not the table is allowed still.
+        """
         ...
 
     def measure(

@@ -20,14 +20,18 @@ _LATER = {
 }
 
 
-def open_database(url_or_path: str, *, name: str, foreign_keys: bool = True, busy_seconds: float = 5.0) -> Database:
+def open_database(
+    url_or_path: str, *, name: str, foreign_keys: bool = True, busy_seconds: float = 5.0, marker_table: bool = False
+) -> Database:
     """The database at a path or URL; raises ConnectError.  Never creates one.
+
+    `marker_table` lets runs leave their marks in a small table of the database itself.
 
     `sqlite:///shop.db` is relative and `sqlite:////srv/shop.db` absolute, as SQLAlchemy has it; after `sqlite:` and
     no slashes more than one, the rest is the path as it is.
     """
     scheme, rest = _scheme(url_or_path)
-    return _ADAPTERS[scheme](rest, name, foreign_keys, busy_seconds)
+    return _ADAPTERS[scheme](rest, name, foreign_keys, busy_seconds, marker_table)
 
 
 def _scheme(text: str) -> tuple[str, str]:
@@ -48,12 +52,18 @@ def _scheme(text: str) -> tuple[str, str]:
     return "sqlite", text
 
 
-def _open_sqlite(path: str, name: str, foreign_keys: bool, busy_seconds: float) -> Database:
+def _open_sqlite(path: str, name: str, foreign_keys: bool, busy_seconds: float, marker_table: bool) -> Database:
     from sqlagent.databases.sqlite import Sqlite  # apsw is 3 MB of shared library: not for `--help`
 
     if path in ("", ":memory:"):
         raise ConnectError("no file was named", hint="--db PATH")
-    return Sqlite(Path(path).expanduser(), name=name, foreign_keys=foreign_keys, busy_seconds=busy_seconds)
+    return Sqlite(
+        Path(path).expanduser(),
+        name=name,
+        foreign_keys=foreign_keys,
+        busy_seconds=busy_seconds,
+        marker_table=marker_table,
+    )
 
 
 def capabilities() -> dict[str, Capabilities]:
@@ -63,4 +73,4 @@ def capabilities() -> dict[str, Capabilities]:
     return {"SQLite": Sqlite.capabilities}
 
 
-_ADAPTERS: dict[str, Callable[[str, str, bool, float], Database]] = {"sqlite": _open_sqlite}
+_ADAPTERS: dict[str, Callable[[str, str, bool, float, bool], Database]] = {"sqlite": _open_sqlite}

@@ -10,13 +10,13 @@ from sqlagent.core import policy
 from sqlagent.core.errors import ConnectError, QueryError, Stale, StoreError, TimedOut
 from sqlagent.core.seats import cover, present_digest
 from sqlagent.core.session import Outcome, Proposal, Status
-from sqlagent.databases.base import Database, Mark, Verdict
+from sqlagent.databases.base import Database, Mark, OwnMark, Verdict
 from sqlagent.pipeline import undoing
 from sqlagent.pipeline.afterwards import figures
 from sqlagent.pipeline.analysis import facts_of
 from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.state import State
-from sqlagent.store.journal import Refusal, Run, RunState
+from sqlagent.store.journal import Marked, Refusal, Run, RunState
 
 
 def run(state: State, x: Context) -> State:
@@ -29,22 +29,36 @@ def run(state: State, x: Context) -> State:
         return {"end": "", "stale": f"it was not run: {proposal.id} is of another thread"}
     database = x.database()
     x.reached("execute: before the claim")
-    marked = proposal.read_only or database.marks_atomically()
+    marked = _marked(proposal, database)
     claim = x.journal.claim(proposal, by=x.by, marked=marked)
     x.reached("execute: after the claim")
     match claim:
         case Refusal():
             return {"end": "", "stale": f"it was not run: {claim}"}
-        case Run(state=RunState.STARTED, marked=False):
-            return _asked_of_its_rows(proposal, claim, database, x)
-        case Run(state=RunState.STARTED) if not marked:
-            # its mark says that it did not run; the target is in WAL since, where no mark will tell of the next attempt
-            x.journal.release(proposal.id)
-            return run(state, x)
-        case None | Run(state=RunState.STARTED):
+        case None:
             return _attempt(proposal, database, x)
+        case Run(state=RunState.STARTED):
+            return _begun_before(proposal, claim, database, x) or _again(state, proposal, claim, marked, database, x)
         case Run():
             return _known(proposal, claim, x)
+
+
+def _marked(proposal: Proposal, database: Database) -> Marked:
+    """Where the next attempt will leave its mark."""
+    if proposal.read_only or database.marks_atomically():
+        return Marked.JOURNAL
+    if not database.marks_in_itself():
+        return Marked.NOWHERE
+    return Marked.NEW_TABLE if database.marked(OwnMark(proposal.id, "", "")) is None else Marked.TARGET
+
+
+def _again(state: State, proposal: Proposal, run_before: Run, marked: Marked, database: Database, x: Context) -> State:
+    """Another attempt of a run that did not come to its commit."""
+    if run_before.marked is not marked:  # where this one leaves its mark is part of the claim
+        x.journal.release(proposal.id)
+        return run(state, x)
+    x.journal.forget(proposal.id)
+    return _attempt(proposal, database, x)
 
 
 def _attempt(proposal: Proposal, database: Database, x: Context) -> State:
@@ -95,7 +109,7 @@ def _before_commit(proposal: Proposal, x: Context) -> Callable[[str], None]:
     exact = proposal.measurement is not None and proposal.measurement.is_exact
 
     def reached(point: str) -> None:
-        if point == last and not exact and (run := x.journal.run(proposal.id)) and not run.marked:
+        if point == last and not exact and (run := x.journal.run(proposal.id)) and run.marked is not Marked.JOURNAL:
             x.journal.keep(proposal.id, b"")  # until the change itself takes its place, where it can be kept
         x.reached(point)
 
@@ -131,7 +145,8 @@ def _run(proposal: Proposal, database: Database, x: Context, held: _Held) -> Out
         parts = [database.read(sql, sink=x.sink, limits=x.limits) for sql in statements]
         return Outcome(tuple(r for p in parts for r in p.results), sum(p.seconds for p in parts))
     sql, parameters = x.journal.mark(proposal.id)
-    mark = Mark(x.journal.path, sql, parameters)
+    claimed = x.journal.run(proposal.id)
+    mark = Mark(x.journal.path, sql, parameters, _own_mark(proposal, claimed) if claimed else None)
     if proposal.undo_of:
         return undoing.take_back(
             proposal, database, x, limits=x.limits, mark=mark, verify=verify, reached=held.reached,
@@ -189,20 +204,33 @@ def _known(proposal: Proposal, run: Run, x: Context) -> State:
     return _failed("QueryError", run.error or "it was rolled back, nothing was changed", "")
 
 
-def _asked_of_its_rows(proposal: Proposal, run: Run, database: Database, x: Context) -> State:
-    """A run that no mark tells of: the rows it kept before its COMMIT say whether they were changed."""
-    changes = x.journal.kept(proposal.id)
-    # It is kept before COMMIT, so a run that kept nothing did not come to its COMMIT, or had nothing to change.
-    verdict = Verdict.NOT_APPLIED if changes is None else _told_by(changes, database)
-    match verdict:
+def _own_mark(proposal: Proposal, run: Run) -> OwnMark:
+    return OwnMark(proposal.id, run.started_at, proposal.digest)
+
+
+def _begun_before(proposal: Proposal, run: Run, database: Database, x: Context) -> State | None:
+    """How a run stands whose end was not seen; None where it did not come to its commit."""
+    match _verdict(proposal, run, database, x):
         case Verdict.APPLIED:
             _settle(proposal, x, figures(proposal))
             return {"end": Status.EXECUTED.value, "ran_sql": proposal.sql}
         case Verdict.NOT_APPLIED:
-            x.journal.forget(proposal.id)
-            return _attempt(proposal, database, x)
+            return None
         case Verdict.CANNOT_TELL:
             return _in_doubt(proposal.thread, run)
+
+
+def _verdict(proposal: Proposal, run: Run, database: Database, x: Context) -> Verdict:
+    """Told by its mark; where it left none, by the rows that it kept before its commit."""
+    if run.marked is Marked.JOURNAL:
+        return Verdict.NOT_APPLIED  # or it would not be `started`
+    if run.marked is not Marked.NOWHERE:
+        stands = database.marked(_own_mark(proposal, run))
+        if stands is not None or run.marked is Marked.NEW_TABLE:
+            return Verdict.APPLIED if stands else Verdict.NOT_APPLIED
+    changes = x.journal.kept(proposal.id)
+    # It is kept before COMMIT, so a run that kept nothing did not come to its COMMIT, or had nothing to change.
+    return Verdict.NOT_APPLIED if changes is None else _told_by(changes, database)
 
 
 def _told_by(changes: bytes, database: Database) -> Verdict:

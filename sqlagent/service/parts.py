@@ -102,7 +102,12 @@ class Parts:
         from sqlagent.databases.open import open_database  # a driver that `pending` does not need
 
         if chosen.url not in self._databases:
-            self._databases[chosen.url] = open_database(chosen.url, name=chosen.name, foreign_keys=chosen.foreign_keys)
+            self._databases[chosen.url] = open_database(
+                chosen.url,
+                name=chosen.name,
+                foreign_keys=chosen.foreign_keys,
+                marker_table=chosen.marker_table,
+            )
         return self._databases[chosen.url]
 
     def database_of(self, row: Thread) -> Database:

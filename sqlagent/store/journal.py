@@ -12,10 +12,10 @@ from sqlagent.core.errors import UnknownThread
 from sqlagent.core.session import Source, Status, Thread
 from sqlagent.store.deciding import Deciding
 from sqlagent.store.examples import learn_in
-from sqlagent.store.rows import THREADS, Refusal, Run, RunState, thread_of
+from sqlagent.store.rows import THREADS, Marked, Refusal, Run, RunState, thread_of
 from sqlagent.store.runs import Runs
 
-__all__ = ["Journal", "Refusal", "Run", "RunState"]
+__all__ = ["Journal", "Marked", "Refusal", "Run", "RunState"]
 
 
 class Journal(Deciding, Runs):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any
 
 import apsw
@@ -13,6 +13,18 @@ import msgspec
 from sqlagent.core.draft import Clarification
 from sqlagent.core.seats import Decided
 from sqlagent.core.session import Choice, Decision, Outcome, Proposal, Source, Status, Thread
+
+
+class Marked(IntEnum):
+    """Where a run's end is written in the same transaction as its changes: `started` and no mark is `did not run`."""
+
+    NOWHERE = 0
+    """What it kept before its commit has to tell."""
+    JOURNAL = 1
+    TARGET = 2
+    """In the table of marks of the database itself."""
+    NEW_TABLE = 3
+    """There too, and the run makes the table: where there is none, it did not run."""
 
 
 class RunState(StrEnum):
@@ -31,8 +43,7 @@ class Run:
 
     id: str
     state: RunState
-    marked: bool
-    """Its end is written in the same transaction as its changes: `started` then means that it did not run."""
+    marked: Marked
     run_by: str
     started_at: str
     ended_at: str = ""
@@ -130,7 +141,7 @@ def run_in(db: apsw.Connection, run_id: str) -> Run | None:
         return None
     run, state, marked, by, started, ended, outcome, error, head = row
     known = msgspec.json.decode(outcome, type=Outcome) if outcome else None
-    return Run(run, RunState(state), bool(marked), by, started, ended, known, error, head)
+    return Run(run, RunState(state), Marked(marked), by, started, ended, known, error, head)
 
 
 def kept_in(db: apsw.Connection) -> tuple[Kept, ...]:

@@ -12,6 +12,7 @@ from sqlagent.core.session import Outcome, Proposal
 from sqlagent.store.book import Book
 from sqlagent.store.rows import (
     Kept,
+    Marked,
     Refusal,
     Run,
     RunState,
@@ -27,7 +28,7 @@ from sqlagent.store.rows import (
 class Runs(Book):
     """What was carried out."""
 
-    def claim(self, proposal: Proposal, *, by: str, marked: bool) -> Run | Refusal | None:
+    def claim(self, proposal: Proposal, *, by: str, marked: Marked) -> Run | Refusal | None:
         """Ask for the one right to run a proposal: None is yes; a Run says that it began before, and how it stands.
 
         Given only where the newest proposal of the thread is this one and every seat of it was filled by a person who

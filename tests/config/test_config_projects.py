@@ -33,6 +33,7 @@ from sqlagent.core.errors import ConfigError
         "databases.x = { url = 'postgresql://evil.example/db' }",
         "databases.x = { url = 'postgresql://[::1/db' }",
         "databases.x = { url = 'x.db', examples = 10 }",
+        "databases.x = { url = 'x.db', marker_table = true }",
     ],
 )
 def test_a_project_may_not_reach_out_or_loosen(folders: Folders, line: str) -> None:

@@ -168,3 +168,18 @@ def test_a_read_only_file_is_so_through_links_of_either_kind(folders: Folders) -
     (folders.cwd / "hard.db").hardlink_to(folders.root / "shop.db")
     assert folders.load({"database": "link.db"}).database.read_only
     assert folders.load({"database": "hard.db"}).database.read_only
+
+
+def test_marks_are_left_in_a_database_only_where_the_user_allows_it(folders: Folders) -> None:
+    folders.user("[databases.shop]\nurl = '/srv/shop.db'\nmarker_table = true\n[databases.other]\nurl = '/srv/o.db'\n")
+    assert folders.load({"database": "shop"}).database.marker_table
+    assert folders.load({"database": "/srv/shop.db"}).database.marker_table
+    assert not folders.load({"database": "other"}).database.marker_table
+    folders.project("[databases.shop]\nmarker_table = true\n")
+    assert folders.load({"database": "shop"}).database.marker_table
+
+
+def test_a_project_may_have_no_marks_left_in_its_database(folders: Folders) -> None:
+    folders.user("[databases.shop]\nurl = '/srv/shop.db'\nmarker_table = true\n")
+    folders.project("[databases.shop]\nmarker_table = false\n")
+    assert not folders.load({"database": "shop"}).database.marker_table

@@ -17,6 +17,7 @@ RELAXABLE = {
     "outside-database",
     "transaction-control",
     "unsafe-pragma",
+    "marker-table",
     "session-change",
     "executable-comment",
     "hidden-characters",

@@ -50,12 +50,18 @@ class Shop:
     def state(self) -> Path:
         return self.folder / "state"
 
+    @property
+    def config(self) -> Path:
+        """The user's own settings, where there are any."""
+        return self.folder / "config.toml"
+
     def agent(
         self, *, by: str = "ana", now: Callable[[], datetime] = lambda: datetime.now(UTC),
         listener: Listener | None = None, env: dict[str, str] | None = None, **settings: Any,
     ) -> Agent:  # fmt: skip
         """Somebody's door to it: close it, or use it in a `with`."""
-        flags = {"database": str(self.db), "state_dir": str(self.state), **settings}
+        own = {"config": str(self.config)} if self.config.exists() else {}
+        flags = {"database": str(self.db), "state_dir": str(self.state), **own, **settings}
         agent = Agent(config.load(flags, os.environ | (env or {}), self.folder), now=now, listener=listener)
         agent.by = by
         return agent
@@ -106,9 +112,11 @@ class Shop:
         shutil.copytree(copy, self.folder)
 
 
-def a_shop(folder: Path, *, wal: bool = False) -> Shop:
+def a_shop(folder: Path, *, wal: bool = False, marker_table: bool = False) -> Shop:
     folder.mkdir(parents=True, exist_ok=True)
     shop = Shop(folder)
+    if marker_table:
+        shop.config.write_text(f"[databases.shop]\nurl = '{shop.db}'\nmarker_table = true\n")
     db = apsw.Connection(str(shop.db))
     if wal:
         db.pragma("journal_mode", "wal")

@@ -31,7 +31,7 @@ from sqlagent.core.session import Choice, Decision, Outcome, Report, Status
 from sqlagent.pipeline import checkpoints, driver, state
 from sqlagent.pipeline.checkpoints import open_saver
 from sqlagent.pipeline.graph import build
-from sqlagent.store.journal import RunState
+from sqlagent.store.journal import Marked, RunState
 
 PAUSED = Path(__file__).parents[2] / "fixtures" / "paused"
 PRIMITIVES = (str, int, float, bool, type(None), list, dict)
@@ -198,7 +198,7 @@ def test_a_run_that_began_is_seen_through_and_never_asked_again(
     with shop.agent() as agent:
         journal = agent.journal
         journal.decide(asked.proposal, Decision(Choice.APPROVE, asked.proposal.digest, "ana", "key"))
-        journal.claim(asked.proposal, by="ana", marked=True)
+        journal.claim(asked.proposal, by="ana", marked=Marked.JOURNAL)
         if state is RunState.DONE:
             shop.rows(SELL)
             journal.done(asked.proposal.id, Outcome())

@@ -27,7 +27,7 @@ from sqlagent.databases import open as databases
 from sqlagent.pipeline import crash, driver, locks
 from sqlagent.service import Agent
 from sqlagent.service import parts as service_parts
-from sqlagent.store.journal import RunState
+from sqlagent.store.journal import Marked, RunState
 
 FOREVER = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
 ENDLESS_READ = FOREVER + "SELECT count(*) FROM n"
@@ -230,7 +230,9 @@ def test_a_locked_database_keeps_the_approval_and_runs_it_when_it_is_free(
 def quick_agent(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Agent:
     """One that does not wait its five seconds for a lock."""
     opens = databases._ADAPTERS["sqlite"]
-    monkeypatch.setitem(databases._ADAPTERS, "sqlite", lambda path, name, keys, _busy: opens(path, name, keys, 0.05))
+    monkeypatch.setitem(
+        databases._ADAPTERS, "sqlite", lambda path, name, keys, _busy, own: opens(path, name, keys, 0.05, own)
+    )
     return shop.agent()
 
 
@@ -422,7 +424,7 @@ def test_a_settled_run_cannot_be_settled_otherwise(tmp_path: Path) -> None:
     assert asked.proposal is not None
     with shop.agent() as agent:
         agent.journal.decide(asked.proposal, Decision(Choice.APPROVE, asked.proposal.digest, "ana", "key"))
-        agent.journal.claim(asked.proposal, by="ana", marked=False)
+        agent.journal.claim(asked.proposal, by="ana", marked=Marked.NOWHERE)
         agent.journal.keep(asked.proposal.id, b"")
         assert agent.resume(asked.thread).status is Status.UNKNOWN
         assert agent.settle(asked.thread, RunState.SETTLED_NOT_APPLIED).status is Status.FAILED

@@ -17,7 +17,7 @@ from sqlagent.core.errors import Finished, OutcomeUnknown, Stale
 from sqlagent.core.session import Choice, Decision, Report, Status
 from sqlagent.service import Agent
 from sqlagent.store.audit import verify
-from sqlagent.store.journal import RunState
+from sqlagent.store.journal import Marked, RunState
 
 SQL = "UPDATE stock SET left = 1"
 
@@ -160,7 +160,7 @@ def test_a_run_whose_end_was_not_seen_is_in_the_log_until_it_is_settled(watched:
     thread, digest = watched.run()
     proposal = agent.journal.proposal(f"{thread}.1")
     agent.journal.decide(proposal, Decision(Choice.APPROVE, digest, "ana", "key"))
-    assert agent.journal.claim(proposal, by="ana", marked=False) is None
+    assert agent.journal.claim(proposal, by="ana", marked=Marked.NOWHERE) is None
     agent.journal.keep(proposal.id, b"")  # its process died at its COMMIT, and could keep nothing to tell by
     assert agent.resume(thread).status is Status.UNKNOWN
     with pytest.raises(OutcomeUnknown):

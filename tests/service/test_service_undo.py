@@ -19,6 +19,7 @@ from sqlagent.core.session import Choice, Decision, Report, Status
 from sqlagent.databases.base import MeasureBudget, OnConflict
 from sqlagent.pipeline.locks import thread_lock
 from sqlagent.service import Agent, parts
+from sqlagent.store.journal import Marked
 
 SHOP = """
 CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
@@ -360,7 +361,7 @@ def test_a_copy_of_a_run_in_flight_stays(shop: Shop) -> None:
         shop.agent.undoable()
         assert copy.exists()
     shop.agent.journal.decide(asked.proposal, Decision(Choice.APPROVE, asked.proposal.digest, shop.agent.by, "library"))
-    assert shop.agent.journal.claim(asked.proposal, by=shop.agent.by, marked=True) is None
+    assert shop.agent.journal.claim(asked.proposal, by=shop.agent.by, marked=Marked.JOURNAL) is None
     shop.agent.undoable()
     assert copy.exists()
     shop.agent.journal.release(asked.proposal.id)

@@ -19,6 +19,7 @@ _WHY = {
     "outside-database": "it reaches outside the database: a file, a program, an extension or another database",
     "transaction-control": "it begins, ends or names a transaction, and sqlagent runs each proposal in one of its own",
     "unsafe-pragma": "it changes a setting of the connection or of the file, not data",
+    "marker-table": "it changes the table in which runs leave their marks, and a crash is decided by them",
     "hidden-characters": "its text has characters that a screen does not show as they are",
     "executable-comment": "it has a comment that some engines run as SQL",
 }

@@ -17,6 +17,7 @@ OF_VERDICT: tuple[Rule[Known], ...] = (
     of_denial.outside_database,
     of_denial.transaction_control,
     of_denial.unsafe_pragma,
+    of_denial.marker_table,
     of_denial.session_change,
     of_denial.executable_comment,
     of_denial.hidden_characters,

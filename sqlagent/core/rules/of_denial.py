@@ -58,6 +58,23 @@ def unsafe_pragma(known: Known) -> Iterator[str]:
 
 
 @rule(Severity.DANGER, raises=Risk.UNKNOWN)
+def marker_table(known: Known) -> Iterator[str]:
+    """The statement changes `sqlagent_runs`, the table in which runs leave their marks.
+
+    Why: after a crash a mark there tells whether a change was committed. One that is forged would pass over a change
+    that was approved, and one that is removed would let it run twice.
+
+    Example: `DELETE FROM sqlagent_runs`, `DROP TABLE sqlagent_runs`, a trigger that writes to it.
+
+    What to do: leave it out. Marks of runs that have ended may be deleted with a tool of the database's own.
+    """
+    if any(name.rpartition(".")[2].lower() == "sqlagent_runs" for name in known.statement.writes):
+        yield "it changes sqlagent_runs, where runs leave their marks"
+    else:
+        yield from _why(known, "marker-table")
+
+
+@rule(Severity.DANGER, raises=Risk.UNKNOWN)
 def session_change(known: Known) -> Iterator[str]:
     """The statement changes the session: who it is, or how what follows is understood.
 

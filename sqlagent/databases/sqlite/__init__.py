@@ -14,8 +14,18 @@ from sqlagent.core.draft import Schema
 from sqlagent.core.effect import Measurement
 from sqlagent.core.model import EngineOpinion, Size
 from sqlagent.core.session import Outcome
-from sqlagent.databases.base import Capabilities, Limits, Mark, MeasureBudget, OnConflict, Sink, UndoPlan, Verdict
-from sqlagent.databases.sqlite import effects, execute, inspect, schema, undo_plan
+from sqlagent.databases.base import (
+    Capabilities,
+    Limits,
+    Mark,
+    MeasureBudget,
+    OnConflict,
+    OwnMark,
+    Sink,
+    UndoPlan,
+    Verdict,
+)
+from sqlagent.databases.sqlite import effects, execute, inspect, marker, schema, undo_plan
 from sqlagent.databases.sqlite.authorizer import Guard
 from sqlagent.databases.sqlite.binding import Binding
 from sqlagent.databases.sqlite.connect import (
@@ -41,13 +51,22 @@ class Sqlite:
     dialect = "sqlite"
     capabilities = Capabilities(second_opinion=True, atomic_mark=True, timeout=True, preview=True, undo=True)
 
-    def __init__(self, path: Path, *, name: str, foreign_keys: bool = True, busy_seconds: float = 5.0) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        name: str,
+        foreign_keys: bool = True,
+        busy_seconds: float = 5.0,
+        marker_table: bool = False,
+    ) -> None:
         """Raises ConnectError where it cannot be opened; never creates it."""
         check_file(path)
         self.name = name
         self._path = path.resolve()
         self._foreign_keys = foreign_keys
         self._busy_seconds = busy_seconds
+        self._marker_table = marker_table
         self._marks_atomically = False
         self._open()
 
@@ -104,6 +123,12 @@ class Sqlite:
         self._marks_atomically = self._reading(execute.journal_mode) in execute.ROLLBACK_MODES
         return self._marks_atomically
 
+    def marks_in_itself(self) -> bool:
+        return self._marker_table
+
+    def marked(self, mark: OwnMark) -> bool | None:
+        return self._reading(lambda reader: marker.marked(reader, mark))
+
     def measure(
         self, statements: Sequence[str], *, budget: MeasureBudget, heard: Callable[[str], None] | None
     ) -> Measurement:
@@ -139,7 +164,7 @@ class Sqlite:
             binding = None
             if expected is not None or keep is not None or copy_to is not None:
                 binding = Binding(connection, expected, keep, limits.changes_bytes, copy_to)
-            run = execute.Run(connection, guard, self._path, limits, reached, binding)
+            run = execute.Run(connection, guard, self._path, limits, reached, binding, self._marker_table)
             return run.apply(statements, sink=sink, mark=mark, verify=verify, atomic=promised)
 
     @contextmanager
@@ -183,7 +208,7 @@ class Sqlite:
         promised = self._marks_atomically or self.marks_atomically()
         with self._writer(foreign_keys=keys and not kept.reshapes) as (connection, guard):
             run = UndoRun(Undo(connection, kept, copy), on_conflict, expected, keep, copy_to, check_keys=keys)
-            bound = execute.Run(connection, guard, self._path, limits, reached)
+            bound = execute.Run(connection, guard, self._path, limits, reached, None, self._marker_table)
             return run.apply(bound, mark=mark, verify=verify, atomic=promised)
 
     def interrupt(self) -> None:

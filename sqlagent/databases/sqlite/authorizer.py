@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import apsw
 
+from sqlagent.databases.sqlite import marker
+
 OUTSIDE, UNSAFE_PRAGMA, TRANSACTION_CONTROL = "outside-database", "unsafe-pragma", "transaction-control"
 """Ids of the rules that forbid a statement."""
 
@@ -132,12 +134,19 @@ def forbidding_rule(event: Event) -> str:
         case apsw.SQLITE_FUNCTION:
             return OUTSIDE if (event.second or "").lower() in REACHING_OUT else ""
         case code if code in ROWS | SHAPE | UPKEEP | _HARMLESS:
+            if _changes_marks(event):
+                return marker.RULE
             at = event.first if code == apsw.SQLITE_ALTER_TABLE else event.database
             if at not in (None, "", "main", "temp"):
                 return OUTSIDE
             return "" if code != apsw.SQLITE_READ or _is_harmless_table(event.first or "") else UNSAFE_PRAGMA
         case _:
             return OUTSIDE
+
+
+def _changes_marks(event: Event) -> bool:
+    """Whether it would change the table that sqlagent keeps its marks in, or make one of that name."""
+    return event.code in ROWS | SHAPE and (marker.is_ours(event.first) or marker.is_ours(event.second))
 
 
 def is_harmless_pragma(name: str, argument: str | None) -> bool:

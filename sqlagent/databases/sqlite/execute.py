@@ -19,6 +19,7 @@ from sqlagent.databases.base import Limits, Mark, Sink
 from sqlagent.databases.sqlite.authorizer import ROWS, SHAPE, UPKEEP, Guard, Mode, forbidding_rule
 from sqlagent.databases.sqlite.binding import Binding
 from sqlagent.databases.sqlite.connect import Budget, file_uri, is_half_written
+from sqlagent.databases.sqlite.marker import Marker
 from sqlagent.databases.sqlite.prepare import Prepared, Uncompilable, prepare, start
 
 ROLLBACK_MODES = frozenset({"delete", "truncate", "persist"})
@@ -127,6 +128,8 @@ class Run:
     reached: Callable[[str], None]
     binding: Binding | None = None
     """What was approved and what is to be kept of it; None where nobody asks."""
+    marks_in_itself: bool = False
+    """The owner allows a table of marks in the database."""
 
     def apply(
         self, statements: Sequence[str], *, sink: Sink, mark: Mark | None, verify: Callable[[], None], atomic: bool
@@ -148,19 +151,25 @@ class Run:
     ) -> float:
         """`work`, compared with what was approved, kept, marked and committed; answers the seconds it took."""
         begun = monotonic()
+        marker = Marker(self.connection, self.path, mark.own) if self.marks_in_itself and mark and mark.own else None
         self._begin()
         try:
             if mark is not None:
                 self._still(atomic)
             self.reached("begun")
             verify()
+            if marker:
+                marker.begin()
             if self.binding:
                 self.binding.begin()
             work()
             if self.binding and self.binding.settle():
                 self.reached("kept")
+            if marker:
+                marker.write()
             if mark is not None and atomic:
                 self._mark(mark)
+            if marker or (mark is not None and atomic):
                 self.reached("marked")
             self._commit(marked=mark is not None and atomic)
         except OutcomeUnknown:

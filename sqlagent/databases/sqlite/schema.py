@@ -28,11 +28,13 @@ _NAME_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _PERSONAL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|\+?\d[\d ()-]{9,}\d$")
 _OBJECTS = """
 SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_schema
- WHERE name NOT LIKE 'sqlite\\_stat%' ESCAPE '\\' ORDER BY type, name"""
+ WHERE name NOT LIKE 'sqlite\\_stat%' ESCAPE '\\' AND NOT (type = 'table' AND name = 'sqlagent_runs' COLLATE NOCASE)
+ ORDER BY type, name"""
 _RELATIONS = """
 SELECT s.type, s.name, coalesce(s.sql, '') FROM sqlite_schema AS s
   LEFT JOIN pragma_table_list AS l ON l.schema = 'main' AND l.name = s.name
  WHERE s.type IN ('table', 'view') AND s.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND coalesce(l.type, '') <> 'shadow'
+   AND s.name <> 'sqlagent_runs' COLLATE NOCASE
  ORDER BY s.type, s.rowid"""
 
 

@@ -18,6 +18,7 @@ _OBJECTS = """
 SELECT s.type, s.name, s.tbl_name, s.sql, s.rootpage FROM sqlite_schema AS s
   LEFT JOIN pragma_table_list AS l ON l.schema = 'main' AND l.name = s.name AND s.type = 'table'
  WHERE s.sql IS NOT NULL AND s.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND coalesce(l.type, '') <> 'shadow'
+   AND NOT (s.type = 'table' AND s.name = 'sqlagent_runs' COLLATE NOCASE)
  ORDER BY s.rowid"""
 
 
