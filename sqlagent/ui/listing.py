@@ -9,7 +9,7 @@ from typing import Any
 from sqlagent.core.draft import Attempt
 from sqlagent.core.effect import Measurement
 from sqlagent.core.model import Verb
-from sqlagent.core.session import TERMINAL, Outcome, Report, Status, Thread
+from sqlagent.core.session import TERMINAL, Choice, Outcome, Report, Status, Thread
 from sqlagent.ui.effects import size_words
 from sqlagent.ui.human import heading, local, numbered, review
 from sqlagent.ui.layout import Block, Line, paragraph, table, text_line
@@ -95,6 +95,13 @@ def undo_table(kept: Sequence[Any], *, now: datetime, columns: int | None = None
         seen.add(k.thread)
         rows.append((name, age(k.kept_at, now), k.database, k.run_by, size_words(k.size), _listed(k.question)))
     return _table(("id", "age", "database", "run by", "kept", "question"), rows, columns)
+
+
+def examples_table(examples: Sequence[Any], *, now: datetime, columns: int | None = None) -> Block:
+    """What was approved, and whether a person had to change it first."""
+    said = {Choice.APPROVE: "approved", Choice.EDIT: "edited"}
+    rows = [(str(e.id), age(e.approved_at, now), e.database, said[e.choice], _listed(e.question)) for e in examples]
+    return _table(("id", "age", "database", "decision", "question"), rows, columns)
 
 
 def audit_table(rows: Sequence[Sequence[str]], *, now: datetime, columns: int | None = None) -> Block:
