@@ -12,6 +12,7 @@ from sqlagent.core.errors import AuthError, NoDraft, UsageError
 from sqlagent.core.secret import Secret
 from sqlagent.llm import prompt, reply
 from sqlagent.llm.conversation import Conversation, Endpoint, Say, quoted
+from sqlagent.llm.samples import further
 
 DEFAULT_REMOTE = "gpt-5-mini"
 """What `auto` asks where there is a key and no model's name."""
@@ -63,6 +64,8 @@ class Model:
     timeout: float = 60.0
     budget: int = prompt.BUDGET
     sleep: Callable[[float], None] = time.sleep
+    asks_back: bool = True
+    """It is told how to ask back, where a question reads two ways."""
 
     def draft(
         self,
@@ -88,26 +91,36 @@ class Model:
         answered, but with nothing that could be used).
         """
         say = on_wait or _unheard
-        talk = prompt.messages(question, schema, history=history, attempts=attempts, budget=self.budget)
+        talk = prompt.messages(
+            question, schema, history=history, attempts=attempts, examples=examples, clarified=clarified,
+            asking=self._asking(may_ask), budget=self.budget,
+        )  # fmt: skip
         endpoint = self.connect(say)
         started = time.monotonic()
         temperature = AFTER_A_FAILURE if attempts else 0.0
-        answer = Conversation(
-            endpoint, self.timeout, self.sleep, say, on_text or _unheard, temperature=temperature
-        ).ask(talk)
-        draft = reply.parse(answer.text)
-        if not draft.sql and not draft.cannot:
-            raise _without_sql(self.name, answer.text)
+        asking = Conversation(endpoint, self.timeout, self.sleep, say, on_text or _unheard, temperature=temperature)
+        answers = [asking.ask(talk)]
+        draft = reply.parse(answers[0].text)
+        if not (draft.sql or draft.cannot or draft.asks):
+            raise _without_sql(self.name, answers[0].text)
         if draft.note.startswith("the model gave"):
             say(draft.note.partition(". ")[0])
+        if samples > 1 and draft.sql:
+            answers += further(asking, talk, samples - 1)
         return replace(
             draft,
+            candidates=tuple(reply.parse(answer.text).sql for answer in answers) if len(answers) > 1 else (),
             model=self.name,
             prompt_sha256=prompt.prompt_sha256(talk),
-            tokens_in=answer.tokens_in,
-            tokens_out=answer.tokens_out,
+            tokens_in=sum(answer.tokens_in for answer in answers),
+            tokens_out=sum(answer.tokens_out for answer in answers),
             seconds=time.monotonic() - started,
         )
+
+    def _asking(self, may_ask: bool) -> prompt.Asking:
+        if not may_ask:
+            return prompt.Asking.NO_MORE
+        return prompt.Asking.STILL if self.asks_back else prompt.Asking.NEVER
 
 
 def open_model(

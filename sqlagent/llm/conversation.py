@@ -23,6 +23,8 @@ TRANSIENT = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
 FINISHED = frozenset({"stop", "eos", "end_turn", "stop_sequence"})
 """What servers call an answer that is all there.  No word, or another one, means that it may not be."""
 
+_ROLES = {"system": "system", "human": "user", "ai": "assistant"}
+
 Say = Callable[[str], None]
 
 
@@ -93,7 +95,7 @@ class Conversation:
                 tried += 1
                 wait = _delay(e, tried)
                 if tried >= TRIES or wait is None:
-                    raise self._error(e, tried) from e
+                    raise self.error(e, tried) from e
                 self.say(f"{self._what(e)}; trying again in {wait:g} s ({tried + 1} of {TRIES})")
                 self.sleep(wait)
             else:
@@ -107,6 +109,24 @@ class Conversation:
         for chunk in chat.stream(list(talk)):
             if piece := answer.add(chunk):
                 self.on_text(piece)
+
+    def choices(self, talk: Sequence[Message], count: int) -> list[Answer]:
+        """Up to `count` answers from one request, as they came; the tokens of all of them stand with the first.
+
+        Past the client's own reading of a reply, which gives every choice the last one's word on why it ended.
+        """
+        chat = self._chat()
+        said = chat.root_client.chat.completions.create(
+            model=self.endpoint.model,
+            messages=[{"role": _ROLES[role], "content": text} for role, text in talk],
+            n=count,
+            extra_body=dict(self.endpoint.extra) or None,
+            **({} if self.temperature is None else {"temperature": self.temperature}),
+        )
+        answers = [Answer(str(c.message.content or ""), str(c.finish_reason or "")) for c in said.choices]
+        if said.usage and answers:
+            answers[0].tokens_in, answers[0].tokens_out = said.usage.prompt_tokens, said.usage.completion_tokens
+        return answers
 
     def _chat(self) -> ChatOpenAI:
         tracing_off()
@@ -165,7 +185,7 @@ class Conversation:
     def _masked(self, text: str) -> str:
         return self.endpoint.api_key.hide_in(text)
 
-    def _error(self, error: Exception, tried: int) -> SqlagentError:
+    def error(self, error: Exception, tried: int) -> SqlagentError:
         """The failure in our words."""
         status, said = _status(error), self._masked(_said(error))
         times = f" ({tried} tries)" if tried > 1 else ""
@@ -227,6 +247,11 @@ def _is_connection(error: Exception) -> bool:
     import openai
 
     return isinstance(error, openai.APIConnectionError)
+
+
+def gave_up(error: Exception) -> bool:
+    """Whether nobody answered, as opposed to an answer of whatever kind."""
+    return _is_connection(error)  # a timeout is one of them
 
 
 def _is_empty_stream(error: Exception) -> bool:

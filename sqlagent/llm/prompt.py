@@ -11,9 +11,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from difflib import get_close_matches
+from enum import Enum
 from hashlib import sha256
 
-from sqlagent.core.draft import Attempt, Column, Schema, Table, Turn
+from sqlagent.core.draft import Attempt, Clarification, Column, Example, Schema, Table, Turn
 
 Message = tuple[str, str]
 """A role (`system`, `human` or `ai`) and its text."""
@@ -41,10 +42,21 @@ A: INSERT INTO book (title, genre, author_id) VALUES ('Dune', 'novel', (SELECT i
 Q: how many people borrowed Dune
 A: CANNOT: no table says who borrows books
 Q: is it sunny in Paris
-A: CANNOT: no table is about the weather"""
+A: CANNOT: no table is about the weather{asking}"""
 """Rules alone do not move a small model; examples do, each for a mistake it made without."""
 
-QUESTION = "Q: {question}\nA: (SQL, or CANNOT: and why)"
+ASKING = """
+Q: who are the top authors
+A: ASK: Top by what? | number of books | number of genres"""
+"""How a question that reads two ways is answered, for a model that may ask back."""
+
+ANSWER = "A: (SQL, or CANNOT: and why)"
+ANSWER_OR_ASK = "A: (SQL, or CANNOT: and why, or ASK: question? | reading | reading, where two readings differ)"
+ANSWER_AT_LAST = "A: (SQL, or CANNOT: and why; do not ask: begin with -- assuming ... where it reads two ways)"
+"""What the question ends with: what may be answered, nearest to where the model begins to write."""
+MOST_EXAMPLES = 3
+LONGEST_PAST = 600
+"""Characters of an approved answer; a longer one teaches less than it costs."""
 
 NOTES = {
     "sqlite": "- Dates are text: strftime('%Y-%m', d) = '2024-05', date('now', '-1 month').\n"
@@ -76,17 +88,58 @@ EXAMPLES_LENGTH = 32
 BUDGET = 200_000
 
 
+class Asking(Enum):
+    """Whether the model may ask back where a question reads two ways."""
+
+    NEVER = "never"
+    """It is not told how."""
+    STILL = "still"
+    NO_MORE = "no more"
+    """It has asked often enough: it drafts, and says what it assumes."""
+
+
 def messages(
-    question: str, schema: Schema, *, history: Sequence[Turn], attempts: Sequence[Attempt], budget: int = BUDGET
+    question: str,
+    schema: Schema,
+    *,
+    history: Sequence[Turn] = (),
+    attempts: Sequence[Attempt] = (),
+    examples: Sequence[Example] = (),
+    clarified: Sequence[Clarification] = (),
+    asking: Asking = Asking.NEVER,
+    budget: int = BUDGET,
 ) -> list[Message]:
     """The whole conversation, oldest first.  `budget` is how many characters of schema the model can take."""
-    talk = [("system", system(fitted(schema, question, budget)))]
+    talk = [("system", system(fitted(schema, question, budget), asking))]
     for turn in history:
         talk += [("human", turn.question), ("ai", turn.sql)]
-    talk.append(("human", QUESTION.format(question=question)))
+    talk.append(("human", asked(question, examples, clarified, asking)))
     for attempt in attempts:
         talk += [("ai", attempt.sql or "-- no SQL"), ("human", _complaint(attempt, schema))]
     return talk
+
+
+_ANSWERS = {Asking.NEVER: ANSWER, Asking.STILL: ANSWER_OR_ASK, Asking.NO_MORE: ANSWER_AT_LAST}
+
+
+def asked(
+    question: str, examples: Sequence[Example] = (), clarified: Sequence[Clarification] = (),
+    asking: Asking = Asking.NEVER,
+) -> str:  # fmt: skip
+    """The question as the model reads it, under what people approved before, and over what they answered since."""
+    told = [e for e in examples if len(e.question) + len(e.sql) <= LONGEST_PAST][:MOST_EXAMPLES]
+    lines = ["Approved on this database before:"] if told else []
+    for example in told:
+        lines += [f"Q: {_flat(example.question)}", f"A: {example.sql if '--' in example.sql else _flat(example.sql)}"]
+    lines += ["Asked now:"] if told else []
+    lines.append(f"Q: {question}")
+    lines += [f"You asked: {_flat(c.question)} I answer: {_flat(c.answer)}" for c in clarified]
+    return "\n".join([*lines, _ANSWERS[asking]])
+
+
+def _flat(text: str) -> str:
+    """On one line, and fewer tokens; a second line could pass for another question, or for its answer."""
+    return " ".join(text.split())
 
 
 def prompt_sha256(talk: Sequence[Message]) -> str:
@@ -94,13 +147,14 @@ def prompt_sha256(talk: Sequence[Message]) -> str:
     return sha256(json.dumps(list(talk), ensure_ascii=False).encode()).hexdigest()
 
 
-def system(schema: Schema) -> str:
-    """The system message: the same bytes for every question on the same schema."""
+def system(schema: Schema, asking: Asking = Asking.NEVER) -> str:
+    """The system message: the same bytes for every question on the same schema, and however often was asked back."""
     return INSTRUCTIONS.format(
         dialect=_PRODUCT.get(schema.dialect, schema.dialect),
         version=f" (version {schema.version})" if schema.version else "",
         notes=NOTES.get(schema.dialect, ""),
         schema=schema_text(schema),
+        asking="" if asking is Asking.NEVER else ASKING,
     )
 
 

@@ -1,4 +1,4 @@
-"""What the model answered, as SQL, a refusal or neither; the SQL is kept exactly as it was written.
+"""What the model answered, as SQL, a refusal, a question back or neither; the SQL is kept exactly as it was written.
 
 Models are asked for bare SQL and answer with fences, JSON, thoughts and explanations all the same.  Several pieces of
 SQL are one script when they are steps (writes, or reads after words like `then`), in the order given.  When they are
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlagent.core.draft import Draft
+from sqlagent.core.text import is_hidden
 
 RIVALS = "the model gave {count} different answers; this is {which}"
 SCRIPT = "the model gave {count} pieces of SQL; they are one script here"
@@ -52,6 +53,9 @@ _FENCE = re.compile(r"(?P<mark>`{3,}|~{3,})(?P<info>[^\n`]*)\n?")
 _SQL_WORDS = "sql sqlite sqlite3 postgresql postgres psql pgsql mysql mariadb plsql tsql duckdb oracle ansi query"
 _SQL_NAMES = frozenset(["", *re.findall(r"\w+", _SQL_WORDS)])
 _CANNOT = re.compile(r"[\s\"'`*#>/-]*CANNOT\b[\"'`*\s]*(?:[:.,-]\s*(?P<why>.*)|\s*$)", re.IGNORECASE | re.DOTALL)
+_ASKS = re.compile(r"[\s\"'`*#>-]*ASK\b[\"'`*\s]*:(?P<said>.*)", re.IGNORECASE | re.DOTALL)
+_SAYS_ASK = re.compile(r"\s*SELECT\s+'ASK\s*:(?P<said>(?:[^']|'')*)'(?:\s+AS\s+\w+)?\s*;?\s*", re.IGNORECASE)
+_BULLET = re.compile(r"(?:[-*•]|\(?[1-9a-dA-D][.)])\s+(?P<choice>.+)")
 _SAYS_CANNOT = re.compile(r"\s*SELECT\s+'CANNOT\b\s*:?\s*(?P<why>(?:[^']|'')*)'(?:\s+AS\s+\w+)?\s*;?\s*", re.IGNORECASE)
 _REFUSES = re.compile(
     r"\b(?:can(?:no|')t|can not|could not|unable to|not able to|impossible|not possible|do(?:es)? not (?:contain|have|"
@@ -89,11 +93,15 @@ def parse(text: str) -> Draft:
     text = _without_thoughts(text).strip()
     if refusal := _CANNOT.match(text):
         return Draft(cannot=_short(refusal["why"] or "it did not say why"))
+    if asking := _ASKS.match(text):
+        return _question(asking["said"])
     found = _from_json(text)
     if found is None:
         found = _from_text(text)
     if said := _SAYS_CANNOT.fullmatch(found.sql):
         return Draft(cannot=_short(said["why"].replace("''", "'") or "it did not say why"))
+    if said := _SAYS_ASK.fullmatch(found.sql):
+        return _question(said["said"].replace("''", "'"))
     return found
 
 
@@ -106,6 +114,31 @@ def _without_thoughts(text: str) -> str:
     # Some chat templates open the thought themselves, and only its end is in the reply.
     thought, closing, rest = text.partition("\n</think>")
     return rest if closing and "```" not in thought else text
+
+
+# ---- a question back --------------------------------------------------------------------------------------------
+
+MOST_CHOICES = 4
+LONGEST_CHOICE = 80
+
+
+def _question(said: str) -> Draft:
+    """`which date? | ordered | shipped`, or its choices as a list below; an empty draft where nothing is asked.
+
+    Whatever else stands behind a question is dropped, SQL too: a draft that comes with doubts waits for the answer.
+    """
+    first, *below = said.strip().split("\n")
+    asks, *choices = first.split("|")
+    if not choices:
+        choices = [bullet["choice"] for line in below if (bullet := _BULLET.fullmatch(line.strip()))]
+    cleaned = dict.fromkeys(filter(None, (_short(_shown(choice), LONGEST_CHOICE) for choice in choices)))
+    asks = _short(_shown(asks))
+    return Draft(asks=asks, choices=tuple(cleaned)[:MOST_CHOICES]) if asks else Draft()
+
+
+def _shown(text: str) -> str:
+    """Without characters that a screen does not show: a choice is answered by its number, and goes on record."""
+    return "".join(char for char in text if not is_hidden(char) or char.isspace())
 
 
 # ---- JSON -------------------------------------------------------------------------------------------------------
@@ -124,6 +157,10 @@ def _from_json(text: str) -> Draft | None:
     statements = list(_statements(value))
     if statements:
         return Draft(sql=_script(statements), note=_said(value, "explanation", "note", "reasoning", "comment"))
+    if asks := _said(value, "ask", "asks"):
+        offered = value.get("choices")
+        choices = [choice for choice in offered if isinstance(choice, str)] if isinstance(offered, list) else []
+        return _question("|".join(" ".join(words.split()).replace("|", "/") for words in (asks, *choices)))
     cannot = _said(value, "cannot", "error", "refusal", "reason", "message")
     return Draft(cannot=_short(cannot)) if cannot else None
 
@@ -262,6 +299,8 @@ def _wordy(text: str) -> Draft:
     prose = _short(" ".join(text.split()), 600)
     if found := re.search(r"^[ \t\"'`*#>-]*CANNOT\s*:\s*(.*)", text, re.MULTILINE):
         return Draft(cannot=_short(found[1] or prose))
+    if found := re.search(r"^[ \t\"'`*#>-]*ASK\s*:\s*(.*)", text, re.MULTILINE | re.DOTALL):
+        return _question(found[1])
     return Draft(cannot=_short(prose)) if _REFUSES.search(prose) else Draft(note=prose)
 
 

@@ -1,0 +1,47 @@
+"""More drafts of the same question: in one request where the server knows how, else one after the other.
+
+Either way the server has just read the same messages, and a server that keeps its last prompt reads none of them again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sqlagent.core.errors import SqlagentError
+from sqlagent.llm.conversation import FINISHED, Answer, Conversation, gave_up
+from sqlagent.llm.prompt import Message
+
+SPREAD = 0.7
+"""The temperature of all drafts but the first: enough for a model to write otherwise what it is not sure of."""
+
+
+def further(first: Conversation, talk: Sequence[Message], wanted: int) -> list[Answer]:
+    """Up to `wanted` more answers to the question that `first` has asked; fewer where a request fails, which is said.
+
+    An answer that was cut off has no text: half a statement is never compared with a whole one.
+    """
+    warm = None if first.temperature is None else SPREAD
+    asking = replace(first, temperature=warm, on_text=lambda _piece: None)
+    answers: list[Answer] = []
+    try:
+        answers += _at_once(asking, talk, wanted) if wanted > 1 else []
+        while len(answers) < wanted:
+            answers.append(asking.ask(talk))
+    except SqlagentError as e:
+        first.say(f"{len(answers) + 1} of {wanted + 1} drafts came: {e.message}")
+    return answers
+
+
+def _at_once(asking: Conversation, talk: Sequence[Message], wanted: int) -> list[Answer]:
+    """The choices of one request; none where the server does not know of `n`, and one from most that ignore it."""
+    try:
+        return [_whole(answer) for answer in asking.choices(talk, wanted)][:wanted]
+    except Exception as e:
+        if gave_up(e):  # it would be asked in vain once more
+            raise asking.error(e, 1) from e
+        return []
+
+
+def _whole(answer: Answer) -> Answer:
+    return answer if answer.finish.lower() in FINISHED else replace(answer, text="")
