@@ -101,6 +101,18 @@ def _take_examples(value: object) -> int:
     return value
 
 
+def _read_samples(text: str) -> int:
+    if not re.fullmatch(r"\d{1,3}", text.strip(), re.ASCII):
+        raise Wrong(f"is not a number of drafts: {text}", "a number from 1 to 9")
+    return _take_samples(int(text))
+
+
+def _take_samples(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 9:
+        raise Wrong(f"must be a number from 1 to 9, not {value!r}", "1: the first draft counts, and none is compared")
+    return value
+
+
 def read_duration(text: str) -> float:
     """Seconds; 0 stands for no limit."""
     word = text.strip().lower()
@@ -234,6 +246,7 @@ PATHS = Kind("paths", _read_paths, _take_paths, lambda value: ", ".join(map(str,
 PATH = Kind("a path", _read_text, _take_text, show=str)
 YES_NO = Kind("true | false", _read_yes_no, _take_yes_no)
 LIMIT = Kind("a number, or -1", _read_limit, _take_limit)
+SAMPLES = Kind("1 to 9", _read_samples, _take_samples)
 EXAMPLES = Kind("0 to 10", _read_examples, _take_examples)
 DURATION = Kind("a duration", read_duration, _take_duration, show_duration)
 COMMAND = Kind("a list of texts", _read_command, _take_command, _show_command)

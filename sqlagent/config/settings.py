@@ -46,6 +46,8 @@ class Settings:
     send_examples: bool
     """Examples of values may go to remote models too."""
     examples: int
+    samples: int
+    """Drafts of one question, to see how many agree."""
     reads: str
     """`ask` or `allow`."""
     relax: tuple[str, ...]

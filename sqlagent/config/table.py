@@ -13,6 +13,7 @@ from sqlagent.config.kinds import (
     LIMIT,
     PATH,
     PATHS,
+    SAMPLES,
     TEXT,
     YES_NO,
     Kind,
@@ -91,6 +92,10 @@ TABLE: tuple[Definition, ...] = (
     Definition(
         "examples", EXAMPLES, 3, "example values a column that a model is shown",
         env=("SQLAGENT_EXAMPLES",), project=_NEVER,
+    ),
+    Definition(
+        "samples", SAMPLES, 1, "drafts of a question; how many of them agree is its confidence",
+        flag="--samples", env=("SQLAGENT_SAMPLES",), project=_NEVER,
     ),
     Definition(
         "reads", one_of("ask", "allow"), "ask", "`allow`: proven reads run unasked",
