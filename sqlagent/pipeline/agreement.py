@@ -8,13 +8,19 @@ from hashlib import blake2b
 from time import monotonic
 from typing import Any
 
+from sqlagent.core import policy
+from sqlagent.core.draft import Draft
 from sqlagent.core.errors import SqlagentError
 from sqlagent.core.model import Analysis, Kind, Risk, Size
 from sqlagent.databases.base import Database, Limits, MeasureBudget
 from sqlagent.pipeline.analysis import heard, judged
+from sqlagent.pipeline.context import Context
+from sqlagent.pipeline.state import State
 
 MOST_MEASURED = 3
 """Different changes that are measured to see whether they come to the same; of more, only the text is compared."""
+COMPARED_ROWS = 10_000
+"""Rows of a read up to which its result is compared; one that has more is compared by its text."""
 _CHANGES = frozenset({Kind.INSERT, Kind.UPDATE, Kind.DELETE, Kind.REPLACE})
 
 
@@ -27,7 +33,7 @@ class Agreement:
     share: float
     """Of all drafts that were wanted, those that agree with it."""
     others: tuple[str, ...] = ()
-    """One draft of each other opinion, most first; empty where it was no SQL."""
+    """The drafts that do not, those of the commonest opinion first; empty for one that was no SQL or did not come."""
     votes: tuple[int, ...] = ()
     """How many drafts are of its opinion, and of each other."""
 
@@ -47,6 +53,21 @@ class _Opinion:
     effect: str = ""
     """What it changes; empty where that is not known."""
     analysis: Analysis | None = None
+
+
+def weighed(draft: Draft, state: State, x: Context) -> tuple[Draft, State]:
+    """The draft that most of them agree on, and what review says of that; nothing where only one was wanted."""
+    if x.samples < 2 or not draft.sql:
+        return draft, {"confidence": None, "others": []}
+    database = x.database()
+    facts = policy.Facts(database.name, state["requested_by"], x.journal.now(), x.environment)
+    agreed = agree(
+        draft.candidates or (draft.sql,), database, seconds=x.count_seconds, rows=COMPARED_ROWS, wanted=x.samples,
+        may_run=lambda analysis: not isinstance(policy.decide(analysis, x.policy, facts), policy.Deny),
+    )  # fmt: skip
+    said: State = {"confidence": agreed.share, "others": list(agreed.others)}
+    # What the model said beside its first draft is not about another one.
+    return (draft if agreed.sql == draft.sql else replace(draft, sql=agreed.sql, note="")), said
 
 
 def agree(
@@ -74,7 +95,7 @@ def agree(
     return Agreement(
         sql=chosen.sql,
         share=len(chosen.places) / max(wanted, len(candidates)),
-        others=tuple(o.sql for o in others),
+        others=(*(candidates[p] for o in others for p in o.places), *[""] * (wanted - len(candidates))),
         votes=tuple(len(o.places) for o in (chosen, *others)),
     )
 

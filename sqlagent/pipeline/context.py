@@ -49,6 +49,8 @@ class Context:
     """Told of what the policy lets run without a person, before it runs."""
     learn: bool = False
     """What people approve is kept as examples, and told to the model."""
+    samples: int = 1
+    """Drafts of one question, to see how many agree."""
     environment: str = "terminal"
     """`terminal`, `ci`, `script` or `library`: a fact for the policy's rules."""
     count_seconds: float = 2.0

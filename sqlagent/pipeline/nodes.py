@@ -14,6 +14,7 @@ from sqlagent.core.draft import Attempt, Example
 from sqlagent.core.errors import NoDraft, NotPermitted, Stale, UsageError
 from sqlagent.core.session import Choice, Decision, Proposal, Source, Status
 from sqlagent.pipeline import answers, payload
+from sqlagent.pipeline.agreement import weighed
 from sqlagent.pipeline.analysis import at_seat, propose
 from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.execution import run
@@ -43,8 +44,9 @@ def generate(state: State, runtime: Runtime[Context]) -> State:
         draft = model.draft(
             state["question"], schema, history=x.journal.history(state["thread"]), attempts=attempts,
             examples=_alike(state, x),
-            clarified=clarified, may_ask=may_ask, on_text=x.heard, on_wait=x.note,
+            clarified=clarified, may_ask=may_ask, samples=x.samples, on_text=x.heard, on_wait=x.note,
         )  # fmt: skip
+        draft, agreed = weighed(draft, state, x)
     except NoDraft as e:
         x.ended()
         return _another_try(state, x, sql="", error=e.message, hint=e.hint, author=model.name)
@@ -74,7 +76,7 @@ def generate(state: State, runtime: Runtime[Context]) -> State:
         return _another_try(state, x, sql="", error=error, hint="ask it another way", author=model.name)
     return {
         "sql": draft.sql, "author": draft.model, "note": draft.note, "previous": "", "edited_by": "", "part_of": "",
-        "rejected": [],
+        "rejected": [], **agreed,
     }  # fmt: skip
 
 

@@ -142,6 +142,7 @@ class Parts:
             send_examples=s.send_examples,
             environment=heard.environment,
             examples=min(s.examples, chosen.examples),
+            samples=s.samples,
             learn=s.learn,
             expires=s.expires,
             budget=MeasureBudget(),
