@@ -14,17 +14,19 @@ from sqlagent.cli.options import DATABASE, MODEL, PERSON, PROPOSING, ROWS, takes
 from sqlagent.cli.session import attend, conclude
 from sqlagent.cli.sources import open_source, script
 from sqlagent.config import show_duration
-from sqlagent.core.errors import Finished, Stale, UsageError
+from sqlagent.core.errors import Finished, NeedsApproval, Stale, UsageError
 from sqlagent.core.session import Choice, Decision, Report, Status, Thread
 from sqlagent.databases.base import OnConflict
 from sqlagent.store.journal import RunState
+from sqlagent.ui.clarify import chosen
 from sqlagent.ui.diagnostics import ExitCode
 from sqlagent.ui.effects import size_words
-from sqlagent.ui.listing import undo_table
+from sqlagent.ui.listing import receipt, undo_table
+from sqlagent.ui.machine import report_json
 
 
 def register(app: typer.Typer) -> None:
-    for command in (ask, run, resume, undo, settle):
+    for command in (ask, run, resume, undo, settle, expire):
         app.command(command.__name__)(command)
 
 
@@ -78,6 +80,9 @@ def resume(
         str | None, typer.Option("--edit", help="Put this file's SQL in its place.", metavar="FILE")
     ] = None,
     reject: Annotated[str | None, typer.Option("--reject", help="Reject it; WHY may be empty.", metavar="WHY")] = None,
+    answer: Annotated[
+        str | None, typer.Option("--answer", help="Answer what it asks back: a number or words.", metavar="TEXT")
+    ] = None,
 ) -> ExitCode:
     """Show what a session waits for, and go on with it.
 
@@ -86,9 +91,12 @@ def resume(
     sqlagent resume k7f3 --approve 9f2c41d0...
     sqlagent resume k7f3 --edit better.sql
     sqlagent resume k7f3 --reject "not on a Friday"
+    sqlagent resume k7f3 --answer 2
     """
-    if sum(flag is not None for flag in (approve, edit, reject)) > 1:
-        raise UsageError("--approve, --edit and --reject exclude one another", hint=f"sqlagent resume {thread} --help")
+    if sum(flag is not None for flag in (approve, edit, reject, answer)) > 1:
+        raise UsageError(
+            "--approve, --edit, --reject and --answer exclude one another", hint=f"sqlagent resume {thread} --help"
+        )
     row = call.agent.journal.thread(thread)
     _same_database(call, row)
     if row.status is Status.FAILED and edit is not None:
@@ -100,9 +108,21 @@ def resume(
         if approve is not None:
             call.agent.refused(thread, approve, e.message)
         raise
+    if answer is not None:
+        return _answered(call, report, answer)
     if report.status is Status.PENDING and (approve, edit, reject) != (None, None, None):
         return _scripted(call, report, approve=approve, edit=edit, reject=reject)
     return attend(call, report)
+
+
+def _answered(call: Call, report: Report, text: str) -> ExitCode:
+    """One answer from the command line to what the model asks back."""
+    if report.asks is None:
+        raise UsageError(f"{report.thread} asks nothing back", hint=f"sqlagent resume {report.thread}")
+    words, _ = chosen(text, report.asks)
+    if not words:
+        raise UsageError(f"{text} is none of its {len(report.asks.choices)} choices", hint="a number, or other words")
+    return attend(call, call.agent.answer(report.thread, words, how="flag"))
 
 
 @takes(PERSON)
@@ -166,10 +186,31 @@ def settle(
     return ExitCode.OK
 
 
+@takes()
+def expire(call: Call) -> ExitCode:
+    """Close every proposal whose time is up, or pass it on where its policy says so; for cron.
+
+    \b
+    sqlagent expire
+    sqlagent expire --json
+    """
+    touched = call.agent.expire()
+    if call.json:
+        call.print_json({"expired": [report_json(report) for report in touched]})
+        return ExitCode.OK
+    for report in touched:
+        call.screen.show(receipt(report, columns=call.screen.columns))
+    ended = sum(report.status is Status.EXPIRED for report in touched)
+    passed = f", {len(touched) - ended} passed on" if len(touched) > ended else ""
+    call.screen.line(f"({ended} expired{passed})")
+    return ExitCode.OK
+
+
 def _scripted(call: Call, report: Report, *, approve: str | None, edit: str | None, reject: str | None) -> ExitCode:
     """One decision from the command line; what it leads to is not asked about again."""
     proposal = report.proposal
-    assert proposal is not None  # a pending report has one
+    if proposal is None:
+        raise NeedsApproval(f"{report.thread} asks back first", hint=f"sqlagent resume {report.thread} --answer TEXT")
     if approve is not None:
         decision = Decision(Choice.APPROVE, _whole_digest(approve, proposal.digest), call.agent.by, "flag")
     elif edit is not None:

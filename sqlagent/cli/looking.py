@@ -44,7 +44,7 @@ def pending(
         call.print_json(threads_json(threads))
         return ExitCode.OK
     _print(listing.pending_table(threads, now=datetime.now(UTC), columns=_width(call)), threads)
-    call.screen.show(listing.pending_footer(threads))
+    call.screen.show(listing.pending_footer(threads, yours=call.agent.answerable(threads)))
     return ExitCode.OK
 
 

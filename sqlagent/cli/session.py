@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from dataclasses import replace
 
 from sqlagent.cli.call import Call
-from sqlagent.core.errors import QueryError, SqlagentError, UsageError
+from sqlagent.core.draft import Clarification
+from sqlagent.core.errors import NeedsApproval, QueryError, SqlagentError, UsageError
 from sqlagent.core.session import Choice, Decision, Proposal, Report, Source, Status
+from sqlagent.ui.clarify import put, question, stays
 from sqlagent.ui.diagnostics import ExitCode, exit_code_of, report_error
 from sqlagent.ui.human import review
 from sqlagent.ui.listing import receipt
@@ -21,7 +24,17 @@ _WENT_WRONG = frozenset({Status.FAILED, Status.DENIED, Status.EXPIRED, Status.UN
 def attend(call: Call, report: Report) -> ExitCode:
     """Ask, decide and run until nothing waits any more or nobody answers; answers the exit code."""
     shown_stale = ""
-    while report.status in _WAITS and report.proposal is not None:
+    while report.status in _WAITS:
+        if report.asks is not None:
+            if call.settings.auto_reject or not call.interactive:
+                return _leave_asking(call, report)
+            answered = _answer_it(call, report, report.asks)
+            if isinstance(answered, ExitCode):
+                return answered
+            report = answered
+            continue
+        if report.proposal is None:
+            break
         proposal = report.proposal
         if call.settings.auto_reject:
             report = _reject_unasked(call, proposal)
@@ -35,7 +48,43 @@ def attend(call: Call, report: Report) -> ExitCode:
         if answer.choice is Choice.LATER:
             return ExitCode.INTERRUPTED if answer.how is How.INTERRUPT else ExitCode.PENDING
         report = _decided(call, report, answer)
+        if _waits_for_others(report, proposal):
+            break
     return conclude(call, report)
+
+
+def _waits_for_others(report: Report, before: Proposal) -> bool:
+    """Whether what was just approved needs somebody else now: nobody is asked about it twice."""
+    now = report.proposal
+    return report.status is Status.PENDING and now is not None and now.id == before.id and now.stage > before.stage
+
+
+def _answer_it(call: Call, report: Report, asked: Clarification) -> Report | ExitCode:
+    """Put the model's question to the person; without an answer it waits."""
+    call.narrator.done()
+    text, how = put(report.thread, asked, screen=call.screen, stdin=sys.stdin)
+    if text:
+        return call.agent.answer(report.thread, text, how=how)
+    if how in (How.EOF, How.INTERRUPT, How.HANGUP):
+        with suppress(OSError):
+            call.screen.line()  # the cursor still stands behind the prompt
+    with suppress(OSError):
+        call.screen.show(stays(report.thread))
+    return ExitCode.INTERRUPTED if how == How.INTERRUPT else ExitCode.PENDING
+
+
+def _leave_asking(call: Call, report: Report) -> ExitCode:
+    """Nobody to ask what the model asks back."""
+    assert report.asks is not None
+    if call.json:
+        call.print_json(report_json(report))
+        return ExitCode.PENDING
+    call.narrator.done()
+    call.screen.show(question(report.thread, report.asks, columns=call.screen.columns))
+    raise NeedsApproval(
+        f"{report.thread} asks back, and there is no terminal to answer on",
+        hint=f"sqlagent resume {report.thread} --answer TEXT",
+    )
 
 
 def conclude(call: Call, report: Report) -> ExitCode:
@@ -67,7 +116,7 @@ def _put_to_person(call: Call, proposal: Proposal) -> Answer:
     call.agent.shown(proposal)
     asked = call.agent.journal.thread(proposal.thread).source
     retry = Retry.OFFERED if asked is Source.MODEL else Retry.NOT_OFFERED  # SQL of a person's own has no drafter
-    return ask(proposal, screen=call.screen, stdin=sys.stdin, retry=retry)
+    return ask(proposal, screen=call.screen, stdin=sys.stdin, retry=retry, unfit=call.agent.unfit(proposal))
 
 
 def _decided(call: Call, report: Report, answer: Answer) -> Report:

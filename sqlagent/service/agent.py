@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from sqlagent import config
 from sqlagent.core.effect import Undoable
 from sqlagent.core.errors import Finished, NeedsApproval, OutcomeUnknown, SqlagentError, UsageError
-from sqlagent.core.seats import EXPIRED
+from sqlagent.core.seats import EXPIRED, unfit
 from sqlagent.core.session import Choice, Decision, Proposal, Report, Source, Status, Thread
 from sqlagent.databases.base import Database, OnConflict, Sink
 from sqlagent.service import weighing
@@ -25,6 +25,7 @@ from sqlagent.store.rows import Kept as KeptRun
 
 if TYPE_CHECKING:
     from sqlagent.config import DatabaseSettings, Settings
+    from sqlagent.pipeline.context import Context
 
 LONGEST_QUESTION = 20_000
 """Characters; what is longer is a file, not a question."""
@@ -85,17 +86,28 @@ class Agent:
         Answers PENDING (a person decides), EXECUTED (the policy allows it), DENIED or FAILED.  Raises `ConnectError`,
         `AuthError` or `ModelError` where the model gave nothing: the thread is kept, and `resume` tries again.
         """
-        return self._begin(Source.MODEL, _question(question), "", thread)
+        return self._drive(self.admit(ask=question, thread=thread))
 
     def run(self, sql: str, *, title: str = "", thread: str = "") -> Report:
         """Put SQL that a person or a program wrote through the same gate; no model is asked."""
-        if not sql.strip():
-            raise UsageError("there is no SQL in it", hint="sqlagent run FILE, or sqlagent run --sql TEXT")
-        return self._begin(Source.PERSON, title or "SQL from a program", sql, thread)
+        return self._drive(self.admit(run=sql, title=title, thread=thread))
 
-    def _begin(self, source: Source, question: str, sql: str, thread: str) -> Report:
-        row = self._continue(thread, source, question, sql) if thread else self._admit(source, question, sql)
-        return self._drive(row)
+    def admit(self, *, ask: str | None = None, run: str | None = None, title: str = "", thread: str = "") -> Thread:
+        """Put a question or SQL on record, without going on: for whoever moves the thread otherwise."""
+        if (ask is None) == (run is None):
+            raise UsageError("a turn begins with a question or with SQL", hint='{"ask": "..."} or {"run": "..."}')
+        if run is not None and not run.strip():
+            raise UsageError("there is no SQL in it", hint="sqlagent run FILE, or sqlagent run --sql TEXT")
+        source, question, sql = Source.PERSON, title or "SQL from a program", run or ""
+        if ask is not None:
+            source, question = Source.MODEL, _question(ask)
+        return self._continue(thread, source, question, sql) if thread else self._admit(source, question, sql)
+
+    def context(self, thread: str, *, sink: Sink) -> Context:
+        """What the pipeline's nodes reach the world through, for a thread that is moved by LangGraph's own tools."""
+        row = self.journal.thread(thread)
+        self._parts.database_of(row)
+        return self._parts.context(row, by=self.by, sink=sink)
 
     def _admit(self, source: Source, question: str, sql: str, *, database: DatabaseSettings | None = None) -> Thread:
         self._parts.prune()
@@ -147,6 +159,8 @@ class Agent:
         except Finished as e:
             self.refused(thread, decision.digest, e.message)
             raise
+        if not row.proposal:
+            raise NeedsApproval(f"{thread} asks back first", hint=f"sqlagent resume {thread} --answer TEXT")
         proposal = self.journal.proposal(row.proposal)
         database = self._parts.database_of(row)
         if decision.choice in (Choice.EDIT, Choice.PARTIAL) and decision.digest == proposal.digest:
@@ -243,7 +257,7 @@ class Agent:
         return tuple(kept for kept in self._parts.undoable() if not kept.undone_by)
 
     def weigh(self, sql: str) -> Weighed:
-        """What the policy would look at if this SQL were run; nothing is put on record.  `core.policy.explain` says why.
+        """What the policy would look at if this SQL were run; nothing is put on record.  `policy.explain` says why.
 
         Raises `QueryError` where the database would not prepare it.
         """
@@ -280,6 +294,14 @@ class Agent:
     def pending(self, *, limit: int = -1) -> tuple[Thread, ...]:
         """What waits for a person, the newest first, and what was cut short before it could."""
         return self.journal.threads(statuses=(Status.PENDING, Status.NEW, Status.UNKNOWN), limit=limit)
+
+    def answerable(self, threads: Sequence[Thread]) -> tuple[str, ...]:
+        """Those of the threads that wait for a person, and for one who this one may be."""
+        return tuple(t.id for t in threads if not t.proposal or not self.unfit(self.journal.proposal(t.proposal)))
+
+    def unfit(self, proposal: Proposal) -> str:
+        """Why this person may not approve what is asked now; empty where they may."""
+        return unfit(proposal, self.by)
 
     def sessions(self, *, limit: int = 50) -> tuple[Thread, ...]:
         """Every thread, the newest first."""

@@ -66,6 +66,7 @@ _CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
     (errors.Rejected, ExitCode.REJECTED),
     (errors.Denied, ExitCode.DENIED),
     (errors.Stale, ExitCode.STALE),
+    (errors.NotPermitted, ExitCode.PENDING),
     (errors.NeedsApproval, ExitCode.PENDING),
     (errors.OutcomeUnknown, ExitCode.UNKNOWN),
     (errors.ModelError, ExitCode.FAILED),

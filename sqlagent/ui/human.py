@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
 from sqlagent.core.model import Analysis, Basis, Operation, Risk, Size, Statement, Verb
 from sqlagent.core.session import Proposal
 from sqlagent.ui.effects import measured_lines, sample_lines
-from sqlagent.ui.layout import Align, Block, Line, Role, Span, pad, paragraph, text_line, wrap
+from sqlagent.ui.layout import Align, Block, Line, Role, Span, local, pad, paragraph, text_line, wrap
+from sqlagent.ui.people import people_lines
 from sqlagent.ui.safe import one_line, visible, width
 
 _SYMBOL = {
@@ -265,7 +265,9 @@ def _remarks(proposal: Proposal, columns: int) -> list[Line]:
         lines += paragraph(f"! asked again: {proposal.stale}", columns)
     lines += _tried(proposal, columns)
     lines += [] if proposal.undo_of else paragraph(kind_words(analysis), columns)
-    return [*lines, *paragraph(f"policy: {proposal.policy}", columns)]
+    lines += people_lines(proposal, columns)
+    because = f": {proposal.why}" if proposal.why else ""
+    return [*lines, *paragraph(f"policy: {proposal.policy}{because}", columns)]
 
 
 def _tried(proposal: Proposal, columns: int) -> list[Line]:
@@ -335,11 +337,3 @@ def _detail(label: str, facts: list[str], columns: int) -> list[Line]:
 def grouped(digest: str) -> str:
     """A digest in groups of four, as a person compares it."""
     return " ".join(digest[start : start + 4] for start in range(0, len(digest), 4))
-
-
-def local(timestamp: str) -> str:
-    """A stored UTC time as the clock on this wall shows it."""
-    try:
-        return datetime.fromisoformat(timestamp).astimezone().strftime("%Y-%m-%d %H:%M")
-    except ValueError:
-        return timestamp or "?"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from sqlagent.ui.safe import visible, width
@@ -106,3 +107,11 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, last: int |
     rule = "+".join("-" * (size + 2) for size in widths[:-1]) + ("+" if widths[1:] else "") + "-" * (widths[-1] + 1)
     drawn = [" " + " | ".join(map(pad, row, widths)) for row in [headings, *body]]
     return Block(tuple(text_line(line.rstrip()) for line in [drawn[0], rule, *drawn[1:]]))
+
+
+def local(timestamp: str) -> str:
+    """A stored UTC time as the clock on this wall shows it."""
+    try:
+        return datetime.fromisoformat(timestamp).astimezone().strftime("%Y-%m-%d %H:%M")
+    except ValueError:
+        return timestamp or "?"

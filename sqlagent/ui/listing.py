@@ -11,8 +11,9 @@ from sqlagent.core.effect import Measurement
 from sqlagent.core.model import Verb
 from sqlagent.core.session import TERMINAL, Choice, Outcome, Report, Status, Thread
 from sqlagent.ui.effects import size_words
-from sqlagent.ui.human import heading, local, numbered, review
-from sqlagent.ui.layout import Block, Line, paragraph, table, text_line
+from sqlagent.ui.human import heading, numbered, review
+from sqlagent.ui.layout import Block, Line, local, paragraph, table, text_line
+from sqlagent.ui.people import still_needed
 from sqlagent.ui.safe import one_line
 
 _STATUS_WORDS = {
@@ -47,26 +48,41 @@ def age(since: str, now: datetime) -> str:
 
 def pending_table(threads: Sequence[Thread], *, now: datetime, columns: int | None = None) -> Block:
     """Who waits for a person, one a line; the question is shortened to `columns` where there is a screen."""
+    timed = any(thread.expires_at for thread in threads)
     rows = [
         (
             thread.id,
             age(thread.updated_at or thread.created_at, now),
             thread.risk or "?",
             thread.database,
-            f"{thread.stage - 1}/{thread.stages}",
+            "-" if thread.asks else f"{thread.stage - 1}/{thread.stages}",
             thread.requested_by,
-            _listed(thread.question or thread.sql),
+            *([_left(thread.expires_at, now)] if timed else []),
+            _listed(f"asks: {thread.asks}" if thread.asks else thread.question or thread.sql),
         )
         for thread in threads
     ]
-    return _table(("id", "age", "risk", "database", "stage", "by", "question"), rows, columns)
+    expires = ("expires",) if timed else ()
+    return _table(("id", "age", "risk", "database", "stage", "by", *expires, "question"), rows, columns)
 
 
-def pending_footer(threads: Sequence[Thread]) -> Block:
-    """How many wait, and what to type next."""
-    lines = [text_line(f"({len(threads)} waiting)")]
+def _left(until: str, now: datetime) -> str:
+    """`in 28m`; `due` where the time is up and nobody has touched it since."""
+    if not until:
+        return "-"
+    return (
+        "due" if datetime.fromisoformat(until) <= now else f"in {age(now.isoformat(), datetime.fromisoformat(until))}"
+    )
+
+
+def pending_footer(threads: Sequence[Thread], *, yours: Sequence[str]) -> Block:
+    """How many wait, which of them the person who looks may answer, and what to type next."""
+    named = ", ".join(map(one_line, yours[:_NAMED])) + (" ..." if len(yours) > _NAMED else "")
+    mine = f"; {len(yours)} can be answered by you: {named}" if threads and len(yours) < len(threads) and yours else ""
+    nothing = "; none of them by you" if threads and not yours else ""
+    lines = [text_line(f"({len(threads)} waiting{mine}{nothing})")]
     if threads:
-        lines.append(text_line(f"next: sqlagent show {one_line(threads[0].id)}"))
+        lines.append(text_line(f"next: sqlagent show {one_line((yours or [threads[0].id])[0])}"))
     return Block(tuple(lines))
 
 
@@ -213,6 +229,10 @@ def _became(report: Report) -> str:
             return f"{name} ran{seconds}: {what}{_sealed(report)}"
         case Status.REJECTED:
             return f"{name} rejected{by}" + (f": {report.reason}" if report.reason else "") + "; nothing ran"
+        case Status.PENDING if report.asks is not None:
+            return f"{name} asks: {report.asks.question}"
+        case Status.PENDING if report.proposal is not None and (needed := still_needed(report.proposal)):
+            return f"{name} {needed}"
         case _:
             said = report.message or _STATUS_WORDS[report.status]
             return f"{name} {said}" if not report.message else f"{name}: {said}"

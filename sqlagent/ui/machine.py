@@ -27,6 +27,7 @@ def report_json(report: Report) -> dict[str, Any]:
         "database": report.database,
         "question": report.question,
         "asked_at": report.asked_at,
+        "asks": to_builtins(report.asks),
         "message": report.message,
         "hint": report.hint,
         "decided_by": report.decided_by,
@@ -68,6 +69,15 @@ def proposal_json(proposal: Proposal) -> dict[str, Any]:
         "undo_of": proposal.undo_of or None,
         "on_conflict": proposal.on_conflict or None,
         "read_only": proposal.read_only,
+        "seats": [to_builtins(seat) for seat in proposal.seats],
+        "approvals": [to_builtins(approval) for approval in proposal.approvals],
+        "why": proposal.why,
+        "environment": proposal.environment,
+        "confidence": proposal.confidence,
+        "others": list(proposal.others),
+        "clarified": [to_builtins(c) for c in proposal.clarified],
+        "part_of": proposal.part_of or None,
+        "rejected": list(proposal.rejected),
         "attempts": [_attempt(attempt) for attempt in proposal.attempts],
     }
 
@@ -86,6 +96,7 @@ def statement_json(statement: Statement) -> dict[str, Any]:
         "operations": [_operation(operation) for operation in statement.operations],
         "findings": [_finding(finding) for finding in statement.findings],
         "opinions": dict(statement.opinions),
+        "columns": list(statement.columns),
         "plan": list(statement.plan),
         "denied": statement.denied or None,
     }
@@ -115,6 +126,7 @@ def _thread(thread: Thread) -> dict[str, Any]:
         "proposal": thread.proposal,
         "stage": thread.stage,
         "stages": thread.stages,
+        "asks": thread.asks,
         "message": thread.message,
         "hint": thread.hint,
     }

@@ -69,6 +69,8 @@ def require_prompt(proposal: Proposal, stdin: TextIO, stderr: TextIO, input_: In
         )
 
 
+CONTRADICTED = "a person rejected it"
+"""How an attempt begins that a person sent back, see `pipeline.nodes.revise`."""
 _TYPEABLE = re.compile(r"[!-~]+(?: [!-~]+)*")
 _A_KEY = re.compile(r"[aedrlsx?]|\d+|x \d+", re.IGNORECASE)
 
@@ -91,13 +93,14 @@ def ask(
     stdin: TextIO,
     input_: Input = Input.ALLOWED,
     retry: Retry = Retry.OFFERED,
+    unfit: str = "",
 ) -> Answer:
-    """Show the proposal and take one answer.
+    """Show the proposal and take one answer; `unfit` says why this person may do all but approve it.
 
     Enter on anything but a proven read, end of input, Ctrl-C and a closed terminal leave it pending.
     """
     require_prompt(proposal, stdin, screen.stream, input_)
-    conversation = _Conversation(proposal, screen, Keyboard(stdin), retry)
+    conversation = _Conversation(proposal, screen, Keyboard(stdin), retry, unfit)
     try:
         with signals_leave_it_pending():
             answer = conversation.until_answered()
@@ -125,11 +128,13 @@ def _say_how_to_come_back(proposal: Proposal, screen: Screen, how: How) -> None:
 class _Conversation:
     """One proposal before one person, until there is an answer."""
 
-    def __init__(self, proposal: Proposal, screen: Screen, keyboard: Keyboard, retry: Retry) -> None:
+    def __init__(self, proposal: Proposal, screen: Screen, keyboard: Keyboard, retry: Retry, unfit: str) -> None:
         self.proposal = proposal
         self.screen = screen
         self.keyboard = keyboard
         self.retry = retry
+        self.unfit = unfit
+        self.contradicted = sum(attempt.error.startswith(CONTRADICTED) for attempt in proposal.attempts)
         self.risk = proposal.analysis.risk if proposal.analysis.statements else Risk.UNKNOWN
         self.count = len(proposal.analysis.statements)
         self.word = word_for(proposal) if self.risk >= Risk.SEVERE else ""
@@ -153,6 +158,9 @@ class _Conversation:
         if self.count > 1:
             again.append(f"  [1-{self.count}] look at one  [x {self.count}] take one out")
         many = f" all {self.count}" if self.count > 1 else ""
+        if self.unfit:
+            said = Block(tuple(paragraph(f"not for you to approve: {self.unfit}", self.screen.columns)))
+            return [*again, *str(said).split("\n"), f"  {rest}"]
         if self.word:
             words = f"type {self.word} to approve{many} and run"
             if len(words) + len(rest) + 4 > self.screen.columns or self.count > 1:
@@ -164,8 +172,9 @@ class _Conversation:
     def answer_to(self, typed: str) -> Answer | None:
         """The answer that a line is, or None where it only asks for more."""
         if typed == "":
-            return Answer(Choice.APPROVE if self.risk is Risk.READ else Choice.LATER, How.ENTER)
-        if self.word and typed == self.word:
+            runs = self.risk is Risk.READ and not self.unfit
+            return Answer(Choice.APPROVE if runs else Choice.LATER, How.ENTER)
+        if self.word and typed == self.word and not self.unfit:
             return Answer(Choice.APPROVE, How.TYPED)
         match typed.lower().split():
             case ["a"]:
@@ -189,6 +198,9 @@ class _Conversation:
         return None
 
     def _approve(self) -> Answer | None:
+        if self.unfit:
+            self.screen.line(f"  {one_line(self.unfit)}")
+            return None
         if self.word:
             self.screen.line(f"  `a` is not enough for {self.risk.name}: type {self.word}")
             return None
@@ -216,7 +228,11 @@ class _Conversation:
         self.screen.show(Block(tuple(paragraph(said, self.screen.columns, rest="  "))))
         self.screen.line("  checking again ...")
 
-    def _reject(self) -> Answer:
+    def _reject(self) -> Answer | None:
+        if self.retry is Retry.OFFERED and self.contradicted >= 2:
+            self.screen.line("  the model has been told twice and still does not have it")
+            if self._typed("  edit the SQL yourself? [y/N] ").lower() in ("y", "yes"):
+                return self._edit()
         reason = self._typed("  why? (one line, or Enter for none) ")
         again = False
         if reason and self.retry is Retry.OFFERED:

@@ -37,6 +37,7 @@ CODES = {
     "Rejected": 5,
     "Stale": 7,
     "NeedsApproval": 8,
+    "NotPermitted": 8,
     "OutcomeUnknown": 9,
     "TimedOut": 124,
     "Finished": 2,

@@ -126,8 +126,8 @@ SCREENS: dict[str, Callable[[], Block]] = {
     "details-batch": lambda: details(a_batch()),
     "statement": lambda: statement_view(a_batch(), 4, columns=80),
     "diff": lambda: diff(CANCEL, CANCEL.replace("-1 year", "-2 years") + "\nLIMIT 5"),
-    "pending": lambda: pending_table(THREADS, now=NOW, columns=80) + pending_footer(THREADS),
-    "pending-none": lambda: pending_table((), now=NOW, columns=80) + pending_footer(()),
+    "pending": lambda: pending_table(THREADS, now=NOW, columns=80) + pending_footer(THREADS, yours=("m2c9",)),
+    "pending-none": lambda: pending_table((), now=NOW, columns=80) + pending_footer((), yours=()),
     "sessions": lambda: sessions_table(THREADS, now=NOW, columns=80),
     "show-pending": lambda: show(a_report(proposal=a_proposal())),
     "show-rejected": lambda: show(
@@ -211,7 +211,7 @@ def every_screen(text: str, columns: int) -> list[Block]:
         show(report, columns=columns),
         show(replace(report, proposal=None), columns=columns),
         receipt(report, columns=columns),
-        pending_table((thread,), now=NOW, columns=columns) + pending_footer((thread,)),
+        pending_table((thread,), now=NOW, columns=columns) + pending_footer((thread,), yours=()),
         sessions_table((thread,), now=NOW),
     ]
 
