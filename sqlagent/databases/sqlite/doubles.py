@@ -13,34 +13,38 @@ from typing import Any
 
 import apsw
 
+from sqlagent.databases.sqlite.records import Check
 from sqlagent.databases.sqlite.tables import TableShape
 from sqlagent.databases.sqlite.unseen import Unmeasurable
 
 _SURELY_SMALL = 60  # rows touched with which no table of a session has grown
+_BETWEEN_CHECKS = 4096
 
 Found = dict[Any, list[str]]
 """By key, the operations reported for it."""
 
 
+def suspects(shapes: dict[str, TableShape], touched: int) -> set[str]:
+    """Tables, in lower case, of which a session that recorded so many touched rows may report some twice."""
+    return {name for name, shape in shapes.items() if shape.is_loose or (shape.is_keyless and touched > _SURELY_SMALL)}
+
+
 def without_doubles(
-    changeset: bytes, shapes: dict[str, TableShape], last_numbers: dict[str, int], *, inserts: Collection[str] | None,
-    touched: int,
+    changeset: bytes, suspects: set[str], shapes: dict[str, TableShape], last_numbers: dict[str, int], *,
+    inserts: Collection[str] | None, check: Check | None = None,
 ) -> bytes:  # fmt: skip
-    """The changeset with each row once; raises Unmeasurable.
+    """The changeset with each row of the suspects once; raises Unmeasurable.
 
     `inserts` are the tables, in lower case, that the statement may insert into; None where every row was touched once.
     """
-    suspects = {
-        name for name, shape in shapes.items() if shape.is_loose or (shape.is_keyless and touched > _SURELY_SMALL)
-    }
-    if not suspects:
-        return changeset
     found: dict[str, Found] = {name: {} for name in suspects}
-    for change in apsw.Changeset.iter(changeset) if changeset else ():
+    for number, change in enumerate(apsw.Changeset.iter(changeset) if changeset else ()):
         if (name := change.name.lower()) in suspects:
             found[name].setdefault(_key(shapes[name], change), []).append(change.op)
+        if check is not None and not number % _BETWEEN_CHECKS:
+            check()
     dropped = {name: _dropped(shapes[name], rows, last_numbers.get(name), inserts) for name, rows in found.items()}
-    return _without(changeset, shapes, dropped) if any(dropped.values()) else changeset
+    return _without(changeset, shapes, dropped, check) if any(dropped.values()) else changeset
 
 
 def _key(shape: TableShape, change: apsw.TableChange) -> Any:
@@ -78,10 +82,14 @@ def _dropped(shape: TableShape, rows: Found, last: int | None, inserts: Collecti
     return found
 
 
-def _without(changeset: bytes, shapes: dict[str, TableShape], dropped: dict[str, set[tuple[Any, str]]]) -> bytes:
+def _without(
+    changeset: bytes, shapes: dict[str, TableShape], dropped: dict[str, set[tuple[Any, str]]], check: Check | None
+) -> bytes:
     builder = apsw.ChangesetBuilder()  # type: ignore[no-untyped-call] # its stub says nothing of what it answers
-    for change in apsw.Changeset.iter(changeset):
+    for number, change in enumerate(apsw.Changeset.iter(changeset)):
         name = change.name.lower()
+        if check is not None and not number % _BETWEEN_CHECKS:
+            check()
         if name not in dropped or (_key(shapes[name], change), change.op) not in dropped[name]:
             builder.add_change(change)
     return builder.output()

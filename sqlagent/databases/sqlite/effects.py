@@ -28,6 +28,7 @@ from sqlagent.databases.sqlite.unseen import Unmeasurable
 from sqlagent.databases.sqlite.volatile import Unsteady, is_volatile, volatile_columns
 
 _BUSY = 0.5  # seconds that a preview waits for a lock before it says so
+_BROKEN_TEXT = "a text among the rows is not valid UTF-8"
 
 Place = Callable[[str | None], AbstractContextManager[tuple[apsw.Connection, Guard]]]
 """Opens somewhere to run, by the clock of a VFS."""
@@ -65,7 +66,7 @@ def measure(
     except ConnectError as e:
         return _unknown(script, e.message, meter)
     except UnicodeDecodeError:
-        return _unknown(script, "a text among the rows is not valid UTF-8", meter)
+        return _unknown(script, _BROKEN_TEXT, meter)
     except apsw.FullError:
         return _unknown(script, "it grows past what is measured in memory", meter)
 
@@ -110,9 +111,10 @@ def _measured(script: _Script, place: Place, how: str, budget: MeasureBudget, me
             return replace(_unknown(script, why, meter), effects=estimated)
     meter.doing = "hashing"
     undo, why, needs_copy = undoable(script.changes, budget)
+    whole = fingerprint(parts, volatile=columns, meter=meter)
     return Measurement(
-        tuple(script.effects),
-        fingerprint=fingerprint(parts, volatile=columns, meter=meter),
+        tuple(_told_apart(script, columns, whole, meter)),
+        fingerprint=whole,
         volatile=columns,
         undo=undo,
         undo_why=why,
@@ -122,6 +124,14 @@ def _measured(script: _Script, place: Place, how: str, budget: MeasureBudget, me
         seconds=meter.spent,
         how=how,
     )
+
+
+def _told_apart(script: _Script, volatile: Sequence[str], whole: str, meter: Meter) -> Iterator[Effect]:
+    """Each effect with the fingerprint of its own change."""
+    alone = len(script.changes) == 1
+    for effect, change in zip(script.effects, script.changes, strict=True):
+        own = whole if alone else fingerprint(segments([change]), volatile=volatile, meter=meter)
+        yield replace(effect, fingerprint=own)
 
 
 def undoable(changes: Sequence[Change], budget: MeasureBudget) -> tuple[Undoable, str, bool]:
@@ -162,7 +172,7 @@ def rolled_back(connection: apsw.Connection) -> Iterator[None]:
 def _again(script: _Script, place: Place, milliseconds: int, meter: Meter) -> tuple[Segment, ...]:
     once_more = _Script(script.statements, script.foreign_keys)
     with clock.ahead(milliseconds) as vfs, place(vfs) as (connection, guard), rolled_back(connection):
-        recorder = Recorder(connection)
+        recorder = Recorder(connection, check=meter.check)
         try:
             for sql in script.statements:
                 once_more.changes.append(_change(connection, guard, recorder, sql, meter))
@@ -172,7 +182,7 @@ def _again(script: _Script, place: Place, milliseconds: int, meter: Meter) -> tu
 
 
 def _run(script: _Script, connection: apsw.Connection, guard: Guard, meter: Meter) -> None:
-    recorder = Recorder(connection)
+    recorder = Recorder(connection, check=meter.check)
     try:
         for index, sql in enumerate(script.statements, 1):
             meter.doing = f"running statement {index} of {len(script.statements)}"
@@ -195,7 +205,7 @@ def _change(connection: apsw.Connection, guard: Guard, recorder: Recorder, sql: 
             events = tuple(guard.events)
         with meter.holding(connection):
             recorder.begin(sql, events)
-            meter.session = recorder.session
+            meter.recorded = lambda: recorder.size
             with guard.watching(Mode.STATEMENT):
                 _, cursor = start(connection, sql, lambda _: True)
                 for _ in cursor:
@@ -208,8 +218,10 @@ def _change(connection: apsw.Connection, guard: Guard, recorder: Recorder, sql: 
     except (apsw.Error, Uncompilable) as e:
         raise _Fails(f"it would fail: {e}") from e
     finally:
-        meter.session = None
+        meter.recorded = int
     meter.check_size(len(change.changeset))
+    if change.reading.has_broken_text:
+        raise Unmeasurable(_BROKEN_TEXT)
     return change
 
 

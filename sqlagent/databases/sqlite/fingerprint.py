@@ -3,118 +3,127 @@
 from __future__ import annotations
 
 import hashlib
-import marshal
+import struct
 from collections.abc import Container, Iterator, Sequence
-from typing import Any
 
-import apsw
-
+from sqlagent.databases.sqlite.bag import Bag
 from sqlagent.databases.sqlite.meter import Meter
 from sqlagent.databases.sqlite.net import Segment, is_shown
+from sqlagent.databases.sqlite.reading import plain
+from sqlagent.databases.sqlite.records import DELETE, INSERT, STAYS, Check, Table, blocks, integer, written
 from sqlagent.databases.sqlite.tables import TableShape
-from sqlagent.databases.sqlite.unseen import Row
+from sqlagent.databases.sqlite.unseen import Row, UnseenChange
 
-_BETWEEN_CHECKS = 4096
-_STAYS = ...
-"""In a hashed row, a value that an UPDATE leaves as it is, or one that is a clock's or chance's."""
+_NEW_ROW, _NEW_ROW_AS_REAL = b"\x06", b"\x07"
+"""In a hashed row, kinds of value that no changeset knows: the first, second, ... row that a script adds to a table."""
+
+Given = dict[bytes, bytes]
+"""Numbers of rows, as they are written, and what is hashed instead."""
 
 
 def fingerprint(parts: Sequence[Segment], *, volatile: Container[str], meter: Meter | None = None) -> str:
     """SHA-256, hex.  `volatile` names columns, as `table.column`, whose values are left out."""
+    check = meter.check if meter else None
     whole = hashlib.sha256()
     for part in parts:
         whole.update(b"shape" if part.reshapes else b"rows")
         for loss in part.losses:
             whole.update(repr((loss.table.lower(), loss.rows, loss.digest)).encode())
-        whole.update(_of_rows(part, volatile, meter))
+        whole.update(_of_rows(part, volatile, check))
     return whole.hexdigest()
 
 
-def _of_rows(part: Segment, volatile: Container[str], meter: Meter | None) -> bytes:
-    shelves: list[list[bytes]] = [[] for _ in range(256)]  # one sort of a million would keep a Ctrl-C waiting
-    sha256, dumps = hashlib.sha256, marshal.dumps  # looked up a million times otherwise
-    for number, record in enumerate(_records(part, volatile)):
-        digest = sha256(dumps(record, 2)).digest()
-        shelves[digest[0]].append(digest)
-        if meter and not number % _BETWEEN_CHECKS:
-            meter.check()
-    whole = sha256()
-    for shelf in shelves:
-        shelf.sort()
-        whole.update(b"".join(shelf))
-    return whole.digest()
+def _of_rows(part: Segment, volatile: Container[str], check: Check | None) -> bytes:
+    forms = _forms(part, volatile, check)
+    if part.reading is not None and all(form.is_plain for form in forms.values()):
+        digests = part.reading.digests
+    else:
+        digests = digests_of(part, forms, check)
+    shown = {name: digest for name, digest in digests.items() if name.lower() in forms}
+    unseen = Bag(check)
+    unseen.add([_unseen_record(change, volatile) for change in part.unseen])
+    return hashlib.sha256(repr((sorted(shown.items()), unseen.digest())).encode()).digest()
 
 
-def _records(part: Segment, volatile: Container[str]) -> Iterator[tuple[Any, ...]]:
-    """Every row changed as plain values: table, old row, new row; an UPDATE's two rows as one list."""
-    forms = {name: _Form(shape, volatile, part) for name, shape in part.shapes.items() if is_shown(shape)}
-    name, form, stays = "", None, apsw.no_change
-    for change in apsw.Changeset.iter(part.changeset) if part.changeset else ():
-        if change.name != name:
-            name = change.name
-            form = forms.get(name.lower())
-        if form is None:
-            continue
-        old, new = change.old, change.new
-        if not form.is_plain:
-            old, new = old and form.old(old), new and form.new(new, is_insert=old is None)
-        if old is None or new is None:
-            yield name, old, new
-        else:
-            yield name, [_STAYS if value is stays else value for value in old + new]
-    for unseen in part.unseen:
-        yield unseen.table, *(_masked(row, unseen.columns, unseen.table, volatile) for row in (unseen.old, unseen.new))
+def digests_of(part: Segment, forms: dict[str, Form], check: Check | None) -> dict[str, bytes]:
+    """Of the records of each table, as its form has them."""
+    bags: dict[str, Bag] = {}
+    for table, records in blocks(part.changeset, check):
+        form = forms.get(table.name.lower())
+        if form is not None:
+            bag = bags.setdefault(table.name, Bag(check))
+            bag.add(plain(records) if form.is_plain else [form.record(table, record) for record in records])
+    return {name: bag.digest() for name, bag in bags.items()}
 
 
-def _masked(row: Row | None, columns: Sequence[str], table: str, volatile: Container[str]) -> Row | None:
+def _unseen_record(change: UnseenChange, volatile: Container[str]) -> bytes:
+    rows = (_unseen_row(row, change, volatile) for row in (change.old, change.new))
+    return written(change.table) + b"".join(rows)
+
+
+def _unseen_row(row: Row | None, change: UnseenChange, volatile: Container[str]) -> bytes:
     if row is None:
-        return None
-    return tuple(
-        _STAYS if f"{table}.{column}" in volatile else value for column, value in zip(columns, row, strict=True)
+        return written(None)
+    values = (
+        STAYS if f"{change.table}.{column}" in volatile else written(value)
+        for column, value in zip(change.columns, row, strict=True)
     )
+    return integer(len(row)) + b"".join(values)
 
 
-class _Form:
-    """How the rows of one table are written down to be hashed."""
+# ---- rows that are not hashed as they are ---------------------------------------------------------------------------
 
-    def __init__(self, shape: TableShape, volatile: Container[str], part: Segment) -> None:
+
+def _forms(part: Segment, volatile: Container[str], check: Check | None) -> dict[str, Form]:
+    given = _numbers_given(part, check)
+    return {name: Form(shape, volatile, given) for name, shape in part.shapes.items() if is_shown(shape)}
+
+
+class Form:
+    """How the records of one table are written down to be hashed."""
+
+    def __init__(self, shape: TableShape, volatile: Container[str], given: dict[str, Given]) -> None:
         self._masked = frozenset(i for i, c in enumerate(shape.columns) if f"{shape.name}.{c}" in volatile)
-        self._given: dict[int, dict[int, int]] = {}
-        for place, parent in shape.parents.items():
-            if numbers := _numbers_given(part, parent):
-                self._given[place] = numbers
-        own = _numbers_given(part, shape.name.lower()) if shape.numbered else {}
+        self._given = {place: given[parent] for place, parent in shape.parents.items() if given.get(parent)}
+        own = given.get(shape.name.lower()) if shape.numbered else None
         self._given_to_new = self._given | ({shape.key[0]: own} if own else {})
         self.is_plain = not (self._masked or self._given_to_new)
 
-    def old(self, row: Row) -> Row:
-        return self._plain(row, {})
-
-    def new(self, row: Row, *, is_insert: bool) -> Row:
-        return self._plain(row, self._given_to_new if is_insert else self._given)
-
-    def _plain(self, row: Row, given: dict[int, dict[int, int]]) -> Row:
-        values: list[Any] = [_STAYS if value is apsw.no_change else value for value in row]
+    def record(self, table: Table, record: bytes) -> bytes:
+        """An INSERT has a new row, a DELETE an old one, an UPDATE both; numbers are given to new ones only."""
+        values, operation = list(table.values(record)), record[0]
+        new = 0 if operation == INSERT else table.columns
         for place in self._masked:
-            values[place] = _STAYS
+            values[place] = STAYS
+            if new and operation != DELETE:
+                values[new + place] = STAYS
+        given = {} if operation == DELETE else self._given_to_new if operation == INSERT else self._given
         for place, numbers in given.items():
-            if values[place] in numbers:
-                values[place] = ("new row", numbers[values[place]])
-        return tuple(values)
+            values[new + place] = numbers.get(values[new + place], values[new + place])
+        return b"%c\0%b" % (operation, b"".join(values))
 
 
-def _numbers_given(part: Segment, table: str) -> dict[int, int]:
-    """Rowids that SQLite gave to new rows of a table, in lower case, and their order: the next after the last one.
+def _numbers_given(part: Segment, check: Check | None) -> dict[str, Given]:
+    """Rowids that SQLite gave to new rows of tables, in lower case, and their order: the next after the last one.
 
     Another process that adds a row in between moves them all up, and what was approved is still what is done.
     """
-    last = part.last_numbers.get(table)
-    if last is None or not part.changeset:
-        return {}
-    key = part.shapes[table].key[0]
-    changes = apsw.Changeset.iter(part.changeset)
-    added = {c.new[key] for c in changes if c.new is not None and c.op == "INSERT" and c.name.lower() == table}
-    found: dict[int, int] = {}
-    while last + len(found) + 1 in added:
-        found[last + len(found) + 1] = len(found) + 1
-    return found
+    wanted = {parent for shape in part.shapes.values() for parent in shape.parents.values()}
+    wanted |= {name for name, shape in part.shapes.items() if shape.numbered}
+    wanted &= part.last_numbers.keys()
+    if part.reading is not None:
+        wanted &= {name.lower() for name, operation, _ in part.reading.counts if operation == "INSERT"}
+    added: dict[str, set[bytes]] = {}
+    for table, records in blocks(part.changeset, check) if wanted else ():
+        if (name := table.name.lower()) in wanted:
+            key = part.shapes[name].key[0]
+            added.setdefault(name, set()).update(table.values(r)[key] for r in records if r[0] == INSERT)
+    return {name: dict(_consecutive(numbers, part.last_numbers[name])) for name, numbers in added.items()}
+
+
+def _consecutive(added: set[bytes], last: int) -> Iterator[tuple[bytes, bytes]]:
+    order = 1
+    while (number := integer(last + order)) in added:
+        yield number, _NEW_ROW + struct.pack(">q", order)
+        yield struct.pack(">Bd", 2, last + order), _NEW_ROW_AS_REAL + struct.pack(">q", order)
+        order += 1

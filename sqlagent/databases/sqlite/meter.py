@@ -28,8 +28,8 @@ class Meter:
         self._heard = heard
         self._next_word = self._begun + _BETWEEN_WORDS
         self._stopped = ""
-        self.session: apsw.Session | None = None
-        """What records just now."""
+        self.recorded: Callable[[], int] = int
+        """How many bytes of changes have been recorded just now."""
         self.doing = ""
 
     @property
@@ -66,7 +66,7 @@ class Meter:
         now = monotonic()
         if self._seconds is not None and now - self._begun > self._seconds:
             self._stopped = f"past {self._seconds:g} s"
-        elif self.session is not None and self.session.changeset_size > self._changes_bytes:
+        elif self.recorded() > self._changes_bytes:
             self._stopped = f"past {_megabytes(self._changes_bytes)} of changes"
         if self._heard is not None and now > self._next_word:
             self._next_word = now + _BETWEEN_WORDS

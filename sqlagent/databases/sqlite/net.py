@@ -10,13 +10,13 @@ from typing import Any
 import apsw
 
 from sqlagent.core.model import Verb
+from sqlagent.databases.sqlite.reading import LOOKED_AT, Reading
 from sqlagent.databases.sqlite.recorder import Change
 from sqlagent.databases.sqlite.shape import Loss, Object
 from sqlagent.databases.sqlite.tables import TableShape
 from sqlagent.databases.sqlite.unseen import Row, UnseenChange, same
 
 VERBS = {"INSERT": Verb.INSERT, "UPDATE": Verb.UPDATE, "DELETE": Verb.DELETE}
-_LOOKED_AT = 1000  # rows of a table among which the first by key are shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,8 @@ class Segment:
     before: tuple[Object, ...] = ()
     after: tuple[Object, ...] = ()
     contents: dict[str, str] = field(default_factory=dict)
+    reading: Reading | None = None
+    """What the changeset tells, where it is that of one statement."""
 
 
 def segments(changes: Sequence[Change]) -> tuple[Segment, ...]:
@@ -52,6 +54,7 @@ def _added_up(group: list[Change]) -> Segment:
         shapes |= change.shapes
         last |= change.last_numbers
     parts = [change.changeset for change in group if change.changeset]
+    readings = [change.reading for change in group if change.changeset]
     reshaping = next((change for change in group if change.reshapes), None)
     return Segment(
         parts[0] if len(parts) == 1 else _concatenated(parts),
@@ -63,6 +66,7 @@ def _added_up(group: list[Change]) -> Segment:
         tuple(reshaping.before.values()) if reshaping else (),
         tuple(reshaping.after.values()) if reshaping else (),
         reshaping.contents if reshaping else {},
+        readings[0] if len(readings) == 1 else None,
     )
 
 
@@ -113,27 +117,23 @@ def tally(of: Change) -> Tally:
         key = change.table, verb
         found.rows[key] += 1
         some = found.some.setdefault(key, [])
-        if len(some) < _LOOKED_AT:
+        if len(some) < LOOKED_AT:
             some.append((change.old, change.new))
     return found
 
 
 def _count(of: Change, found: Tally) -> None:
     wanted, shapes = {}, of.shapes
-    for (name, op, indirect), rows in of.counts.items():
+    for (name, op, indirect), rows in of.reading.counts.items():
         if is_shown(shapes[name.lower()]):
             key = shapes[name.lower()].name, VERBS[op]
             found.rows[key] += rows
             found.indirect[key] += rows if indirect else 0
             wanted[name, op] = found.some.setdefault(key, [])
-    missing = sum(min(found.rows[shapes[name.lower()].name, VERBS[op]], _LOOKED_AT) for name, op in wanted)
-    for change in apsw.Changeset.iter(of.changeset) if of.changeset else ():
-        if missing == 0:
-            break
+    for change in apsw.Changeset.iter(of.reading.some) if of.reading.some else ():
         some = wanted.get((change.name, change.op))
-        if some is not None and len(some) < _LOOKED_AT:
+        if some is not None:
             some.append((change.old, change.new))
-            missing -= 1
 
 
 def is_shown(shape: TableShape) -> bool:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import islice
-from operator import attrgetter
 from typing import Any
 
 import apsw
 
 from sqlagent.databases.sqlite.authorizer import ROWS, SHAPE, Event
 from sqlagent.databases.sqlite.copier import Copier
-from sqlagent.databases.sqlite.doubles import without_doubles
+from sqlagent.databases.sqlite.doubles import suspects, without_doubles
+from sqlagent.databases.sqlite.reading import Reading, read
+from sqlagent.databases.sqlite.records import Check
 from sqlagent.databases.sqlite.shape import Loss, Objects, about_bytes, broken, content_digest, losses, objects
 from sqlagent.databases.sqlite.tables import Tables, TableShape
 from sqlagent.databases.sqlite.unseen import Row, Unmeasurable, UnseenChange, check_visible, difference, rows_of
@@ -22,18 +21,13 @@ from sqlagent.databases.sqlite.unseen import Row, Unmeasurable, UnseenChange, ch
 _DROP = re.compile(r"\bDROP\b", re.IGNORECASE)  # of a table, or of a column
 
 
-_AT_ONCE = 100_000
-
-Counts = Counter[tuple[str, str, bool]]
-"""Rows by table, operation, and whether only triggers and foreign keys touched them."""
-
-
 @dataclass(slots=True)
 class Change:
     """What one statement did."""
 
     changeset: bytes = b""
-    counts: Counts = field(default_factory=Counter)
+    reading: Reading = field(default_factory=Reading)
+    """What the changeset tells."""
     unseen: list[UnseenChange] = field(default_factory=list)
     shapes: dict[str, TableShape] = field(default_factory=dict)
     """By name in lower case, as they were before it."""
@@ -59,11 +53,22 @@ class Change:
 class Recorder:
     """Records on a connection whose authorizer lets our own statements pass while it looks."""
 
-    def __init__(self, connection: apsw.Connection, *, copier: Copier | None = None, digesting: bool = False) -> None:
-        """`copier` is given every table that is dropped or altered; `digesting` the rows of those that are made."""
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        *,
+        copier: Copier | None = None,
+        digesting: bool = False,
+        check: Check | None = None,
+    ) -> None:
+        """`copier` is given every table that is dropped or altered; `digesting` the rows of those that are made.
+
+        `check` is called every few hundredths of a second while a change is read out; what it raises ends that.
+        """
         self._connection = connection
         self._copier = copier
         self._digesting = digesting
+        self._check = check
         self._reshaping = 0
         self._tables = Tables(connection)
         self.session: apsw.Session | None = None
@@ -125,25 +130,39 @@ class Recorder:
         change, session = self._change, self.session
         if session is None:
             raise Unmeasurable("it was too large to record")
-        change.changeset = b"" if session.is_empty else session.changeset()
+        change.changeset = b"" if session.is_empty else self._read_out(session)
         self.abandon()
         for lower, before in self._looks.items():
             shape = change.shapes[lower]
             change.unseen += difference(shape, before, rows_of(self._connection, shape))
-        change.counts = counted(change.changeset)
-        for name in {name for name, _, _ in change.counts}:
+        numbered = {name: last for name, last in change.last_numbers.items() if change.shapes[name].is_keyless}
+        change.reading = read(change.changeset, self._check, numbered=numbered)
+        for name in change.reading.digests:
             if name.lower() not in change.shapes:  # a virtual table's own, or one that it has just made
                 change.shapes[name.lower()] = self._tables.shape(name)
-        inserts = None if once else self._inserts
-        recorded = change.changeset
-        change.changeset = without_doubles(
-            recorded, change.shapes, change.last_numbers, inserts=inserts, touched=touched
-        )
-        if change.changeset is not recorded:
-            change.counts = counted(change.changeset)
+        if doubtful := suspects(change.shapes, touched) - change.reading.once:
+            recorded, inserts = change.changeset, None if once else self._inserts
+            change.changeset = without_doubles(
+                recorded, doubtful, change.shapes, change.last_numbers, inserts=inserts, check=self._check
+            )
+            if change.changeset is not recorded:
+                change.reading = read(change.changeset, self._check)
         if change.reshapes:
             self._end_reshaping(change)
         return change
+
+    def _read_out(self, session: apsw.Session) -> bytes:
+        """Piece by piece: asked for all of it at once, SQLite would neither hear a Ctrl-C nor say a word."""
+        found = bytearray()
+
+        def take(piece: memoryview) -> None:
+            found.extend(piece)
+            if self._check is not None:
+                self._check()
+
+        session.changeset_stream(take)
+        self.abandon()  # it holds twice what the changeset does
+        return bytes(found)
 
     def _end_reshaping(self, change: Change) -> None:
         change.after = objects(self._connection)
@@ -173,6 +192,11 @@ class Recorder:
             self.session = None
 
     @property
+    def size(self) -> int:
+        """Bytes of what was recorded of the statement, while it is."""
+        return self.session.changeset_size if self.session is not None else 0
+
+    @property
     def tables(self) -> Tables:
         return self._tables
 
@@ -184,12 +208,3 @@ def _rewritten(events: Iterable[Event]) -> frozenset[str]:
     return frozenset(
         names | {(e.second or "").lower() for e in events if e.code == apsw.SQLITE_ALTER_TABLE and e.first != "temp"}
     )
-
-
-def counted(changeset: bytes) -> Counts:
-    """How often it does what to which table."""
-    found: Counts = Counter()
-    changes = map(attrgetter("name", "op", "indirect"), apsw.Changeset.iter(changeset) if changeset else ())
-    while some := Counter(islice(changes, _AT_ONCE)):  # in pieces, or a Ctrl-C would wait for all of it
-        found += some
-    return found

@@ -59,7 +59,7 @@ def _tried(
 ) -> UndoPlan:
     undo.prepare()
     meter.doing = "taking it back"
-    watched = _Watched(connection, Recorder(connection), meter)
+    watched = _Watched(connection, Recorder(connection, check=meter.check), meter)
     with rolled_back(connection):
         try:
             with meter.holding(connection):
@@ -98,11 +98,11 @@ class _Watched:
 
     def before(self, events: tuple[Event, ...]) -> None:
         self.recorder.begin("", events)
-        self.meter.session = self.recorder.session
+        self.meter.recorded = lambda: self.recorder.size
 
     def after(self) -> None:
         change = self.recorder.end(once=True)
-        self.meter.session = None
+        self.meter.recorded = int
         self.changes.append(change)
         counted, tables = tally(change), self.recorder.tables
         after = {table: tables.rows(table) for table, _ in counted.rows}
@@ -123,7 +123,7 @@ class _Watched:
             self.objects.append(replace(o, rows=None) if comes else o)
 
     def stop(self) -> None:
-        self.meter.session = None
+        self.meter.recorded = int
         self.recorder.abandon()
 
     def effect(self) -> Effect:
