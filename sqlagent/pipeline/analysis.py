@@ -40,7 +40,7 @@ def propose(state: State, x: Context) -> State:
     x.reached("analyze: before the journal")
     proposal = x.journal.propose(drafted, number=number, turn=state["turn"])
     x.reached("analyze: after the journal")
-    return _found(proposal, number) | _ruling(verdict, proposal, x)
+    return found(proposal, number) | _ruling(verdict, proposal, x)
 
 
 def measured(sql: str, database: Database, x: Context) -> tuple[Analysis, Measurement | None]:
@@ -158,7 +158,8 @@ def _proposal(
     )
 
 
-def _found(proposal: Proposal, number: int) -> State:
+def found(proposal: Proposal, number: int) -> State:
+    """What the state says of a proposal, and review shows."""
     statements = proposal.analysis.statements
     return {
         "number": number,

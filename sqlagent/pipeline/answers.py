@@ -1,4 +1,4 @@
-"""What LangGraph knows of an answer beside its value: the schema it should have, and whether it came by id."""
+"""What there is to an answer beside its value: the schema it should have, whether it came by id, and what was asked."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import Any
 from langgraph.config import get_config
 
 from sqlagent import schemas
+from sqlagent.core.session import Proposal
+from sqlagent.pipeline.analysis import found
+from sqlagent.pipeline.state import State
 
 REVIEWED: dict[str, Any] = schemas.load("answer")
 """Given to `interrupt` as a dict, LangGraph shows it to clients and checks nothing by it.
@@ -26,3 +29,21 @@ def addressed(answer: Any) -> bool:
     """
     by_id = get_config().get("configurable", {}).get(_BY_ID)
     return isinstance(by_id, dict) and any(value is answer or value == answer for value in by_id.values())
+
+
+def restored(state: State, proposal: Proposal) -> State:
+    """What the state should say of the proposal, where it says otherwise; empty where they agree.
+
+    Somebody may have written the checkpoint, or measured the proposal once more: then other words than those on record
+    were before whoever answered.
+    """
+    number = state.get("number", 0)
+    right: State = found(proposal, number) | {
+        "sql": proposal.sql, "question": proposal.question, "requested_by": proposal.requested_by,
+        "author": proposal.author,
+    }  # fmt: skip
+    said = {key: state.get(key) for key in right if key not in _OF_THE_ANSWER}
+    return {} if said == {key: value for key, value in right.items() if key in said} else right
+
+
+_OF_THE_ANSWER = ("decision", "problem", "end")

@@ -75,19 +75,19 @@ def _next(row: Thread, snapshot: StateSnapshot, x: Context) -> Any:
     if state.get("turn", 0) > row.turn or state.get("number", 0) > x.journal.last_number(row.id):
         raise _disagree(row, "the checkpoints are ahead of the journal")
     if snapshot.metadata is None or state.get("turn", 0) < row.turn:
-        return _anew(row, x)
+        return anew(row, x)
     if ended and row.status in TERMINAL:
         return _STAY
     if ended:
         raise _disagree(row, f"it is {state.get('status')} there, and {row.status} here")
     if state.get("graph_version") != GRAPH_VERSION:
-        return _anew(row, x)
+        return anew(row, x)
     if snapshot.interrupts and "clarify" in snapshot.next:
         return _reply(row, snapshot, x)
     if snapshot.interrupts:
         return _answer(row, snapshot, x)
     # No task left, and no ending: somebody resumed it with an answer that the journal does not have.
-    return None if snapshot.tasks else _anew(row, x)
+    return None if snapshot.tasks else anew(row, x)
 
 
 def _ended(snapshot: StateSnapshot) -> bool:
@@ -95,7 +95,7 @@ def _ended(snapshot: StateSnapshot) -> bool:
     return snapshot.values.get("status") in TERMINAL and not snapshot.tasks
 
 
-def _anew(row: Thread, x: Context) -> State:
+def anew(row: Thread, x: Context) -> State:
     """The turn as the journal has it, begun anew where the checkpoints have nothing of it that this code could go on.
 
     What was claimed is seen through and never asked again: somebody would approve it a second time.  An edit and a
@@ -126,7 +126,7 @@ def _answer(row: Thread, snapshot: StateSnapshot, x: Context) -> Any:
     asked: Any = snapshot.interrupts[0]
     value = getattr(asked, "value", None)  # None where somebody changed the bytes
     if not isinstance(value, dict) or value.get("tool_call_id") != row.proposal:
-        return _anew(row, x)  # a fork of an earlier checkpoint, which the journal has long left behind
+        return anew(row, x)  # a fork of an earlier checkpoint, which the journal has long left behind
     decision = x.journal.decision(row.proposal, snapshot.values.get("stage", 1))
     return _STAY if decision is None else Command(resume={asked.id: on_record(decision)})
 
@@ -135,7 +135,7 @@ def _reply(row: Thread, snapshot: StateSnapshot, x: Context) -> Any:
     """Resume a question back with the journal's answer, or stay."""
     known, number = x.journal.clarifications(row.id, row.turn), snapshot.values.get("asked", 0)
     if not 0 < number <= len(known) or known[number - 1].question != snapshot.values.get("asks"):
-        return _anew(row, x)
+        return anew(row, x)
     reply = known[number - 1].answer
     return Command(resume={snapshot.interrupts[0].id: {"type": "answer", "text": reply}}) if reply else _STAY
 

@@ -154,12 +154,15 @@ def decide(state: State, runtime: Runtime[Context]) -> State:
     stage = state.get("stage", 1)
     decision = x.journal.decision(proposal.id, stage)
     if decision is None:
+        restored = answers.restored(state, proposal)
         try:
+            if restored:
+                raise wire.Invalid("what was asked is not what is on record", "an answer to what is asked now")
             decision = _answered(state.get("decision"), proposal, x)
         except (UsageError, NotPermitted, Stale, Refused) as e:
             if not isinstance(e, NotPermitted | Stale):  # of those the journal has written it down
                 x.journal.note("refused", who=x.by, thread=proposal.thread, proposal=proposal.id, because=e.message)
-            return {"decision": None, "problem": f"{e.message}; {e.hint}" if e.hint else e.message}
+            return {**restored, "decision": None, "problem": f"{e.message}; {e.hint}" if e.hint else e.message}
     if decision.choice in (Choice.APPROVE, Choice.ESCALATE) and stage < proposal.stages:
         return at_seat(x.journal.proposal(proposal.id))
     return {"decision": on_record(decision), "problem": ""}

@@ -1,0 +1,103 @@
+"""The graph as LangGraph's own tools and clients take it: `langgraph dev`, Studio, Agent Inbox, a program of yours.
+
+`graph` is compiled without a checkpointer, for a server that brings its own:
+
+    {"dependencies": ["."], "graphs": {"sqlagent": "sqlagent.graph:graph"}}         langgraph.json
+
+`open_graph` has the checkpoints of the command line, so that what waits in `sqlagent pending` can be answered:
+
+    with open_graph() as graph:
+        answer = {"type": "approve", "digest": "9f2c..."}
+        graph.invoke(Command(resume=answer), {"configurable": {"thread_id": "k7f3"}})
+
+A turn begins with {"ask": "how many customers are there?"} or {"run": "DELETE FROM ..."}.  Database, model, policy and
+state folder come from the environment and the config files of the process, never from a client; the person is the user
+that the process runs as.  Rows are written to the stream `custom`, and stored nowhere.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlagent import config
+from sqlagent.core.errors import UsageError
+from sqlagent.core.session import Thread
+from sqlagent.core.wire import shown
+from sqlagent.pipeline.checkpoints import open_saver
+from sqlagent.pipeline.context import Context
+from sqlagent.pipeline.served import Served, Write, serve
+from sqlagent.service import Agent
+from sqlagent.ui.formats import json_value
+
+__all__ = ["graph", "make_graph", "open_graph"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Streamed:
+    """A sink that gives rows to whoever streams `custom`, as `--json` would print them."""
+
+    write_out: Write
+
+    def write(self, columns: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> int:
+        taken = list(rows)
+        self.write_out({"columns": list(columns), "rows": taken and json_rows(taken)})
+        return len(taken)
+
+
+def json_rows(rows: list[tuple[Any, ...]]) -> Any:
+    """Rows of what JSON can hold: a BLOB is `{"$blob": "53514c"}`."""
+    import json  # only where there are rows
+
+    return json.loads(json_value(rows))
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    """Opens what one step needs, from settings that are read when it begins."""
+
+    given: dict[str, Any] = field(default_factory=dict)
+
+    @contextmanager
+    def open(self, thread: str, write: Write) -> Iterator[Context]:
+        with self.agent() as agent:
+            yield agent.context(thread, sink=_Streamed(write))
+
+    def admit(self, thread: str, *, ask: Any, run: Any) -> Thread:
+        for name, text in (("ask", ask), ("run", run)):
+            if text is not None and not isinstance(text, str):
+                raise UsageError(f"{name} is {shown(text)}", hint=f'text: {{"{name}": "..."}}')
+        with self.agent() as agent:
+            return agent.admit(ask=ask, run=run, thread=thread)
+
+    def refused(self, thread: str, because: str) -> None:
+        with self.agent() as agent:
+            agent.refused(thread, "", because)
+
+    def agent(self) -> Agent:
+        return Agent(config.load(self.given, os.environ, Path.cwd()))
+
+
+graph: Served = serve(_Settings())
+
+
+def make_graph(config: Any = None) -> Served:  # noqa: ARG001 - what a client configures decides nothing here
+    """The same, for tools that call a factory."""
+    return graph
+
+
+@contextmanager
+def open_graph(**settings: Any) -> Iterator[Served]:
+    """The graph on the checkpoints of the command line; settings by their names in the config file."""
+    door = _Settings(settings)
+    with door.agent() as agent:
+        folder = agent.settings.state_dir
+    saver = open_saver(folder / "checkpoints.db")
+    try:
+        yield serve(door, saver)
+    finally:
+        saver.conn.close()
