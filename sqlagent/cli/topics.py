@@ -53,7 +53,7 @@ how long  keep_undo, 7d unless it is set; then it is forgotten
 _AUDIT = """\
 Everything that matters is an entry that seals the one before it: asked,
 drafted, analyzed, shown, approved, edited, rejected, claimed, committed,
-rolled back, settled, expired, refused.
+rolled back, stale, released, settled, expired, refused.
 
 sqlagent audit [THREAD] [--since today]   what happened, oldest first
 sqlagent audit verify                     whether an entry was changed, removed

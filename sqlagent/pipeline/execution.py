@@ -65,10 +65,11 @@ def _attempt(proposal: Proposal, database: Database, x: Context) -> State:
     held = _Held(_before_commit(proposal, x))
     try:
         outcome = _run(proposal, database, x, held)
-    except (Stale, ConnectError) as e:
+    except Stale as e:
+        x.journal.stale(proposal.id, because=e.message)
+        return {"end": "", "stale": e.message}
+    except ConnectError as e:
         x.journal.release(proposal.id, because=e.message)
-        if isinstance(e, Stale):
-            return {"end": "", "stale": e.message}
         raise
     except (QueryError, TimedOut) as e:
         return _rolled_back(proposal, x, _failed(type(e).__name__, e.message, e.hint))

@@ -16,6 +16,7 @@ from sqlagent.core.seats import EXPIRED, unfit
 from sqlagent.core.session import Choice, Decision, Proposal, Report, Source, Status, Thread
 from sqlagent.databases.base import Database, OnConflict, Sink
 from sqlagent.service import weighing
+from sqlagent.service.endings import finished
 from sqlagent.service.parts import Kept, Listener, Parts
 from sqlagent.service.weighing import Weighed
 from sqlagent.store.identity import current_user
@@ -197,7 +198,7 @@ class Agent:
             return self._drive(row)
         if row.status is Status.UNKNOWN:
             raise _doubt(row)
-        raise _finished(row)
+        raise finished(self.journal, row)
 
     def answer(self, thread: str, text: str, *, how: str = "library") -> Report:
         """Answer what the model asked back, and go on from there; of two answers the first one counts."""
@@ -335,9 +336,9 @@ class Agent:
             report = self.resume(thread)
             row = self.journal.thread(thread)
             if report.status is not Status.PENDING:
-                raise _finished(row)
+                raise finished(self.journal, row)
         if row.status is not Status.PENDING:
-            raise _finished(row)
+            raise finished(self.journal, row)
         return row
 
     def _drive(self, row: Thread, *, approved: Proposal | None = None) -> Report:
@@ -369,11 +370,3 @@ def _question(text: str) -> str:
 
 def _doubt(row: Thread) -> OutcomeUnknown:
     return OutcomeUnknown(row.message or f"the end of {row.id} was not seen", hint=row.hint)
-
-
-def _finished(row: Thread) -> Finished:
-    more = f": {row.message}" if row.message else ""
-    return Finished(
-        f"{row.id} is finished, {row.status}{more}",
-        hint=f'sqlagent show {row.id}   or   sqlagent ask --thread {row.id} "..."',
-    )

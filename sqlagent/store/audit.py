@@ -21,7 +21,7 @@ class Entry:
     """UTC, ISO 8601."""
     who: str
     what: str
-    """`asked`, `drafted`, `analyzed`, `approved`, `edited`, `rejected`, `claimed`, `committed`, ..."""
+    """`asked`, `drafted`, `analyzed`, `approved`, `edited`, `rejected`, `claimed`, `committed`, `stale`, ..."""
     thread: str
     detail: str
     """A JSON object; its names depend on `what`."""

@@ -7,7 +7,7 @@ import msgspec
 
 from sqlagent.core.draft import Clarification
 from sqlagent.core.errors import NotPermitted, Stale, UnknownThread
-from sqlagent.core.seats import refusal, standing, timed_out
+from sqlagent.core.seats import Decided, refusal, standing, timed_out
 from sqlagent.core.session import Choice, Decision, Proposal
 from sqlagent.store.book import Book
 from sqlagent.store.rows import Refusal, clarifications_in, decided_in, proposed_in
@@ -133,6 +133,11 @@ class Deciding(Book):
             db, "refused", decision.by, now.thread, proposal=now.id, digest=decision.digest, how=decision.how,
             stage=f"{now.stage}/{now.stages}", choice=decision.choice, because=because,
         )  # fmt: skip
+
+    def decided(self, proposal_id: str) -> tuple[Decided, ...]:
+        """Every decision on a proposal, seat by seat."""
+        with self.reading() as db:
+            return decided_in(db, proposal_id)
 
     def decision(self, proposal_id: str, stage: int = 1) -> Decision | None:
         with self.reading() as db:

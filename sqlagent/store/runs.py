@@ -60,12 +60,19 @@ class Runs(Book):
             return run_in(db, run_id)
 
     def release(self, run_id: str, *, because: str = "") -> None:
-        """Give a claim back: it is known that nothing was changed; `because` says why not, where that is known."""
+        """Give a claim back, to try again: it is known that nothing was changed; `because` says why not."""
+        self._give_back(run_id, "released", because)
+
+    def stale(self, run_id: str, *, because: str) -> None:
+        """Give a claim back whose run would not do what was approved; it was rolled back."""
+        self._give_back(run_id, "stale", because)
+
+    def _give_back(self, run_id: str, what: str, because: str) -> None:
         with self.writing("a release") as db:
             db.execute("DELETE FROM runs WHERE id = ? AND state = 'started'", (run_id,))
             if db.changes():  # what it kept tells of a run that was rolled back, and would tell it of the next
                 db.execute("DELETE FROM changes WHERE run = ?", (run_id,))
-            self.log(db, "released", "", thread_of_run(run_id), run=run_id, because=because)
+            self.log(db, what, "", thread_of_run(run_id), run=run_id, because=because)
 
     def mark(self, run_id: str) -> tuple[str, tuple[str, ...]]:
         """The statement that marks a run done inside the target's transaction; the adapter fills in `{journal}`."""

@@ -144,7 +144,8 @@ def test_attempts_that_were_refused_are_in_the_log(shop: Shop) -> None:
     assert shop.run("resume", asked["thread"], "--approve", asked["digest"]).code != 0
     refused = [e for e in shop.run("audit", "--json").document["entries"] if e["what"] == "refused"]
     because = [json.loads(e["detail"])["because"] for e in refused]
-    assert because == ["it is not the pending digest", f"{asked['thread']} is finished, executed"]
+    assert because[0].startswith(f"{'f' * 12} is not what waits in {asked['thread']}")
+    assert re.fullmatch(rf"{asked['thread']} is finished, executed: approved by \S+ \(\S+\) at \d\d:\d\d", because[1])
     assert json.loads(refused[0]["detail"])["digest"] == "f" * 64
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -248,7 +249,9 @@ def test_a_finished_thread_is_not_run_again(shop: Shop) -> None:
     assert shop.run(*approve).code == 0
     ran = shop.run(*approve)
     assert ran.code != 0
-    assert ran.error[0] == f"{document['thread']} is finished, executed"
+    assert re.fullmatch(
+        rf"{document['thread']} is finished, executed: approved by \S+ \(\S+\) at \d\d:\d\d", ran.error[0]
+    )
 
 
 def test_a_thread_stays_with_its_database(shop: Shop) -> None:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,9 @@ class Told(msgspec.Struct):
     """What the test itself wanted to know of that process."""
 
 
+KINDS = ("lost", "double", "split", "wrong word", "unknown", "trouble")
+
+
 @dataclass(slots=True)
 class Tally:
     """How it ended, each time."""
@@ -50,16 +54,27 @@ class Tally:
     def __str__(self) -> str:
         ends = ", ".join(f"{n} {end}" for end, n in sorted(self.ends.items()))
         kinds = Counter(each.partition(":")[0] for each in self.bad)
-        counted = ", ".join(f"{kinds[kind]} {kind}" for kind in ("lost", "double", "split", "wrong word", "trouble"))
+        counted = ", ".join(f"{kinds[kind]} {kind}" for kind in KINDS)
         return f"{self.points} points: {counted}; {ends}"
 
 
+class How(Enum):
+    """What tells after a fault whether a change was committed."""
+
+    ROLLBACK = "rollback"
+    """The journal, marked in the same transaction."""
+    WAL = "wal"
+    """The rows that it kept before its commit."""
+    MARKED = "wal, marked"
+    """Its mark in a table of the database itself."""
+
+
 @contextmanager
-def kept_shop(*, wal: bool, sql: str = SELL) -> Iterator[tuple[Shop, Report, Path]]:
+def kept_shop(how: How, sql: str = SELL) -> Iterator[tuple[Shop, Report, Path]]:
     """A shop with a change that waits, and the copy that it is restored from."""
     folder = Path(tempfile.mkdtemp(prefix="sqlagent-fault-", dir=SCRATCH))
     try:
-        shop = a_shop(folder / "shop", wal=wal)
+        shop = a_shop(folder / "shop", wal=how is not How.ROLLBACK, marker_table=how is How.MARKED)
         asked = waiting(shop, sql)
         shop.keep(folder / "kept")
         yield shop, asked, folder / "kept"
@@ -111,9 +126,12 @@ def _judged(shop: Shop, asked: Report, told: Told | None) -> tuple[str, list[str
     if found not in (BEFORE, AFTER):
         return "neither before nor after", [*bad, f"{'double' if len(found[1]) > 1 else 'split'}: {found}"]
     applied = found == AFTER
+    bad.extend(_wrong_marks(shop, asked, applied))
     if told is not None:
         bad.extend(_wrong_words(told, applied))
     if report.status is Status.UNKNOWN:
+        if shop.config.exists():
+            bad.append("unknown: its mark tells")
         _settled(shop, asked.thread, applied=applied)
         once_each(shop)
         return f"cannot tell ({'applied' if applied else 'not applied'})", bad
@@ -139,6 +157,16 @@ def content(shop: Shop) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
     """Everything in the target, which is whole."""
     assert shop.rows("PRAGMA integrity_check") == [("ok",)], "the target is damaged"
     return shop.rows("SELECT * FROM stock ORDER BY id"), shop.rows("SELECT * FROM sales ORDER BY id")
+
+
+def _wrong_marks(shop: Shop, asked: Report, applied: bool) -> list[str]:
+    """Where marks are left, there is one exactly if it was applied."""
+    if not shop.config.exists():
+        return []
+    there = shop.rows("SELECT 1 FROM sqlite_schema WHERE name = 'sqlagent_runs'")
+    marks = [str(run) for (run,) in shop.rows("SELECT id FROM sqlagent_runs")] if there else []
+    expected = [f"{asked.thread}.1"] if applied else []
+    return [] if marks == expected else [f"split: applied is {applied}, and the marks are {marks}"]
 
 
 def _wrong_words(told: Told, applied: bool) -> list[str]:

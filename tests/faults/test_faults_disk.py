@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from aftermath import Tally, Told, answered, approves, judge, kept_shop, read_answer
+from aftermath import How, Tally, Told, answered, approves, judge, kept_shop, read_answer
 from broken_disk import Disk, Fault
 from shops import Shop, in_child
 
@@ -28,27 +28,27 @@ def failing_at(shop: Shop, asked: Report, prefix: Path, fault: Fault, at: int) -
 
 @pytest.mark.parametrize("every", EVERY)
 @pytest.mark.parametrize("fault", Fault, ids=lambda fault: fault.name.lower())
-@pytest.mark.parametrize("wal", [False, True], ids=["rollback", "wal"])
+@pytest.mark.parametrize("how", How, ids=lambda how: how.value)
 def test_wherever_the_disk_of_the_target_fails_it_is_in_or_out_and_the_journal_agrees(
-    wal: bool, fault: Fault, every: int
+    how: How, fault: Fault, every: int
 ) -> None:
-    _wherever_it_fails("shop.db", fault, wal=wal, every=every, at_least=4 if fault is Fault.FULL else 15)
+    _wherever_it_fails("shop.db", fault, how, every=every, at_least=4 if fault is Fault.FULL else 15)
 
 
 def test_a_commit_in_wal_that_could_not_be_synced_is_decided_by_its_rows() -> None:
-    _wherever_it_fails("shop.db", Fault.ERROR, wal=True, every=1, at_least=15)
+    _wherever_it_fails("shop.db", Fault.ERROR, How.WAL, every=1, at_least=15)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("fault", Fault, ids=lambda fault: fault.name.lower())
-@pytest.mark.parametrize("wal", [False, True], ids=["rollback", "wal"])
-def test_wherever_the_disk_of_the_journal_fails_it_is_in_or_out_and_the_journal_agrees(wal: bool, fault: Fault) -> None:
-    _wherever_it_fails("state/journal.db", fault, wal=wal, every=1, at_least=5)
+@pytest.mark.parametrize("how", How, ids=lambda how: how.value)
+def test_wherever_the_disk_of_the_journal_fails_it_is_in_or_out_and_the_journal_agrees(how: How, fault: Fault) -> None:
+    _wherever_it_fails("state/journal.db", fault, how, every=1, at_least=5)
 
 
-def _wherever_it_fails(file: str, fault: Fault, *, wal: bool, every: int, at_least: int) -> None:
+def _wherever_it_fails(file: str, fault: Fault, how: How, *, every: int, at_least: int) -> None:
     tally = Tally()
-    with kept_shop(wal=wal) as (shop, asked, kept):
+    with kept_shop(how) as (shop, asked, kept):
         at = 1
         while True:
             shop.restore(kept)
@@ -59,6 +59,6 @@ def _wherever_it_fails(file: str, fault: Fault, *, wal: bool, every: int, at_lea
             judge(shop, asked, f"{fault.value}, operation {at}: {met[0]}", tally, told)
             at += every
         judge(shop, asked, "no fault", tally, told)
-    print(f"\n{file} {'wal' if wal else 'rollback'} {fault.value}, {operations} operations: {tally}")
+    print(f"\n{file} {how.value} {fault.value}, {operations} operations: {tally}")
     assert operations >= at_least
     assert not tally.bad, f"{tally}\n" + "\n".join(tally.bad)

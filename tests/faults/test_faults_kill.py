@@ -10,16 +10,16 @@ import time
 from collections.abc import Callable
 
 import pytest
-from aftermath import Tally, approves, judge, kept_shop
+from aftermath import How, Tally, approves, judge, kept_shop
 from shops import in_child
 
 
 @pytest.mark.parametrize("kills", [20, pytest.param(300, marks=pytest.mark.long)])
-@pytest.mark.parametrize("wal", [False, True], ids=["rollback", "wal"])
-def test_a_change_that_is_killed_at_any_time_was_applied_once_after_resume(wal: bool, kills: int) -> None:
-    chance = random.Random(f"{wal} {kills}")
+@pytest.mark.parametrize("how", How, ids=lambda how: how.value)
+def test_a_change_that_is_killed_at_any_time_was_applied_once_after_resume(how: How, kills: int) -> None:
+    chance = random.Random(f"{how.value} {kills}")
     tally = Tally()
-    with kept_shop(wal=wal) as (shop, asked, kept):
+    with kept_shop(how) as (shop, asked, kept):
 
         def approve() -> None:
             approves(shop, asked)
@@ -36,7 +36,7 @@ def test_a_change_that_is_killed_at_any_time_was_applied_once_after_resume(wal: 
             after = chance.uniform(0, longest)
             if killed(approve, after):
                 judge(shop, asked, f"{after * 1000:.1f} of {longest * 1000:.1f} ms", tally)
-    print(f"\nkill -9 {'wal' if wal else 'rollback'}, {longest * 1000:.0f} ms a run: {tally}")
+    print(f"\nkill -9 {how.value}, {longest * 1000:.0f} ms a run: {tally}")
     assert not tally.bad, f"{tally}\n" + "\n".join(tally.bad)
 
 

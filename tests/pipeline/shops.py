@@ -193,7 +193,7 @@ def once_each(shop: Shop, point: str = "") -> None:
     claimed = {run for what, run in counts if what == "claimed"}
     assert set(states) <= claimed, point
     for run in claimed:
-        assert counts["claimed", run] - counts["released", run] == (run in states), point
+        assert counts["claimed", run] - counts["released", run] - counts["stale", run] == (run in states), point
         for what, state in (("committed", "done"), ("rolled back", "failed")):
             assert counts[what, run] == (states.get(run) == state), point
         assert decided[run] == 1, point

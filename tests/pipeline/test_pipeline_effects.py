@@ -173,13 +173,13 @@ def replaced_by(shop: Shop, other: Shop) -> None:
     other.db.rename(shop.db)
 
 
-def test_a_stale_approval_is_on_record_as_one_that_was_given_back(shop: Shop) -> None:
+def test_a_stale_approval_is_on_record_as_one(shop: Shop) -> None:
     asked = waiting(shop, HALVE)
     elsewhere(shop, "UPDATE stock SET left = 12 WHERE id = 3")
     again = decide(shop, asked)
     decide(shop, again)
     in_order(
-        shop, asked.thread, "asked", "analyzed", "approved", "claimed", "released", "analyzed", "approved", "claimed",
+        shop, asked.thread, "asked", "analyzed", "approved", "claimed", "stale", "analyzed", "approved", "claimed",
         "committed",
     )  # fmt: skip
     renewed = [entry for entry in audited(shop) if entry.what == "analyzed"][1]

@@ -95,7 +95,9 @@ def test_of_two_people_who_approve_at_once_one_runs_it_and_the_other_is_told(
         first, second = ("ana", "ben") if report.decided_by == "ana" else ("ben", "ana")
         by_name = dict(zip(("ana", "ben"), told, strict=True))
         assert (by_name[first].status, by_name[first].message) == ("executed", "")
-        knows_who_was_first(by_name[second], f"{first} decided first: approve", "is finished, executed")
+        knows_who_was_first(
+            by_name[second], f"{first} decided first: approve", f"is finished, executed: approved by {first}"
+        )
 
 
 def test_of_an_approval_and_a_rejection_at_once_one_counts_for_both(shops: Iterator[Shop], folder: Path) -> None:
@@ -108,15 +110,15 @@ def test_of_an_approval_and_a_rejection_at_once_one_counts_for_both(shops: Itera
         counted.add(report.decided_by)
         if report.decided_by == "ana":
             assert (report.status, shop.sold, ana.status) == (Status.EXECUTED, 1, "executed")
-            knows_who_was_first(ben, "ana decided first: approve", "is finished, executed")
+            knows_who_was_first(ben, "ana decided first: approve", "is finished, executed: approved by ana")
         else:
             assert (report.status, shop.sold, ben.status) == (Status.REJECTED, 0, "rejected")
-            knows_who_was_first(ana, "ben decided first: reject", "is finished, rejected")
+            knows_who_was_first(ana, "ben decided first: reject", "is finished, rejected: rejected by ben")
     assert counted <= {"ana", "ben"}
 
 
 def knows_who_was_first(told: Told, says: str, state: str) -> None:
-    """By name where both were in time to decide, by its state where it was over by then; never by a lock."""
+    """By name where both were in time to decide, by its end where it was over by then; never by a lock."""
     assert "locked" not in told.message
     assert told.message == says or (told.error == Finished.__name__ and state in told.message), told
 

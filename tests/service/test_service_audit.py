@@ -129,9 +129,10 @@ def test_what_does_not_run_is_followed_too(watched: Watched) -> None:
     thread, digest = watched.run()
     watched.execute("UPDATE stock SET left = 5 WHERE id = 1")
     assert agent.approve(thread, digest).status is Status.STALE
-    *_, released, analyzed = watched.details()
-    assert released[0] == "released"
-    assert released[2]["because"] == analyzed[2]["stale"]
+    *_, stale, analyzed = watched.details()
+    assert stale[0] == "stale"
+    assert stale[2]["because"] == analyzed[2]["stale"]
+    assert "released" not in watched.logged()
 
     thread, digest = watched.run("UPDATE stock SET left = -1")
     assert agent.approve(thread, digest).status is Status.FAILED

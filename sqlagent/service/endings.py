@@ -1,0 +1,42 @@
+"""How a session ended, for whoever comes too late: who decided it, who ran it, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlagent.core.errors import Finished
+from sqlagent.core.seats import EXPIRED, Decided
+from sqlagent.core.session import Choice, Thread
+from sqlagent.store.journal import Journal, Run
+
+_DONE = {Choice.APPROVE: "approved", Choice.PARTIAL: "approved in part", Choice.REJECT: "rejected"}
+
+
+def finished(journal: Journal, row: Thread) -> Finished:
+    """`k7f3 is finished, executed: approved by ana (typed) at 10:04`."""
+    decided = journal.decided(row.proposal) if row.proposal else ()
+    run = journal.run(row.proposal) if row.proposal else None
+    more = "; ".join(filter(None, (_by_whom(decided, run, journal.now()), row.message)))
+    return Finished(
+        f"{row.id} is finished, {row.status}{': ' if more else ''}{more}",
+        hint=f'sqlagent show {row.id}   or   sqlagent ask --thread {row.id} "..."',
+    )
+
+
+def _by_whom(decided: Sequence[Decided], run: Run | None, now: datetime) -> str:
+    """Empty where nobody did: it expired, or was denied."""
+    people = [d for d in decided if d.decision.choice in _DONE and d.decision.how != EXPIRED]
+    if not people:
+        return f"run by {run.run_by} {_when(run.started_at, now)}" if run else ""
+    last = people[-1].decision
+    same = [d.decision for d in people if d.decision.choice is last.choice]
+    who = " and ".join(d.by if d.by == d.how else f"{d.by} ({d.how})" for d in same)
+    ran = f", run by {run.run_by}" if run and run.run_by != last.by else ""
+    return f"{_DONE[last.choice]} by {who} {_when(people[-1].at, now)}{ran}"
+
+
+def _when(at: str, now: datetime) -> str:
+    """The time where the person is, and the day where it is another one."""
+    then = datetime.fromisoformat(at).astimezone()
+    return then.strftime("at %H:%M" if then.date() == now.astimezone().date() else "at %Y-%m-%d %H:%M")
