@@ -1,55 +1,150 @@
-"""Whether a run was committed, told by the rows that it kept: the old ones stand, or the new ones do."""
+"""Whether a run was committed, told by the rows that it kept: the old ones stand, or the new ones do.
+
+A row that stands, as it was or as it was to be, tells.  One that is not there tells less, since anybody may have
+deleted it: it is heard where nothing else speaks, and outweighed by a whole row of its table that stands.  Where rows
+that stand contradict each other nobody can tell, however many there are on either side.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import chain, islice
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import apsw
 
 from sqlagent.databases.base import Verdict
-from sqlagent.databases.sqlite.kept import Kept, KeptPart, KeptRow
+from sqlagent.databases.sqlite.kept import Kept, KeptPart
+from sqlagent.databases.sqlite.restore import changed
 from sqlagent.databases.sqlite.schema import fingerprint, quoted
-from sqlagent.databases.sqlite.tables import Tables
+from sqlagent.databases.sqlite.tables import Tables, TableShape
 from sqlagent.databases.sqlite.unseen import Row, rowid_name, same
 
 _MOST = 10_000  # rows that are asked
 
 
 def decided(connection: apsw.Connection, kept: Kept) -> Verdict:
-    """A schema that changed tells by itself; else every row that is as it was, or as it was to be, has a voice."""
+    """A schema that changed tells by itself; else the rows do."""
     if kept.schema_before != kept.schema_after:
         current = fingerprint(connection)
         verdicts = {kept.schema_before: Verdict.NOT_APPLIED, kept.schema_after: Verdict.APPLIED}
         return verdicts.get(current, Verdict.CANNOT_TELL)
-    tables = Tables(connection)
-    voices = chain.from_iterable(_voices(connection, tables, part) for part in kept.parts)
-    found = set(islice(voices, _MOST)) - {Verdict.CANNOT_TELL}
-    return found.pop() if len(found) == 1 else Verdict.CANNOT_TELL
+    tables, found = Tables(connection), _Found()
+    anew = _made_anew(kept)
+    rows = (row for part in kept.parts for row in _rows(connection, tables, part) if row.table.lower() not in anew)
+    for row in islice(rows, _MOST):
+        found.add(row)
+    return found.verdict(tables.sequence)
 
 
-def _voices(connection: apsw.Connection, tables: Tables, part: KeptPart) -> Iterator[Verdict]:
+def _made_anew(kept: Kept) -> set[str]:
+    """Names, in lower case, of what was dropped and made again: no row of it could tell."""
+    return {name for part in kept.parts if part.reshapes for objects in changed(part) for _, name in objects}
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One row as it is, was, and was to be; `apsw.no_change` is a value that does not matter."""
+
+    table: str
+    now: Row | None
+    old: Row | None
+    new: Row | None
+    number: int | None = None
+    """Its key, where SQLite gives those out."""
+
+
+@dataclass(slots=True)
+class _Found:
+    """What the rows said."""
+
+    old: bool = False
+    """A row stands that the run was to change or delete."""
+    new: bool = False
+    """A row stands as the run was to leave it."""
+    whole: set[str] = field(default_factory=set)
+    """Tables where one stands that the run was to delete."""
+    gone: set[str] = field(default_factory=set)
+    """Tables where one is not there that the run was to delete."""
+    missing: list[_Asked] = field(default_factory=list)
+    """Rows that the run was to insert, and that are not there."""
+    greatest: dict[str, int] = field(default_factory=dict)
+    """Of the rows of a table that stand as they were to be inserted, the greatest number."""
+
+    def add(self, row: _Asked) -> None:
+        if row.now is None:
+            if row.new is None:
+                self.gone.add(row.table)
+            if row.old is None:
+                self.missing.append(row)
+            return
+        was, will_be = _stands(row.now, row.old, row.new), _stands(row.now, row.new, row.old)
+        if was == will_be:
+            return
+        self.old |= was
+        self.new |= will_be
+        if was and row.new is None:
+            self.whole.add(row.table)
+        if will_be and row.old is None and row.number is not None:
+            self.greatest[row.table] = max(row.number, self.greatest.get(row.table, row.number))
+
+    def verdict(self, sequence: Callable[[str], int | None]) -> Verdict:
+        """`sequence` is the last number that AUTOINCREMENT gave out in a table, where it does."""
+        last = {row.table: sequence(row.table) for row in self.missing}
+        never = any(_is_past(row, last[row.table]) for row in self.missing)
+        deleted = [_is_given(row, last[row.table]) or self._is_passed(row) for row in self.missing]
+        match self.old or never, self.new:
+            case True, False if never or self.gone <= self.whole:
+                return Verdict.NOT_APPLIED
+            case False, True if all(deleted):
+                return Verdict.APPLIED
+            case False, False if self.gone and not self.missing:
+                return Verdict.APPLIED
+            case False, False if self.missing and not self.gone and not any(deleted):
+                return Verdict.NOT_APPLIED
+            case _:
+                return Verdict.CANNOT_TELL
+
+    def _is_passed(self, row: _Asked) -> bool:
+        """One that was inserted after it stands: somebody else's would have been given its number first."""
+        return row.number is not None and row.number < self.greatest.get(row.table, row.number)
+
+
+def _is_given(row: _Asked, last: int | None) -> bool:
+    return last is not None and row.number is not None and row.number <= last
+
+
+def _is_past(row: _Asked, last: int | None) -> bool:
+    """AUTOINCREMENT never gave its number out, so it was never inserted."""
+    return last is not None and row.number is not None and row.number > last
+
+
+# ---- asking ---------------------------------------------------------------------------------------------------------
+
+
+def _rows(connection: apsw.Connection, tables: Tables, part: KeptPart) -> Iterator[_Asked]:
     layouts = {table.name: table for table in part.tables}
     for change in apsw.Changeset.iter(part.changeset) if part.changeset else ():
         table = layouts.get(change.name)
         if table is None or not tables.is_table(change.name) or tables.is_shadow(change.name):
             continue
-        if tables.shape(change.name).columns == table.columns:
-            names = [table.columns[place] for place in table.key]
+        shape = tables.shape(change.name)
+        if shape.columns == table.columns:
             known = change.old if change.old is not None else change.new or ()
-            now = row_now(connection, change.name, table.columns, names, [known[place] for place in table.key])
-            yield _voice(now, change.old, change.new)
+            key = [known[place] for place in table.key]
+            now = row_now(connection, change.name, table.columns, [table.columns[place] for place in table.key], key)
+            yield _Asked(change.name, now, change.old, change.new, _number(shape, key))
     for row in part.rows:
         if tables.is_table(row.table):
-            yield _voice(_numbered_row(connection, tables, row), row.old, row.new)
+            number = rowid_name(connection, tables.shape(row.table))
+            known = row.old if row.old is not None else row.new or ()
+            found = row_now(connection, row.table, row.columns[1:], [number], [known[0]])
+            yield _Asked(row.table, None if found is None else (known[0], *found), row.old, row.new)
 
 
-def _numbered_row(connection: apsw.Connection, tables: Tables, row: KeptRow) -> Row | None:
-    number = rowid_name(connection, tables.shape(row.table))
-    known = row.old if row.old is not None else row.new or ()
-    found = row_now(connection, row.table, row.columns[1:], [number], [known[0]])
-    return None if found is None else (known[0], *found)
+def _number(shape: TableShape, key: Sequence[Any]) -> int | None:
+    return key[0] if shape.numbered and isinstance(key[0], int) else None
 
 
 def row_now(
@@ -63,17 +158,9 @@ def row_now(
     return found
 
 
-def _voice(now: Row | None, old: Row | None, new: Row | None) -> Verdict:
-    """`apsw.no_change` in an old or new row is a value that does not matter."""
-    was, will_be = _stands(now, old, new), _stands(now, new, old)
-    if was == will_be:
-        return Verdict.CANNOT_TELL
-    return Verdict.APPLIED if will_be else Verdict.NOT_APPLIED
-
-
-def _stands(now: Row | None, wanted: Row | None, other: Row | None) -> bool:
-    if wanted is None or now is None:
-        return wanted is None and now is None
+def _stands(now: Row, wanted: Row | None, other: Row | None) -> bool:
+    if wanted is None:
+        return False
     matters = [
         place
         for place, value in enumerate(wanted)
