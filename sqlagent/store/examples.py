@@ -110,7 +110,8 @@ class Examples:
         with self._book.writing("a forgetting of examples") as db:
             db.execute("DELETE FROM examples WHERE ?1 = '' OR target = ?1", (target,))
             forgotten = db.changes()
-            self._book.log(db, "forgot", by, "", target=target, examples=f"all {forgotten}")
+            if forgotten:
+                self._book.log(db, "forgot", by, "", target=target, examples=f"all {forgotten}")
             return forgotten
 
 
