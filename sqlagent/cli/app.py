@@ -12,7 +12,7 @@ import typer
 from typer.main import get_command
 
 from sqlagent import __version__
-from sqlagent.cli import asking, auditing, checking, doctor, examples, looking, machinery
+from sqlagent.cli import asking, auditing, checking, doctor, examples, looking, machinery, policy
 from sqlagent.cli.options import given, help_alone
 from sqlagent.core.errors import AuthError, ConnectError, ModelError, UsageError
 from sqlagent.ui.diagnostics import ExitCode, Saying, Traces, report_error, secrets_of
@@ -44,7 +44,7 @@ def _program(
     help_alone(context)
 
 
-for group in (asking, checking, looking, auditing, examples, machinery, doctor):
+for group in (asking, checking, looking, auditing, examples, policy, machinery, doctor):
     group.register(app)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlagent.config import files
@@ -85,6 +85,8 @@ def _when(value: object, path: Path, name: str, scope: Scope, source: Source) ->
                 found[key] = CONDITIONS[key](wanted, scope)
             except Wrong as wrong:
                 source.wrong((*path, key), f"{name}: {key} {wrong.message}", wrong.hint)
+    if "table" in found and "verb" in found:
+        found["table"] = replace(found["table"], verbs=found["verb"].words)
     return found
 
 

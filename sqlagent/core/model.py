@@ -183,7 +183,8 @@ class Statement:
     """What each source said: `{"syntax": "WRITE", "engine": "SEVERE"}`."""
     plan: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
-    """`table.column` that it reads or writes, itself or through a view or trigger; `table.*` where it touches rows."""
+    """`table.column` that it reads or writes, itself or through a view or trigger; `table.*` where whole rows go, and
+    `table.?` where nobody says which columns."""
 
     @property
     def object(self) -> str:

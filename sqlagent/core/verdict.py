@@ -160,23 +160,30 @@ def _list(names: Iterable[str]) -> str:
 
 def _columns(syntax: SyntaxOpinion, engine: EngineOpinion | None) -> Iterator[str]:
     """Columns that it reads, sets or loses; what a foreign key only checks is none of them."""
-    target = syntax.writes[0] if len(syntax.writes) == 1 else ""
-    listed = syntax.columns_written if syntax.kind is Kind.INSERT and target else ()
     if engine is None:
-        yield from (f"{table}.{c}" for table in syntax.writes for c in syntax.columns_written)
-        if syntax.kind is not Kind.UPDATE and not listed:
-            yield from (f"{table}.*" for table in syntax.writes)
+        verb = _VERBS.get(syntax.kind, Verb.OTHER)
+        for table in syntax.writes:
+            yield from (f"{table}.{column}" for column in _set(syntax, verb))
         return
+    target = syntax.writes[0] if len(syntax.writes) == 1 else ""
     for access in engine.accesses:
-        own = not access.via and access.verb is Verb.INSERT and _plain(access.table) == _plain(target)
-        if own and listed:
-            yield from (f"{access.table}.{column}" for column in listed)
-        elif access.verb in (Verb.READ, Verb.UPDATE):
+        if access.verb in (Verb.READ, Verb.UPDATE):
             checked = access.verb is Verb.READ and access.via.startswith("foreign key")
             if access.column and not checked:
                 yield f"{access.table}.{access.column}"
-        else:
-            yield f"{access.table}.*"
+            continue
+        own = not access.via and _plain(access.table) == _plain(target)
+        yield from (f"{access.table}.{c}" for c in _set(syntax if own else None, access.verb))
+
+
+def _set(syntax: SyntaxOpinion | None, verb: Verb) -> tuple[str, ...]:
+    """Columns that one verb sets: those that the text lists, `*` for whole rows, `?` where nobody says."""
+    if verb is Verb.CREATE:
+        return ()
+    if verb in (Verb.DELETE, Verb.DROP):
+        return ("*",)
+    listed = syntax.columns_written if syntax is not None and verb in (Verb.INSERT, Verb.UPDATE) else ()
+    return listed or ("?",)
 
 
 _SHAPE_KINDS = (Kind.ALTER, Kind.DROP)

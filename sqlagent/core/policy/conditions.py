@@ -80,8 +80,39 @@ class Patterns:
 
 
 @dataclass(frozen=True, slots=True)
+class Touched:
+    """What happens to which table, as pairs of a verb and a name."""
+
+    pairs: frozenset[tuple[str, str]]
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Tables:
     """Patterns of tables.  `orders` is also `temp.orders` and `sales.orders` where one match is enough."""
+
+    patterns: tuple[str, ...]
+    text: str = ""
+    verbs: frozenset[str] | None = None
+    """The same rule's verbs: to deny deletes of `orders` is not to deny what deletes elsewhere and reads `orders`."""
+
+    def answer(self, seen: Touched, match: Match) -> Answer:
+        matches = _compiled(self.patterns).match
+        if match is Match.ALL:
+            names = Named(frozenset(table for _, table in seen.pairs), seen.complete)
+            return _answer(names, match, some=False, whole=all(matches(n.casefold()) for n in names.names))
+        own = (table.casefold() for verb, table in seen.pairs if self.verbs is None or verb in self.verbs)
+        some = any(matches(name) or matches(bare(name)) for name in own)
+        return Answer.YES if some else Answer.NO if seen.complete else Answer.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Patterns of `table.column`.
+
+    `customers.*` is what a statement has that deletes rows of `customers` or drops it: a pattern that names the table
+    matches.  `customers.?` is what one has whose columns nobody knows: any pattern of that table may match.
+    """
 
     patterns: tuple[str, ...]
     text: str = ""
@@ -90,30 +121,29 @@ class Tables:
         matches = _compiled(self.patterns).match
         if match is Match.ALL:
             return _answer(seen, match, some=False, whole=all(matches(n.casefold()) for n in seen.names))
-        some = any(matches(n.casefold()) or matches(bare(n).casefold()) for n in seen.names)
-        return _answer(seen, match, some, whole=False)
+        if any(self._matches(name.casefold()) for name in seen.names):
+            return Answer.YES
+        unknown = any(name.endswith(".?") and self._of_table(name, self._tables) for name in seen.names)
+        return Answer.UNKNOWN if unknown or not seen.complete else Answer.NO
+
+    def _matches(self, name: str) -> bool:
+        matches = _compiled(self.patterns).match
+        if name.endswith(".?"):
+            return False
+        exact = tuple(table for table in self._tables if not _WILD.search(table))
+        whole = name.endswith(".*") and self._of_table(name, exact)
+        return whole or any(matches(each) for each in (name, ".".join(name.split(".")[-2:])))
+
+    @property
+    def _tables(self) -> tuple[str, ...]:
+        return tuple(bare(pattern.rpartition(".")[0]) for pattern in self.patterns)
+
+    @staticmethod
+    def _of_table(name: str, tables: tuple[str, ...]) -> bool:
+        return bool(tables) and _compiled(tables).match(bare(name.rpartition(".")[0]).casefold()) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """Patterns of `table.column`.  A statement that touches whole rows has `table.*`, which is every column of it."""
-
-    patterns: tuple[str, ...]
-    text: str = ""
-
-    def answer(self, seen: Named, match: Match) -> Answer:
-        if match is Match.ALL:
-            matches = _compiled(self.patterns).match
-            return _answer(seen, match, some=False, whole=all(matches(n.casefold()) for n in seen.names))
-        return _answer(seen, match, any(map(self._some, seen.names)), whole=False)
-
-    def _some(self, name: str) -> bool:
-        last = ".".join(name.split(".")[-2:])
-        if any(_compiled(self.patterns).match(n.casefold()) for n in (name, last)):
-            return True
-        table, _, column = last.rpartition(".")
-        own = tuple(p.rpartition(".")[0] for p in self.patterns)
-        return column == "*" and _compiled(tuple(p.rpartition(".")[2] for p in own)).match(table.casefold()) is not None
+_WILD = re.compile(r"[*?\[]")
 
 
 def _answer(seen: Named, match: Match, some: bool, whole: bool) -> Answer:

@@ -8,9 +8,13 @@ from datetime import datetime
 
 from sqlagent.core.effect import Effect, Undoable
 from sqlagent.core.model import Analysis, Kind, Risk, Statement
-from sqlagent.core.policy.conditions import Changed, Named
+from sqlagent.core.policy.conditions import Changed, Named, Touched
 from sqlagent.core.policy.model import Facts
 from sqlagent.core.verbs import Basis, Verb
+
+GIVEN = "given"
+"""The opinion of a database that is not asked: somebody says what it would see."""
+
 
 @dataclass(frozen=True, slots=True)
 class Whole:
@@ -94,17 +98,25 @@ def _touched(sight: Sight) -> tuple[Changed, ...]:
     return () if sight.effect is None else tuple(_changed(sight.effect))
 
 
-def _table(sight: Sight) -> Named:
+def _table(sight: Sight) -> Touched:
     """Every table that it reads or changes: by its own words, through a view or a trigger, or by a foreign key's
     action; not those that a foreign key only checks."""
     s = sight.statement
-    names = {*s.reads, *s.writes, *(o.target for o in s.operations), *(t.table for t in _touched(sight))}
-    names |= {c.rpartition(".")[0] for c in s.columns}
-    return Named(frozenset(names), sight.understood)
+    pairs = {(o.verb.value, o.target) for o in s.operations} | {(c.verb, c.table) for c in _touched(sight)}
+    read = {*s.reads, *(column.rpartition(".")[0] for column in s.columns if not column.endswith((".*", ".?")))}
+    pairs |= {(Verb.READ.value, table) for table in read}
+    return Touched(frozenset(pairs), sight.understood)
 
 
 def _columns(sight: Sight) -> Named:
-    return Named(frozenset(sight.statement.columns), sight.understood and "engine" in sight.statement.opinions)
+    """Those that the database named; of a statement that it only measured, or that somebody described, every one of
+    the tables may be touched."""
+    names = frozenset(sight.statement.columns)
+    if sight.understood and sight.statement.opinions.get("engine", GIVEN) == GIVEN:
+        known = {name.rpartition(".")[0] for name in names} if "columns" in sight.statement.opinions else set[str]()
+        touched = {table for verb, table in _table(sight).pairs if verb != Verb.CREATE}
+        names |= {f"{table}.?" for table in touched - known}
+    return Named(names, sight.understood)
 
 
 def _hidden(sight: Sight) -> bool | None:
@@ -162,6 +174,8 @@ def shown(seen: object) -> str:
         case Named(names, complete):
             known = ", ".join(sorted(names)) or "none"
             return known if complete else f"{known} and perhaps others" if names else "not known"
+        case Touched(pairs, complete):
+            return shown(Named(frozenset(f"{verb} {table}" for verb, table in pairs), complete))
         case bool():
             return str(seen).lower()
         case datetime():
