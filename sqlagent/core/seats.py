@@ -112,6 +112,8 @@ def refusal(proposal: Proposal, decision: Decision) -> str:
 
     Anybody may reject or edit: the one ends it, the other begins anew, with every seat empty.
     """
+    if decision.choice in (Choice.ESCALATE, Choice.LATER) or decision.how == EXPIRED:
+        return f"only time decides that: {decision.choice}"
     if decision.choice not in (Choice.APPROVE, Choice.PARTIAL):
         return ""
     if decision.how == POLICY or decision.by == POLICY:
@@ -159,7 +161,8 @@ def unfilled(first: Proposal, decided: Sequence[Decided]) -> str:
         if one.decision.digest != now.digest:
             return f"stage {place} was decided on another digest"
         if one.decision.choice is Choice.ESCALATE:
-            if place == len(first.seats) or seat.on_timeout is not OnTimeout.ESCALATE:
+            by_time = (one.decision.by, one.decision.how) == (NOBODY, EXPIRED)
+            if place == len(first.seats) or seat.on_timeout is not OnTimeout.ESCALATE or not by_time:
                 return f"stage {place} may not be passed on"
         elif one.decision.choice is not Choice.APPROVE:
             return f"stage {place} was not approved"
