@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 
 from sqlagent import config
+from sqlagent.cli.policy_help import PAGE
 from sqlagent.core.errors import UsageError
 from sqlagent.ui.diagnostics import ExitCode
 
@@ -94,6 +95,7 @@ def _rules() -> str:
 TOPICS: dict[str, Callable[[], str]] = {
     "exit-codes": _exit_codes,
     "environment": _environment,
+    "policy": lambda: PAGE,
     "databases": _databases,
     "undo": lambda: _UNDO,
     "audit": lambda: _AUDIT,
