@@ -84,12 +84,11 @@ class Journal(Deciding, Runs):
         """The newest first; all of them where no status is named; `limit` -1 for every one."""
         every = "SELECT id, updated_at FROM threads"
         # One SELECT a status: each comes sorted out of its index, and no more of them is read than is wanted.
-        newest = " UNION ALL ".join(f"{every} WHERE status = ?" for _ in statuses) or every
+        chosen = " UNION ALL ".join(f"{every} WHERE status = ?" for _ in statuses) or every
+        newest = f"SELECT id FROM ({chosen} ORDER BY updated_at DESC LIMIT ?)"  # noqa: S608 - all of it is ours
         with self.reading() as db:
             rows = db.execute(
-                f"{THREADS} WHERE t.id IN (SELECT id FROM ({newest} ORDER BY updated_at DESC LIMIT ?))"
-                " ORDER BY t.updated_at DESC",  # noqa: S608 - all of it is ours
-                (*statuses, limit),
+                f"{THREADS} WHERE t.id IN ({newest}) ORDER BY t.updated_at DESC", (*statuses, limit)
             ).fetchall()
             return tuple(map(thread_of, rows))
 
