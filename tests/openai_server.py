@@ -6,7 +6,8 @@
     with OpenAIServer([Reply.error(429, retry_after="0"), "SELECT 1"]) as server:
         ... server.base_url ... server.requests[0].messages
 
-It answers streaming and plain requests alike, with token usage, and keeps every request it got.
+It answers streaming and plain requests alike, with token usage, and keeps every request it got.  A request for `n`
+answers gets the next `n` of the script as choices, unless the server is told to ignore `n` or to refuse it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
@@ -43,6 +45,11 @@ class Request:
     @property
     def streaming(self) -> bool:
         return bool(self.body.get("stream"))
+
+    @property
+    def wanted(self) -> int:
+        """How many answers it asks for."""
+        return int(self.body.get("n") or 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +99,31 @@ class Reply:
         return cls(text, cut=True)
 
 
+class Batches(Enum):
+    """What becomes of a request for `n` answers."""
+
+    KNOWN = "known"
+    IGNORED = "ignored"
+    """It gets one, as from most small servers."""
+    REFUSED = "refused"
+    """It gets 400, as from llama.cpp with one slot."""
+
+
 Scripted = str | Reply | Callable[[Request], "str | Reply"]
 
 
 class OpenAIServer:
     """Answers from a script until it is closed; thread-safe, so several processes may ask it at once."""
 
-    def __init__(self, script: Scripted | Sequence[Scripted] = "SELECT 1", *, api_key: str | None = None) -> None:
+    def __init__(
+        self, script: Scripted | Sequence[Scripted] = "SELECT 1", *, api_key: str | None = None,
+        batches: Batches = Batches.KNOWN,
+    ) -> None:  # fmt: skip
         scripted = [script] if isinstance(script, str | Reply) or callable(script) else list(script)
         self.script: list[Scripted] = list(scripted)
         self.api_key = api_key
         """Where given, a request without it gets 401."""
+        self.batches = batches
         self.requests: list[Request] = []
         """Every chat request, in order of arrival."""
         self.closing = threading.Event()
@@ -134,13 +155,14 @@ class OpenAIServer:
             self._http.shutdown()
         self._http.server_close()
 
-    def answer(self, request: Request) -> Reply:
-        """The next reply of the script; its last one answers every later request."""
+    def answers(self, request: Request) -> list[Reply]:
+        """The next reply of the script, or as many as are asked for; its last one answers every later request."""
+        wanted = request.wanted if self.batches is Batches.KNOWN else 1
         with self._lock:
             self.requests.append(request)
-            scripted = self.script[0] if len(self.script) == 1 else self.script.pop(0)
-        reply = scripted(request) if callable(scripted) else scripted
-        return Reply(reply) if isinstance(reply, str) else reply
+            scripted = [self.script[0] if len(self.script) == 1 else self.script.pop(0) for _ in range(wanted)]
+        replies = [each(request) if callable(each) else each for each in scripted]
+        return [Reply(reply) if isinstance(reply, str) else reply for reply in replies]
 
 
 class _Listener(ThreadingHTTPServer):
@@ -167,12 +189,17 @@ def _handler_of(server: OpenAIServer) -> type[BaseHTTPRequestHandler]:
                 self._send(401, {"error": {"message": "Incorrect API key provided", "code": "invalid_api_key"}})
                 return
             request = Request(self.path, {k.lower(): v for k, v in self.headers.items()}, body)
+            if request.wanted > 1 and server.batches is Batches.REFUSED:
+                server.requests.append(request)
+                self._send(400, {"error": {"message": "Field 'n': Value must be between 1 <= value <= 1"}})
+                return
             try:
-                self._answer(request, server.answer(request))
+                self._answer(request, *server.answers(request))
             except (BrokenPipeError, ConnectionResetError):
                 self.close_connection = True
 
-        def _answer(self, request: Request, reply: Reply) -> None:
+        def _answer(self, request: Request, reply: Reply, *more: Reply) -> None:
+            """What is wrong with the first of several replies is wrong with the whole answer."""
             if reply.hangs:
                 server.closing.wait()
             if reply.hangs or reply.drops:
@@ -184,15 +211,17 @@ def _handler_of(server: OpenAIServer) -> type[BaseHTTPRequestHandler]:
             elif request.streaming:
                 self._stream(reply, request)
             else:
-                self._plain(reply, request)
+                self._plain(reply, request, more)
 
-        def _plain(self, reply: Reply, request: Request) -> None:
+        def _plain(self, reply: Reply, request: Request, more: Sequence[Reply] = ()) -> None:
             if reply.wait:
                 reply.wait.wait()
-            message = {"role": "assistant", "content": reply.text}
-            choice = {"index": 0, "message": message, "finish_reason": reply.finish}
+            choices = [
+                {"index": i, "message": {"role": "assistant", "content": r.text}, "finish_reason": r.finish}
+                for i, r in enumerate((reply, *more))
+            ]
             body = json.dumps(
-                {**_envelope("chat.completion", request), "choices": [choice], "usage": _usage(reply)}
+                {**_envelope("chat.completion", request), "choices": choices, "usage": _usage(reply, *more)}
             ).encode()
             self._head(reply.status, "application/json", {**reply.headers, "Content-Length": str(len(body))})
             self.wfile.write(body[: len(body) // 2] if reply.cut else body)
@@ -242,13 +271,14 @@ def _envelope(kind: str, request: Request) -> dict[str, Any]:
     return {"id": "chatcmpl-1", "object": kind, "created": 1, "model": request.body.get("model", "")}
 
 
-def _usage(reply: Reply) -> dict[str, Any]:
-    total = reply.tokens_in + reply.tokens_out
+def _usage(reply: Reply, *more: Reply) -> dict[str, Any]:
+    """The prompt is counted once, however many answers there are to it."""
+    written = sum(each.tokens_out for each in (reply, *more))
     cached = {"cached_tokens": reply.cached}
     return {
         "prompt_tokens": reply.tokens_in,
-        "completion_tokens": reply.tokens_out,
-        "total_tokens": total,
+        "completion_tokens": written,
+        "total_tokens": reply.tokens_in + written,
         "prompt_tokens_details": cached,
     }
 

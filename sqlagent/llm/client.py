@@ -65,7 +65,7 @@ class Model:
     budget: int = prompt.BUDGET
     sleep: Callable[[float], None] = time.sleep
     asks_back: bool = True
-    """It is told how to ask back, where a question reads two ways."""
+    """It is told how to ask back where a question reads two ways; the embedded one only gets worse by it."""
 
     def draft(
         self,
@@ -118,9 +118,9 @@ class Model:
         )
 
     def _asking(self, may_ask: bool) -> prompt.Asking:
-        if not may_ask:
-            return prompt.Asking.NO_MORE
-        return prompt.Asking.STILL if self.asks_back else prompt.Asking.NEVER
+        if not self.asks_back:
+            return prompt.Asking.NEVER
+        return prompt.Asking.STILL if may_ask else prompt.Asking.NO_MORE
 
 
 def open_model(
@@ -169,6 +169,7 @@ def _embedded(spec: ModelSpec, cache_dir: Path | None, state_dir: Path | None, p
         connect=connect,
         timeout=max(spec.timeout, LOCAL_SECONDS) if spec.timeout else 0.0,
         budget=LOCAL_BUDGET,
+        asks_back=False,
     )
 
 

@@ -51,8 +51,14 @@ A: ASK: Top by what? | number of books | number of genres"""
 """How a question that reads two ways is answered, for a model that may ask back."""
 
 ANSWER = "A: (SQL, or CANNOT: and why)"
-ANSWER_OR_ASK = "A: (SQL, or CANNOT: and why, or ASK: question? | reading | reading, where two readings differ)"
-ANSWER_AT_LAST = "A: (SQL, or CANNOT: and why; do not ask: begin with -- assuming ... where it reads two ways)"
+ANSWER_OR_ASK = (
+    "A: (SQL; or CANNOT: and why; or, where it reads two ways that give different rows, "
+    "ASK: question? | choice | choice, with up to four choices from the tables and values above)"
+)
+ANSWER_AT_LAST = (
+    "A: (SQL, or CANNOT: and why; do not ask: where it reads two ways take the likelier, and begin with a line "
+    "-- assuming ...)"
+)
 """What the question ends with: what may be answered, nearest to where the model begins to write."""
 MOST_EXAMPLES = 3
 LONGEST_PAST = 600

@@ -132,7 +132,7 @@ def _question(said: str) -> Draft:
     if not choices:
         choices = [bullet["choice"] for line in below if (bullet := _BULLET.fullmatch(line.strip()))]
     cleaned = dict.fromkeys(filter(None, (_short(_shown(choice), LONGEST_CHOICE) for choice in choices)))
-    asks = _short(_shown(asks))
+    asks = "" if _BULLET.match(asks) else _short(_shown(asks))
     return Draft(asks=asks, choices=tuple(cleaned)[:MOST_CHOICES]) if asks else Draft()
 
 

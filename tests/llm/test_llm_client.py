@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from openai_server import OpenAIServer, Reply, Request
 
-from sqlagent.core.draft import Attempt, Column, Draft, Schema, Table, Turn
+from sqlagent.core.draft import Attempt, Clarification, Column, Draft, Example, Schema, Table, Turn
 from sqlagent.core.errors import AuthError, ConnectError, ModelError, UsageError
 from sqlagent.core.secret import Secret
 from sqlagent.llm import prompt
@@ -42,7 +42,7 @@ def nobody_listens() -> str:
 def test_a_draft_carries_the_sql_the_tokens_and_the_hash_of_the_prompt(openai_server: OpenAIServer) -> None:
     openai_server.script = [Reply("SELECT COUNT(*) FROM orders", tokens_in=99, tokens_out=5)]
     draft = ask(openai_server)
-    told = prompt.messages("how many orders", SHOP, history=(), attempts=())
+    told = prompt.messages("how many orders", SHOP, asking=prompt.Asking.STILL)
     assert draft.sql == "SELECT COUNT(*) FROM orders"
     assert (draft.model, draft.tokens_in, draft.tokens_out) == ("test-model", 99, 5)
     assert draft.prompt_sha256 == prompt.prompt_sha256(told)
@@ -251,6 +251,43 @@ def test_cannot_is_an_answer_and_not_an_error(openai_server: OpenAIServer) -> No
     openai_server.script = ["CANNOT: there is no table of weather"]
     draft = ask(openai_server)
     assert (draft.sql, draft.cannot) == ("", "there is no table of weather")
+
+
+def test_a_question_back_is_an_answer_and_not_an_error(openai_server: OpenAIServer) -> None:
+    openai_server.script = ["ASK: Which orders? | paid | all of them"]
+    draft = ask(openai_server)
+    assert (draft.sql, draft.cannot) == ("", "")
+    assert (draft.asks, draft.choices) == ("Which orders?", ("paid", "all of them"))
+    assert draft.tokens_out > 0
+
+
+def test_what_was_asked_back_and_answered_reaches_the_server_with_the_question(openai_server: OpenAIServer) -> None:
+    clarified = Clarification("Which orders?", ("paid", "all"), "paid")
+    a_model(openai_server.base_url).draft("how many orders", SHOP, clarified=[clarified], may_ask=False)
+    (request,) = openai_server.requests
+    told = request.messages[-1]["content"]
+    assert "Which orders? I answer: paid" in told
+    assert "do not ask" in told
+    assert "-- assuming" in told
+
+
+def test_an_assumption_stays_in_the_sql_where_a_person_sees_it(openai_server: OpenAIServer) -> None:
+    sql = "-- assuming paid orders alone\nSELECT COUNT(*) FROM orders WHERE status = 'paid'"
+    openai_server.script = [sql]
+    assert a_model(openai_server.base_url).draft("q", SHOP, may_ask=False).sql == sql
+
+
+def test_the_system_message_is_the_same_whether_or_not_the_model_may_still_ask(openai_server: OpenAIServer) -> None:
+    model = a_model(openai_server.base_url)
+    model.draft("a", SHOP)
+    model.draft("b", SHOP, may_ask=False, examples=[Example("c", "SELECT 1")])
+    first, second = openai_server.requests
+    assert first.system == second.system
+    assert "ASK:" in first.system
+
+
+def test_the_embedded_model_is_not_told_to_ask(tmp_path: Path) -> None:
+    assert not open_model(ModelSpec("local"), cache_dir=tmp_path, state_dir=tmp_path).asks_back
 
 
 def test_two_answers_are_said_to_be_two(openai_server: OpenAIServer) -> None:

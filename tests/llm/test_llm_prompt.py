@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sqlagent.core.draft import Attempt, Column, Schema, Table, Turn
-from sqlagent.llm.prompt import fitted, messages, prompt_sha256, schema_text
+from sqlagent.core.draft import Attempt, Clarification, Column, Example, Schema, Table, Turn
+from sqlagent.llm.prompt import MOST_EXAMPLES, Asking, asked, fitted, messages, prompt_sha256, schema_text
 
 CUSTOMERS = Table(
     "customers",
@@ -38,7 +38,7 @@ SHOP = Schema("sqlite", "3.54.1", (CUSTOMERS, ITEMS, TOP))
 
 
 def prompted(question: str = "q", schema: Schema = SHOP, **more: object) -> list[tuple[str, str]]:
-    return messages(question, schema, **({"history": (), "attempts": ()} | more))  # type: ignore[arg-type]
+    return messages(question, schema, **more)  # type: ignore[arg-type]
 
 
 def test_the_schema_reads_like_create_table() -> None:
@@ -84,6 +84,51 @@ def test_the_system_message_is_the_same_for_every_question_and_whatever_the_tabl
     attempts = (Attempt("SELECT x", "no such column: x"),)
     grown = replace(SHOP, tables=(replace(CUSTOMERS, rows=9999), ITEMS, TOP))
     assert prompted("cancel everything", grown, history=(Turn("a", "b"),), attempts=attempts)[0] == first
+
+
+def test_examples_and_answers_leave_the_system_message_as_it_is_and_stand_with_the_question() -> None:
+    talk = prompted(
+        "late ones?",
+        history=(Turn("all", "SELECT 1"),),
+        examples=(Example("paid ones?", "SELECT *\n  FROM orders"),),
+        clarified=(Clarification("Late by\nwhat?", ("days", "weeks"), "days"),),
+    )
+    assert talk[0] == prompted("q")[0]
+    assert talk[-1][1].split("\n") == [
+        "Approved on this database before:",
+        "Q: paid ones?",
+        "A: SELECT * FROM orders",
+        "Asked now:",
+        "Q: late ones?",
+        "You asked: Late by what? I answer: days",
+        "A: (SQL, or CANNOT: and why)",
+    ]
+
+
+def test_a_plain_question_is_as_short_as_it_was() -> None:
+    assert asked("how many?") == "Q: how many?\nA: (SQL, or CANNOT: and why)"
+
+
+def test_examples_are_few_and_short() -> None:
+    few = asked("q", [Example(f"question {n}", "SELECT 1") for n in range(9)])
+    assert few.count("question ") == MOST_EXAMPLES
+    long = asked("q", [Example("long", "SELECT " + "x, " * 999), Example("short", "SELECT 1")])
+    assert "short" in long
+    assert len(long) < 200
+
+
+def test_the_comment_of_an_example_does_not_swallow_its_sql() -> None:
+    told = asked("q", [Example("a", "SELECT 1 -- one\nFROM t")])
+    assert "A: SELECT 1 -- one\nFROM t\n" in told
+
+
+def test_a_model_is_told_to_ask_only_where_it_may_and_at_last_not_to() -> None:
+    assert "ASK" not in str(prompted(asking=Asking.NEVER))
+    still, no_more = prompted(asking=Asking.STILL), prompted(asking=Asking.NO_MORE)
+    assert still[0] == no_more[0] != prompted()[0]
+    assert "ASK: question? | choice" in still[-1][1]
+    assert "do not ask" in no_more[-1][1]
+    assert "-- assuming" in no_more[-1][1]
 
 
 def test_without_examples_there_is_no_value_of_the_data_in_the_prompt() -> None:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sqlagent.llm.reply import parse
+from sqlagent.core.text import is_hidden
+from sqlagent.llm.reply import LONGEST_CHOICE, MOST_CHOICES, parse
 
 ONE = "SELECT name\n  FROM customers\n WHERE country = 'DE'  -- Germany; not France\n ORDER BY name"
 
@@ -102,6 +103,60 @@ def test_words_without_sql_are_neither_sql_nor_a_refusal(text: str) -> None:
     assert (draft.sql, draft.cannot) == ("", "")
 
 
+# ---- a question back --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ASK: Which date? | ordered | shipped",
+        "ask: Which date? |ordered| shipped |",
+        "**ASK:** Which date? | `ordered` | *shipped*",
+        "```\nASK: Which date? | ordered | shipped\n```",
+        "-- ASK: Which date? | ordered | shipped",
+        "<think>two dates</think>ASK: Which date? | ordered | shipped",
+        "ASK: Which date?\n- ordered\n- shipped",
+        "ASK: Which date?\n\n1. ordered\n2) shipped\n\nPlease tell me.",
+        "There are two dates.\nASK: Which date? | ordered | shipped",
+        "SELECT 'ASK: Which date? | ordered | shipped' AS answer;",
+        '{"ask": "Which date?", "choices": ["ordered", "shipped"]}',
+        "ASK: Which date? | ordered | shipped\nSELECT * FROM orders",
+        "ASK: Which date? | ordered | shipped | ORDERED\u200b | shipped ",
+    ],
+)
+def test_a_question_back_has_its_choices_and_no_sql(text: str) -> None:
+    draft = parse(text)
+    assert (draft.asks, draft.sql, draft.cannot) == ("Which date?", "", "")
+    assert [choice.lower() for choice in draft.choices[:2]] == ["ordered", "shipped"]
+
+
+def test_a_question_without_choices_is_one_to_be_answered_in_words() -> None:
+    draft = parse("ASK: Which year?")
+    assert (draft.asks, draft.choices) == ("Which year?", ())
+
+
+@pytest.mark.parametrize("text", ["ASK:", "ASK: | a | b", "ASK:\n- a\n- b", "ASK: \u200b", "SELECT 'ASK:'", "ask me"])
+def test_nothing_asked_is_no_question(text: str) -> None:
+    draft = parse(text)
+    assert (draft.asks, draft.choices, draft.cannot) == ("", (), "")
+
+
+@pytest.mark.parametrize(
+    "sql", ["SELECT ask FROM offers", "SELECT 'ASK' AS x", "UPDATE t SET a = 'ASK: b?'", "SELECT bid | ask FROM t"]
+)
+def test_sql_about_asking_is_sql(sql: str) -> None:
+    draft = parse(sql)
+    assert (draft.sql, draft.asks) == (sql, "")
+
+
+def test_choices_are_few_short_and_different() -> None:
+    draft = parse("ASK: which? | a | a |  | " + "b" * 500 + " | c | d | e | f")
+    assert len(draft.choices) == MOST_CHOICES
+    assert max(map(len, draft.choices)) == LONGEST_CHOICE
+    assert draft.choices[0] == "a"
+    assert len(parse("ASK: " + "why " * 500).asks) <= 300
+
+
 # ---- several pieces ---------------------------------------------------------------------------------------------
 
 
@@ -151,9 +206,8 @@ def test_statements_of_a_json_list_are_a_script() -> None:
 # ---- anything ---------------------------------------------------------------------------------------------------
 
 PIECES = st.sampled_from(
-    ["```sql\n", "```", "\n", "\n\n", ";", "SELECT 1", "DELETE FROM t", "or", "CANNOT:", "{", "}", "[", "]", '"sql":',
-     '"', "'", "--",
-     "/*", "*/", "<think>", "</think>", "`", "~~~", "WITH x AS (", "json", "\x00", "\ufeff", "\u202e", "é"]
+    ["```sql\n", "```", "\n", "\n\n", ";", "SELECT 1", "DELETE FROM t", "or", "CANNOT:", "ASK:", "|", "{", "}", "[", "]",
+     '"sql":', '"', "'", "--", "/*", "*/", "<think>", "</think>", "`", "~~~", "WITH x AS (", "json", "\x00", "\ufeff", "\u202e", "é"]
 )  # fmt: skip
 
 
@@ -161,6 +215,9 @@ PIECES = st.sampled_from(
 def test_it_never_raises_and_never_says_both(text: str) -> None:
     draft = parse(text)
     assert not (draft.sql and draft.cannot)
+    assert not (draft.asks and (draft.sql or draft.cannot))
+    assert len(draft.choices) <= MOST_CHOICES
+    assert not any(is_hidden(char) for asked in (draft.asks, *draft.choices) for char in asked)
     assert draft.sql == draft.sql.strip()
 
 
