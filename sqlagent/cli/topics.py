@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 
-from sqlagent import config
+from sqlagent import config, schemas
 from sqlagent.cli.policy_help import PAGE
 from sqlagent.core.errors import UsageError
 from sqlagent.ui.diagnostics import ExitCode
@@ -19,7 +19,23 @@ status     new pending executed rejected denied stale expired unknown failed
 digest     what `sqlagent resume THREAD --approve DIGEST` approves
 errors     {"error": {"code": "PENDING", "message": "...", "hint": "..."}} on stderr
 values     NULL is null, a BLOB is {"$blob": "53514c"}, integers keep every digit
+
+A session that waits can be answered by any program that speaks to LangGraph:
+Command(resume=ANSWER) on the graph of `sqlagent.graph`.  Text, true and "yes"
+never approve; what is no answer is on record, and it is asked again.
+
+  {"type": "approve", "digest": "9f2c..."}
+  {"decisions": [{"type": "approve"}, {"type": "reject", "message": "why"}]}
+  [{"type": "accept", "args": {"action": "execute_sql", "args": {"sql": "..."}}}]
+
+JSON Schemas, each printed by its name, such as sqlagent help json-report:
+
 """
+
+
+def _json() -> str:
+    width = max(map(len, schemas.NAMES)) + len("json-") + 2
+    return _JSON + "".join(f"{f'json-{name}':<{width}}{what}\n" for name, what in schemas.NAMES.items())
 
 
 def _exit_codes() -> str:
@@ -99,19 +115,21 @@ TOPICS: dict[str, Callable[[], str]] = {
     "databases": _databases,
     "undo": lambda: _UNDO,
     "audit": lambda: _AUDIT,
-    "json": lambda: _JSON,
+    "json": _json,
     "rules": _rules,
 }
 
 
 def topic(name: str) -> str:
-    """The text of a topic, or of a rule's manual page."""
+    """The text of a topic, a JSON Schema, or a rule's manual page."""
     if name in TOPICS:
         return TOPICS[name]()
+    if name.startswith("json-") and name.removeprefix("json-") in schemas.NAMES:
+        return schemas.text(name.removeprefix("json-"))
     from sqlagent.core.rules import catalogue
 
     pages = {rule.id: rule.text for rule in catalogue()}
     if name in pages:
         return f"{name}: {pages[name].strip()}\n"
-    near = get_close_matches(name, [*TOPICS, *pages], n=1)
+    near = get_close_matches(name, [*TOPICS, *pages, *(f"json-{known}" for known in schemas.NAMES)], n=1)
     raise UsageError(f"no help on {name}", hint=f"sqlagent help {near[0]}" if near else "sqlagent help")
