@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
 @examples.command("list")
 @takes(DATABASE)
 def list_(call: Call, limit: Listed = 50) -> ExitCode:
-    """List what was approved, the newest first; with --db of that database alone.
+    """List what was approved, the newest first.
 
     \b
     sqlagent examples list --db shop.db
@@ -57,7 +57,7 @@ def forget(
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every one; with --db, of that database.")] = False,
 ) -> ExitCode:
-    """Forget examples, so that no model is shown them; the sessions that they are from stay as they are.
+    """Show these to no model any more; their sessions stay as they are.
 
     \b
     sqlagent examples forget 3 7
@@ -91,9 +91,9 @@ def export(
         bool, typer.Option("--with-schema", help="With what a model is told of the database; needs --db.")
     ] = False,
 ) -> ExitCode:
-    """Print examples as training data: a conversation a line, a question and the SQL that was approved for it.
+    """Print them as training data, a conversation a line.
 
-    Of several answers to one question only the newest is exported.  SQL holds values of your data.
+    Of several answers to one question only the newest is printed.  The SQL holds values of your data.
 
     \b
     sqlagent examples export > training.jsonl
@@ -123,10 +123,10 @@ def _bare(lesson: Lesson) -> dict[str, Any]:
 
 def _told(call: Call, found: Sequence[Lesson]) -> Iterator[dict[str, Any]]:
     """Each as sqlagent would ask it, but for values of the data."""
-    from sqlagent.llm.prompt import messages  # only this needs the prompt
+    from sqlagent.llm.prompt import Asking, messages  # only this needs the prompt
 
     facts = call.agent.database.schema(examples=0)
-    return (_conversation(messages(lesson.question, facts), lesson) for lesson in found)
+    return (_conversation(messages(lesson.question, facts, asking=Asking.STILL), lesson) for lesson in found)
 
 
 _ROLES = {"system": "system", "human": "user", "ai": "assistant"}
