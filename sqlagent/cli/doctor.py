@@ -111,6 +111,8 @@ def _state(call: Call) -> Check:
     waiting = len(call.agent.pending())
     folder = call.settings.state_dir
     mode = folder.stat().st_mode & 0o777
+    if mode & 0o020 and not mode & 0o007:
+        return Check("state", State.OK, f"{folder}, shared with the group {folder.group()}, {waiting} waiting")
     if mode & 0o077:
         return Check(
             "state",

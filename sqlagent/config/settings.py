@@ -129,7 +129,7 @@ def load(flags: Mapping[str, object], env: Mapping[str, str], cwd: Path) -> Sett
     return Settings(
         **_plain_values(gathered, env),
         api_key_source=key_source,
-        policy=_policy_files(gathered, cwd),
+        policy=_policy_files(gathered, env, cwd),
         ci=in_ci(env),
         databases=known.databases,
         config_files=tuple(file.path for file in gathered.read),
@@ -163,9 +163,16 @@ def _plain_values(gathered: Gathered, env: Mapping[str, str]) -> dict[str, Any]:
     return values
 
 
-def _policy_files(gathered: Gathered, cwd: Path) -> tuple[PolicyFile, ...]:
-    """Of every source, the nearest first: restrictions add up."""
-    found: list[PolicyFile] = []
+STORE_POLICY = "policy.toml"
+"""In the state folder: in force for everybody who shares it, whatever else they name."""
+
+
+def _policy_files(gathered: Gathered, env: Mapping[str, str], cwd: Path) -> tuple[PolicyFile, ...]:
+    """The state folder's own, then those of every source, the nearest first: restrictions add up."""
+    said_folder = gathered.pick("state_dir")
+    folder = _folder(said_folder) if said_folder.value else files.user_folder("state", env)
+    store = folder / STORE_POLICY
+    found = [PolicyFile(store, files.shown(store, cwd), Origin.USER, "the state folder")] if store.exists() else []
     for said in gathered.said["policy"]:
         origin = Origin.PROJECT if said.layer is Layer.PROJECT else Origin.USER
         for name in said.value if isinstance(said.value, tuple) else ():
@@ -307,7 +314,7 @@ def check(flags: Mapping[str, object], env: Mapping[str, str], cwd: Path) -> tup
         if isinstance(found, SqlagentError):
             file, line = _place(usable.pick("database"))
             problems.append(Problem(file, line, "database", found.message, found.hint))
-    problems += policies.gather(_policy_files(gathered, cwd), cwd).problems
+    problems += policies.gather(_policy_files(gathered, env, cwd), cwd).problems
     key, source = _api_key(usable, env, cwd)
     if isinstance(key, SqlagentError):
         problems.append(Problem(source, 0, "api_key_file", key.message, key.hint))

@@ -16,6 +16,7 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import StateSnapshot
 
 from sqlagent.core.errors import SqlagentError, StoreError
+from sqlagent.store import private
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
@@ -81,15 +82,15 @@ class Saver(SqliteSaver):
 
 
 def open_saver(path: Path, reached: Callable[[str], None] = lambda _name: None) -> Saver:
-    """The checkpoints at `path`, made if missing, 0600.
+    """The checkpoints at `path`, made if missing.
 
     The serializer restores JSON-like values and nothing else: by default whoever can write the file could run code in
     whoever reads it.
     """
     with guarded(path):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private.make_folder(path.parent)
         with suppress(FileExistsError):  # a file that is there is not touched: closing it would drop its locks
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            os.close(private.open_file(path, os.O_RDWR | os.O_EXCL))
         connection = sqlite3.connect(path, check_same_thread=False, timeout=BUSY_SECONDS)
         saver = Saver(connection, path, reached)
         saver.setup()

@@ -16,6 +16,7 @@ from sqlagent.pipeline.afterwards import figures
 from sqlagent.pipeline.analysis import facts_of
 from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.state import State
+from sqlagent.store import private
 from sqlagent.store.journal import Marked, Refusal, Run, RunState
 
 
@@ -170,7 +171,7 @@ def _copy_to(proposal: Proposal, x: Context) -> Path | None:
     """Where the run puts what its DROP and ALTER lose."""
     if proposal.measurement is None or not proposal.measurement.needs_copy:
         return None
-    x.kept.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private.make_subfolder(x.kept)
     path = x.kept / f"{proposal.id}.db"
     path.unlink(missing_ok=True)  # of an attempt that died before its COMMIT: this one runs because that did not
     return path

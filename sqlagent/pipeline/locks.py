@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlagent.core.errors import Busy, StoreError
+from sqlagent.store import private
 
 WAIT_SECONDS = 20.0
 """Longer than any step but the model's and a long statement's; a second process then says so instead of waiting on."""
@@ -28,8 +29,8 @@ def thread_lock(folder: Path, thread: str, *, wait: float = WAIT_SECONDS) -> Ite
 
 def _open(folder: Path, thread: str) -> int:
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return os.open(folder / f"{thread}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        private.make_subfolder(folder)
+        return private.open_file(folder / f"{thread}.lock", os.O_RDWR)
     except OSError as e:
         raise StoreError(
             f"the lock of {thread} in {folder} cannot be written: {(e.strerror or str(e)).lower()}",

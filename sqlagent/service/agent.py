@@ -342,6 +342,7 @@ class Agent:
         return row
 
     def _drive(self, row: Thread, *, approved: Proposal | None = None) -> Report:
+        self._parts.note_policy(by=self.by)
         try:
             state = self._parts.driver.drive(row.id, self._parts.context(row, by=self.by, sink=self._sink))
         except SqlagentError as e:

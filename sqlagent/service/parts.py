@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -66,6 +67,7 @@ class Parts:
         self._listener = listener
         self._now = now
         self._databases: dict[str, Database] = {}
+        self._noted_policy = ""
 
     @cached_property
     def journal(self) -> Journal:
@@ -155,6 +157,16 @@ class Parts:
         s, book = self._settings, self._settings.rules
         writes = Writes.DENY if chosen.read_only else Writes.ASK
         return book.policy(Policy(reads=Reads(s.reads), writes=writes, relaxed=frozenset(s.relax)))
+
+    def note_policy(self, *, by: str) -> None:
+        """Put on record which policy files are in force, whenever they are not those of last time."""
+        files = self._settings.policy
+        if files or self._noted_policy:
+            sealed = hashlib.sha256(b"\0".join(file.path.read_bytes() for file in files)).hexdigest()
+            if sealed != self._noted_policy:
+                rules = len(self._settings.rules.rules)
+                self.journal.note_policy([file.label for file in files], sealed, who=by, rules=rules)
+                self._noted_policy = sealed
 
     @property
     def _kept(self) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -72,6 +72,17 @@ class Book:
         """Put on record what no table of the journal holds: a draft, a proposal shown, an attempt that was refused."""
         with self.writing("a note") as db:
             self.log(db, what, who, thread, **detail)
+
+    def note_policy(self, files: Sequence[str], sha256: str, *, who: str, rules: int) -> None:
+        """Put on record that somebody's policy is not what it was when they last came."""
+        known = (
+            "SELECT detail ->> '$.sha256' FROM audit WHERE what = 'policy loaded' AND who = ? ORDER BY number DESC LIMIT 1"
+        )
+        with self.reading() as db:
+            if db.execute(known, (who,)).get == sha256:
+                return
+        with self.writing("a policy") as db:
+            self.log(db, "policy loaded", who, "", files=list(files), sha256=sha256, rules=rules)
 
     def audit(self, *, thread: str = "", since: str = "") -> Iterator[Entry]:
         """The log's entries in order; of one thread, or from a time (ISO 8601, UTC) on."""

@@ -11,6 +11,7 @@ import apsw
 import msgspec
 
 from sqlagent.core.errors import StoreError
+from sqlagent.store import private
 from sqlagent.store.tables import SCHEMA, VERSION
 
 BUSY_MS = 30_000
@@ -18,13 +19,13 @@ BUSY_MS = 30_000
 
 
 def open_file(path: Path) -> apsw.Connection:
-    """The journal at `path`, made if it is missing: folder 0700, file 0600, rollback journal, every commit on disk.
+    """The journal at `path`, made if it is missing: its folder's alone, rollback journal, every commit on disk.
 
     Not WAL: a run is marked done in one transaction with the target's changes, and SQLite makes a transaction over two
     files atomic only where both keep a rollback journal.
     """
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private.make_folder(path.parent)
         _make_private(path)
     except OSError as e:
         raise StoreError(
@@ -43,7 +44,7 @@ def open_file(path: Path) -> apsw.Connection:
 def _make_private(path: Path) -> None:
     """Make the file where it is missing.  One that is there is not touched: closing it would drop its locks."""
     with suppress(FileExistsError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        os.close(private.open_file(path, os.O_RDWR | os.O_EXCL))
 
 
 def _prepare(connection: apsw.Connection, path: Path) -> None:

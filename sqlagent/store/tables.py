@@ -147,6 +147,7 @@ CREATE TABLE audit (
   hash TEXT NOT NULL
 ) STRICT;
 CREATE INDEX audit_by_thread ON audit (thread, number);
+CREATE INDEX audit_of_policies ON audit (who, number) WHERE what = 'policy loaded';
 CREATE TRIGGER audit_keeps_what_was_written BEFORE UPDATE ON audit
 BEGIN SELECT raise(ABORT, 'the audit log is append-only'); END;
 CREATE TRIGGER audit_keeps_every_entry BEFORE DELETE ON audit

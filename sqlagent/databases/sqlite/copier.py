@@ -11,6 +11,7 @@ from typing import Any
 import apsw
 
 from sqlagent.core.errors import StoreError
+from sqlagent.core.modes import of_file
 from sqlagent.databases.sqlite.connect import file_uri
 from sqlagent.databases.sqlite.schema import quoted
 from sqlagent.databases.sqlite.tables import Tables
@@ -32,7 +33,9 @@ class Copier:
         """Raises StoreError where the file cannot be made, or is there already."""
         self._path = path
         with _speaking_of(path):
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            os.fchmod(handle, of_file(path.parent.stat().st_mode))
+            os.close(handle)
             self._file = apsw.Connection(file_uri(path, "rw"), flags=_FLAGS)
             self._file.execute("PRAGMA synchronous = FULL; BEGIN IMMEDIATE").fetchall()
             self._file.execute(_CATALOG).fetchall()
