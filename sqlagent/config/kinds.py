@@ -177,8 +177,11 @@ def _take_command(value: object) -> tuple[object, ...]:
     words = _as_tuple(tuple(value) if isinstance(value, list) else value)
     if not isinstance(value, list | tuple) or not all(isinstance(word, str) for word in words):
         raise Wrong("must be a list of texts", 'the program, then its arguments: ["notify-me", "--quiet"]')
-    if words and not str(words[0]).strip():
+    program = str(words[0]) if words else "none"
+    if not program.strip():
         raise Wrong("names no program", 'the program, then its arguments: ["notify-me", "--quiet"]')
+    if "/" in program and not program.startswith(("/", "~/")):  # or whoever made the current folder would be heard
+        raise Wrong(f"must not depend on the folder that it is run in: {program}", "its whole path, or a name alone")
     if any("\0" in str(word) for word in words):
         raise Wrong("holds a NUL character", "no program can be given one")
     return words
