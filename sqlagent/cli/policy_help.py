@@ -15,7 +15,7 @@ SQLAGENT_POLICY, or `policy = "policy.toml"` in a config file.  Files add up.
   [[rule]]
   id = "prod-writes"
   when = { database = "prod", risk = ">=write" }
-  then = { ask = { people = 2, role = "dba", not_requester = true, expires = "30m" } }
+  then = { ask = { people = 2, role = "dba", expires = "30m" } }
 
   [[rule]]
   id = "small-writes"
@@ -65,14 +65,14 @@ then          "deny", "allow", "ask", { ask = { ... } } of one stage, or
   expires     from when the stage begins; then on_timeout: "reject", or
               "escalate" to the next stage
 several ask   all their stages are filled; one of the same name and role once,
-              by the stricter; a plain { people = 2 } by whoever fills the others
+              by the stricter; a plain { people = 2 } by those of the others
 
 projects      a policy that a project's sqlagent.toml names only tightens: what
               it allows has no effect, and your roles win over its own
 
 sqlagent policy check [FILE...]            mistakes: line, key, nearest key
 sqlagent policy explain THREAD|--sql TEXT  every rule, and why it fires or not
-sqlagent policy test CASES.toml            cases that CI can run; exit 1 if one fails
+sqlagent policy test CASES.toml            cases for CI; exit 1 if one fails
 sqlagent policy test FILE.sql              which rule decides, by statement
 
   policy = "policy.toml"                   # beside the cases

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlagent.core.policy.decide import RELAXABLE, builtin_denial, decide, refusal, relax, words
+from sqlagent.core.policy.explain import Considered, Explained, explain
 from sqlagent.core.policy.model import (
     Allow,
     Ask,
@@ -23,7 +24,9 @@ __all__ = [
     "RELAXABLE",
     "Allow",
     "Ask",
+    "Considered",
     "Deny",
+    "Explained",
     "Facts",
     "OnTimeout",
     "Origin",
@@ -36,6 +39,7 @@ __all__ = [
     "Writes",
     "builtin_denial",
     "decide",
+    "explain",
     "refusal",
     "relax",
     "words",

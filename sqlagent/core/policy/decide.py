@@ -65,24 +65,30 @@ def verdicts(seen: Sequence[Sight], policy: Policy) -> tuple[tuple[Verdict, ...]
 
 
 def _ruled(sight: Sight, fired: Sequence[Rule], policy: Policy) -> tuple[Verdict, ...]:
+    """An allowance counts only where the model's drafts agree enough, but for a rule that looks at that itself."""
     statement, confidence = sight.statement, sight.whole.facts.confidence
+    doubtful = confidence is not None and confidence < policy.least_confidence
     asks: list[Ask] = []
     allows: list[Allow] = []
+    doubted = False
     for rule in fired:
         match rule.then:
             case Deny():
                 return (replace(rule.then, what=doing(statement)),)
             case Ask():
                 asks.append(rule.then)
+            case Allow() if doubtful and "confidence" not in rule.when:
+                doubted = True
             case Allow():
                 allows.append(rule.then)
     if asks:
         return tuple(asks)
     if statement.risk is Risk.READ and policy.reads is Reads.ALLOW:
-        allows.append(Allow("reads"))
-    if allows and confidence is not None and confidence < policy.least_confidence:
-        return (Ask("confidence", why="drafts of the model disagree"),)
-    return (allows[0] if allows else Ask(),)
+        doubted |= doubtful
+        allows += [] if doubtful else [Allow("reads")]
+    if allows:
+        return (allows[0],)
+    return (Ask("confidence", why="drafts of the model disagree") if doubted else Ask(),)
 
 
 def strictest(said: Sequence[Verdict]) -> Verdict:
