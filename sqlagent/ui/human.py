@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
-from types import MappingProxyType
 
-from sqlagent.core.model import Analysis, Basis, Operation, Risk, Size, Statement, Verb
+from sqlagent.core.batch import Alike
+from sqlagent.core.model import Analysis, Risk, Verb
 from sqlagent.core.session import Proposal
+from sqlagent.ui.batch import batch_lines, finding_lines, groups_of
 from sqlagent.ui.effects import measured_lines, sample_lines
-from sqlagent.ui.layout import Align, Block, Line, Role, Span, local, pad, paragraph, text_line, wrap
+from sqlagent.ui.layout import Block, Line, Role, Span, local, pad, paragraph, text_line, wrap
+from sqlagent.ui.operations import operation_lines, shown_operations
 from sqlagent.ui.people import people_lines
 from sqlagent.ui.safe import one_line, visible, width
 
-_SYMBOL = {
-    Verb.READ: " ",
-    Verb.INSERT: "+",
-    Verb.CREATE: "+",
-    Verb.UPDATE: "~",
-    Verb.ALTER: "~",
-    Verb.DELETE: "-",
-    Verb.DROP: "-",
-    Verb.OTHER: "?",
-}
-_WORD = {Verb.OTHER: "touch"}
-"""What is said for a verb whose own name would say nothing."""
-_ROLE = {"+": Role.ADDED, "~": Role.CHANGED, "-": Role.REMOVED, "?": Role.UNSURE, " ": Role.PLAIN}
 _RISK_ROLE = {Risk.READ: Role.ADDED, Risk.WRITE: Role.CHANGED, Risk.SEVERE: Role.REMOVED, Risk.UNKNOWN: Role.UNSURE}
 _LONGEST_QUESTION = 1_000
-_WIDEST_NAME = 32
 _PUT_BACK = dict.fromkeys((Verb.INSERT, Verb.UPDATE, Verb.CREATE, Verb.ALTER), " back")
 """What an undo does with what is not as it was; what the run had made, it takes out like any other change."""
-_NO_ROWS_TO_COUNT = frozenset({Verb.READ, Verb.CREATE})
 
 
 def allowed(proposal: Proposal, *, columns: int = 80) -> Block:
@@ -60,8 +46,9 @@ def review(proposal: Proposal, *, columns: int = 80, body: Body = Body.WHOLE, ti
         count = len(_sql_lines(proposal.sql))
         lines += [text_line(f"  ({count:,} lines of SQL, shown before this; [s] shows them again)"), text_line()]
     lines += _edited(proposal, columns)
-    lines += _consequences(proposal, columns, title)
-    lines += _remarks(proposal, columns)
+    groups = groups_of(proposal)
+    lines += _consequences(proposal, groups, columns, title)
+    lines += _remarks(proposal, groups, columns)
     return Block((*lines, rule))
 
 
@@ -157,108 +144,23 @@ def _edited(proposal: Proposal, columns: int) -> list[Line]:
 # ---- what it does ------------------------------------------------------------------------------------------------
 
 
-def _consequences(proposal: Proposal, columns: int, title: str) -> list[Line]:
+def _consequences(proposal: Proposal, groups: list[Alike], columns: int, title: str) -> list[Line]:
     stage = f"stage {proposal.stage} of {proposal.stages}" if proposal.stages > 1 else ""
     expires = f"expires {local(proposal.expires_at)}" if proposal.expires_at else ""
     bounds = ", ".join(filter(None, (stage, expires)))
     lines = [text_line(title + (f"  ({bounds})" if bounds else ""), Role.STRONG)]
     if len(proposal.analysis.statements) > 1:
-        return [*lines, *_batch(proposal.analysis, columns)]
+        return [*lines, *batch_lines(groups, columns)]
     operations = [op for statement in proposal.analysis.statements for op in shown_operations(statement)]
     return lines + operation_lines(operations, columns=columns, after=_PUT_BACK if proposal.undo_of else {})
-
-
-def shown_operations(statement: Statement) -> list[Operation]:
-    """What it changes, or what it reads where it changes nothing; never an empty list where that could mean harm."""
-    changes = [op for op in statement.operations if op.verb is not Verb.READ]
-    if changes or statement.risk is Risk.READ:
-        return changes or [op for op in statement.operations if op.size.rows is not None]
-    return [Operation(Verb.OTHER, table) for table in statement.writes or ("something it does not name",)]
-
-
-def operation_lines(
-    operations: list[Operation], *, columns: int, after: Mapping[Verb, str] = MappingProxyType({})
-) -> list[Line]:
-    """One line an operation: symbol, verb, object, rows of rows, where the number is from, cause; `after` ends it."""
-    if not operations:
-        return [text_line("     changes nothing")]
-    cells = [
-        (_WORD.get(op.verb, op.verb.value), one_line(op.target), size_words(op), basis_word(op)) for op in operations
-    ]
-    verbs, names, sizes, bases = (max(map(width, column)) for column in zip(*cells, strict=True))
-    names = min(names, _WIDEST_NAME)
-    lines: list[Line] = []
-    for op, (verb, name, size, basis) in zip(operations, cells, strict=True):
-        symbol = _SYMBOL[op.verb]
-        cause = f"  by {one_line(op.via)}" if op.via else after.get(op.verb, "")
-        numbers = pad(size, sizes, Align.RIGHT) + (f" {pad(basis, bases)}" if bases else "")
-        words = f"{pad(verb, verbs)}  {pad(name, names)}  {numbers}{cause}"
-        first, *rest = wrap(words.rstrip(), columns - 7)
-        lines.append((Span(f"  {symbol}  ", _ROLE[symbol]), Span(first)))
-        lines += [text_line("       " + piece.lstrip()) for piece in rest]
-    return lines
-
-
-def size_words(operation: Operation) -> str:
-    """`1,204 of 88,310`; `?` where nobody knows, `-` where there are no rows to count."""
-    size = operation.size
-    if size == Size() and operation.verb in _NO_ROWS_TO_COUNT:
-        return "-"
-    rows = "?" if size.rows is None else f"{size.rows:,}"
-    return rows if size.of is None else f"{rows} of {size.of:,}"
-
-
-def basis_word(operation: Operation) -> str:
-    """How the number was come by: nothing to say where it is exact, or where there is none."""
-    size = operation.size
-    return "" if size.rows is None or size.basis is Basis.EXACT else size.basis.value
-
-
-def _batch(analysis: Analysis, columns: int) -> list[Line]:
-    shown = [(statement, shown_operations(statement) or [_read(statement)]) for statement in analysis.statements]
-    numbers = [" ".join(filter(None, (size_words(op), basis_word(op)))) for _, ops in shown for op in ops]
-    places = len(str(len(shown)))
-    sizes = max(map(len, [*numbers, "rows"]))
-    room = max(columns - places - sizes - 15, 20)
-    does_words = [_does(op) for _, ops in shown for op in ops]
-    does = min(max(map(width, does_words)), room)
-    lines = [text_line(f"  {'#':>{places}}  {'does':<{does}}  {'rows':>{sizes}}  risk")]
-    for statement, operations in shown:
-        for index, op in enumerate(operations):
-            number, risk = (str(statement.index), statement.risk.name) if index == 0 else ("", "")
-            first, *rest = wrap(_does(op), does)
-            rows = " ".join(filter(None, (size_words(op), basis_word(op))))
-            end = f"  {rows:>{sizes}}  {risk}".rstrip()
-            symbol = _ROLE[_SYMBOL[op.verb]]
-            lines.append((Span(f"  {number:>{places}}  "), Span(pad(first.rstrip(), does), symbol), Span(end)))
-            indent = " " * (places + 13)
-            lines += [text_line(indent + piece.strip()) for piece in rest]
-            lines += paragraph(f"by {one_line(op.via)}", columns, first=indent, rest=indent) if op.via else []
-    return lines
-
-
-def _does(operation: Operation) -> str:
-    verb = _WORD.get(operation.verb, operation.verb.value)
-    return f"{_SYMBOL[operation.verb]} {verb:<6} {one_line(operation.target)}"
-
-
-def _read(statement: Statement) -> Operation:
-    return Operation(Verb.READ, ", ".join(statement.reads) or "no table")
 
 
 # ---- what to know of it ------------------------------------------------------------------------------------------
 
 
-def _remarks(proposal: Proposal, columns: int) -> list[Line]:
+def _remarks(proposal: Proposal, groups: list[Alike], columns: int) -> list[Line]:
     analysis = proposal.analysis
-    several = len(analysis.statements) > 1
-    lines: list[Line] = []
-    for statement in analysis.statements:
-        place = f"{statement.index}: " if several else ""
-        for finding in statement.findings:
-            lines += paragraph(f"! {place}{finding.message}  [{finding.rule}]", columns)
-        if statement.denied:
-            lines += paragraph(f"! {place}the policy denies this; nobody can approve it  [{statement.denied}]", columns)
+    lines = finding_lines(groups, columns, several=len(analysis.statements) > 1)
     if proposal.measurement is not None:
         lines += measured_lines(proposal.measurement, columns)
     if proposal.stale:
