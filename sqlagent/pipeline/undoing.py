@@ -135,13 +135,13 @@ def _in_order(conflicts: Sequence[Conflict]) -> list[Conflict]:
 def _alone(table: str, why: str, conflicts: list[Conflict]) -> str:
     count = len(conflicts)
     named = ", ".join(map(_key, conflicts[:_NAMED])) + (", ..." if count > _NAMED else "")
-    said = _WHY.get(why, why)
+    said = _WHY.get(why, f": {why}")
     is_ = ("it is" if count == 1 else "they are") + " left alone"
-    return f"{_rows(count)} of {table} {said}; {is_} ({named})"
+    return f"{_rows(count)} of {table}{said}; {is_} ({named})"
 
 
 _NAMED = 5
-_WHY = {"it was changed since": "changed since", "it was deleted since": "deleted since"}
+_WHY = {"it was changed since": " changed since", "it was deleted since": " deleted since"}
 
 
 def _key(conflict: Conflict) -> str:

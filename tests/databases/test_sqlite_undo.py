@@ -285,6 +285,22 @@ def test_a_run_that_is_taken_back_leaves_no_copy(tmp_path: Path) -> None:
     assert not copy.exists()
 
 
+def test_an_undo_that_could_not_be_measured_has_no_undo(tmp_path: Path) -> None:
+    path, copy = make(tmp_path / "rich.db", RICH), tmp_path / "copy.db"
+    ask(
+        path,
+        "INSERT INTO log WITH RECURSIVE n(x) AS (VALUES(1) UNION ALL SELECT x + 1 FROM n LIMIT 50000) SELECT x FROM n",
+    )
+    db = open_database(str(path), name="rich")
+    kept = run(db, "DROP TABLE log", copy_to=copy)
+    found = db.preview_undo(kept, copy=copy, budget=MeasureBudget(seconds=0.0), heard=None)
+    assert (found.refused, found.measurement.undo, found.measurement.undo_why) == ("", Undoable.NONE, "past 0 s")
+    again: list[bytes] = []
+    undo(db, kept, copy=copy, expected=found.measurement, keep=again)
+    assert ask(path, "SELECT count(*) FROM log") == [(50_003,)]
+    assert plan(db, again[0]).refused == ""
+
+
 def test_what_was_not_kept_by_a_run_is_refused(shop: Database) -> None:
     with pytest.raises(StoreError, match="cannot be read"):
         plan(shop, b"nonsense")

@@ -62,6 +62,12 @@ class Shop:
         connection.close()
         return dump
 
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        connection = sqlite3.connect(self.path)
+        found = connection.execute(sql).fetchall()
+        connection.close()
+        return found
+
     def ran(self, sql: str) -> Report:
         return self.approved(self.agent.run(sql))
 
@@ -224,6 +230,21 @@ def test_a_row_changed_between_approval_and_run_is_asked_about_again(shop: Shop)
     stale = shop.agent.approve(asked.thread, asked.proposal.digest)
     assert (stale.status, shop.content()) == (Status.STALE, now)
     assert findings(stale) == ["1 row of orders changed since; it is left alone (id 2)"]
+
+
+def test_what_a_drop_deleted_elsewhere_is_held_to_what_was_approved_too(shop: Shop) -> None:
+    asked = shop.agent.undo(shop.ran("DROP TABLE customers").thread)
+    assert asked.proposal is not None
+    shop.execute("INSERT INTO orders VALUES (2, 1, 99)")
+    now = shop.content()
+    stale = shop.agent.approve(asked.thread, asked.proposal.digest)
+    assert (stale.status, shop.content()) == (Status.STALE, now)
+    assert findings(stale) == ["1 row of orders: another row has its key now; it is left alone (id 2)"]
+    assert (stale.message, stale.proposal.stale if stale.proposal else "") == ("approved 6 rows, now 5",) * 2
+    assert stale.proposal is not None
+    shop.agent.approve(stale.thread, stale.proposal.digest)
+    assert shop.rows("SELECT id, total FROM orders ORDER BY id") == [(1, 10), (2, 99), (3, None)]
+    assert shop.rows("SELECT count(*) FROM customers") == [(3,)]
 
 
 def test_nothing_is_left_to_undo_where_all_was_changed_since(shop: Shop) -> None:

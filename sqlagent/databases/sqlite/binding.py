@@ -35,6 +35,8 @@ class Binding:
     copy_to: Path | None = None
     changes: list[Change] = field(default_factory=list)
     changed: list[int] = field(default_factory=list)
+    came_back: list[Touched] = field(default_factory=list)
+    """Rows of an undo that no changeset has: they came with their tables."""
     _recorder: Recorder | None = None
     _copier: Copier | None = None
     _schema: str = ""
@@ -135,4 +137,4 @@ class Binding:
         rows: Counter[tuple[str, Verb]] = Counter()
         for change in self.changes:
             rows += tally(change).rows
-        return tuple(Touched(table, verb, count) for (table, verb), count in sorted(rows.items()))
+        return (*(Touched(table, verb, count) for (table, verb), count in sorted(rows.items())), *self.came_back)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import apsw
 
+from sqlagent.core.effect import ObjectChange, Touched
+from sqlagent.core.model import Verb
 from sqlagent.databases.sqlite.copier import Copier, Copy
 from sqlagent.databases.sqlite.kept import KeptPart
 from sqlagent.databases.sqlite.recorder import Change
 from sqlagent.databases.sqlite.schema import quoted
-from sqlagent.databases.sqlite.shape import Loss, Object, Objects, about_bytes, content_digest, objects
+from sqlagent.databases.sqlite.shape import Loss, Object, Objects, about_bytes, content_digest, object_changes, objects
 from sqlagent.databases.sqlite.tables import Tables
 from sqlagent.databases.sqlite.unseen import Unmeasurable, check_visible
 
@@ -80,6 +84,30 @@ def _lose(
         change.copy_bytes += about_bytes(connection, tables, name)
         if copier is not None:
             copier.copy(connection, tables, number, name)
+
+
+def what_comes_and_goes(part: KeptPart, change: Change, tables: Tables) -> tuple[list[ObjectChange], list[Touched]]:
+    """Just after it was taken back: the objects, and the rows that came back with tables, which are counted as rows."""
+    objects, rows = [], []
+    for o in object_changes(*_renamed(by_name(part.after), by_name(part.before)), change.losses, tables):
+        comes = o.verb is Verb.CREATE and o.kind == "table"
+        if comes and o.rows:
+            rows.append(Touched(o.name, Verb.INSERT, o.rows, 0))
+        objects.append(replace(o, rows=None) if comes else o)
+    return objects, rows
+
+
+_SAME = -1  # a page that no file has
+
+
+def _renamed(before: Objects, after: Objects) -> tuple[Objects, Objects]:
+    """One statement that takes a table and gives one has renamed it, wherever its rows are kept since."""
+    went = [key for key in before if key[0] == "table" and key not in after]
+    came = [key for key in after if key[0] == "table" and key not in before]
+    if len(went) != 1 or len(came) != 1:
+        return before, after
+    (old,), (new,) = went, came
+    return before | {old: replace(before[old], root=_SAME)}, after | {new: replace(after[new], root=_SAME)}
 
 
 def _check(connection: apsw.Connection, part: KeptPart, before: Objects, after: Objects) -> None:

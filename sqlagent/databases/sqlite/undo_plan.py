@@ -20,9 +20,8 @@ from sqlagent.databases.sqlite.kept import Kept, KeptPart
 from sqlagent.databases.sqlite.meter import Meter, PastBudget
 from sqlagent.databases.sqlite.net import segments, tally
 from sqlagent.databases.sqlite.recorder import Change, Recorder
-from sqlagent.databases.sqlite.restore import Refused, by_name
+from sqlagent.databases.sqlite.restore import Refused, what_comes_and_goes
 from sqlagent.databases.sqlite.samples import samples
-from sqlagent.databases.sqlite.shape import Objects, object_changes
 from sqlagent.databases.sqlite.undo import Undo
 from sqlagent.databases.sqlite.unseen import Unmeasurable
 
@@ -112,15 +111,11 @@ class _Watched:
         self.samples += samples(counted, change.shapes, change.unseen)
 
     def reshaped(self, part: KeptPart, change: Change) -> None:
-        """Rows that come back with their table are counted as rows; those that go with it, as they always are."""
         self.changes.append(change)
-        tables = self.recorder.tables
-        before, after = _renamed(by_name(part.after), by_name(part.before))
-        for o in object_changes(before, after, change.losses, tables):
-            comes = o.verb is Verb.CREATE and o.kind == "table"
-            if comes and o.rows:
-                self._count(o.name, Verb.INSERT, o.rows, 0)
-            self.objects.append(replace(o, rows=None) if comes else o)
+        objects, rows = what_comes_and_goes(part, change, self.recorder.tables)
+        self.objects += objects
+        for touched in rows:
+            self._count(touched.table, touched.verb, touched.rows, touched.of)
 
     def stop(self) -> None:
         self.meter.recorded = int
@@ -133,16 +128,3 @@ class _Watched:
     def _count(self, table: str, verb: Verb, rows: int, of: int | None) -> None:
         self.of.setdefault((table, verb), of)
         self.rows[table, verb] = self.rows.get((table, verb), 0) + rows
-
-
-def _renamed(before: Objects, after: Objects) -> tuple[Objects, Objects]:
-    """One statement that takes a table and gives one has renamed it, wherever its rows are kept since."""
-    went = [key for key in before if key[0] == "table" and key not in after]
-    came = [key for key in after if key[0] == "table" and key not in before]
-    if len(went) != 1 or len(came) != 1:
-        return before, after
-    (old,), (new,) = went, came
-    return before | {old: replace(before[old], root=_SAME)}, after | {new: replace(after[new], root=_SAME)}
-
-
-_SAME = -1  # a page that no file has

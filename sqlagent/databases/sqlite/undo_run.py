@@ -19,7 +19,8 @@ from sqlagent.databases.sqlite.copier import Copier
 from sqlagent.databases.sqlite.execute import Run
 from sqlagent.databases.sqlite.kept import KeptPart
 from sqlagent.databases.sqlite.recorder import Change
-from sqlagent.databases.sqlite.restore import Refused
+from sqlagent.databases.sqlite.restore import Refused, what_comes_and_goes
+from sqlagent.databases.sqlite.tables import Tables
 from sqlagent.databases.sqlite.undo import Undo
 
 _NOTHING = "nothing was changed"
@@ -83,5 +84,6 @@ class _Bound:
     def after(self) -> None:
         self.binding.after(0, once=True)
 
-    def reshaped(self, _part: KeptPart, change: Change) -> None:
+    def reshaped(self, part: KeptPart, change: Change) -> None:
         self.binding.changes.append(change)
+        self.binding.came_back += what_comes_and_goes(part, change, Tables(self.binding.connection))[1]
