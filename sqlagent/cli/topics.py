@@ -63,7 +63,7 @@ how       the inverse of the change, and a copy of what a DROP or ALTER loses;
           no trigger fires
 since     rows that somebody changed since are listed and left alone;
           --all-or-nothing refuses instead
-again     an undo can be undone, but for one of a DROP or ALTER
+again     an undo can be undone in turn, also one of a DROP or ALTER
 which     sqlagent undo --list; an earlier run of a session by its id: k7f3.2
 how long  keep_undo, 7d unless it is set; then it is forgotten
 """
