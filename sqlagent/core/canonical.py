@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from sqlagent.core.split import Piece, split
 from sqlagent.core.text import too_large
-from sqlagent.core.tree import Unreadable, parse_one
+from sqlagent.core.tree import Unreadable, parse_exactly
 
 
 def canonical(script: str, dialect: str) -> str:
@@ -37,7 +37,7 @@ def _root(piece: Piece | None, dialect: str) -> exp.Expr | None:
     if piece is None or too_large(piece):
         return None
     try:
-        return parse_one(piece, dialect).root
+        return parse_exactly(piece, dialect).root
     except Unreadable:
         return None
 

@@ -58,6 +58,11 @@ def parse_one(piece: Piece, dialect: str) -> Tree:
         return _tree(again[0], dialect)
 
 
+def parse_exactly(piece: Piece, dialect: str) -> Tree:
+    """The same without a second try, which may leave a word out: the tree says all that the statement says."""
+    return _tree(piece, dialect)
+
+
 def _tree(piece: Piece, dialect: str) -> Tree:
     speaks = _dialect(dialect)
     try:

@@ -206,8 +206,9 @@ def test_statements_of_a_json_list_are_a_script() -> None:
 # ---- anything ---------------------------------------------------------------------------------------------------
 
 PIECES = st.sampled_from(
-    ["```sql\n", "```", "\n", "\n\n", ";", "SELECT 1", "DELETE FROM t", "or", "CANNOT:", "ASK:", "|", "{", "}", "[", "]",
-     '"sql":', '"', "'", "--", "/*", "*/", "<think>", "</think>", "`", "~~~", "WITH x AS (", "json", "\x00", "\ufeff", "\u202e", "é"]
+    ["```sql\n", "```", "\n", "\n\n", ";", "SELECT 1", "DELETE FROM t", "or", "CANNOT:", "ASK:", "|", "{", "}", "[",
+     "]", '"sql":', '"', "'", "--", "/*", "*/", "<think>", "</think>", "`", "~~~", "WITH x AS (", "json", "\x00",
+     "\ufeff", "\u202e", "é"]
 )  # fmt: skip
 
 
