@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -14,8 +14,9 @@ from sqlagent.cli.options import DATABASE, MODEL, PERSON, PROPOSING, ROWS, takes
 from sqlagent.cli.session import attend, conclude
 from sqlagent.cli.sources import open_source, script
 from sqlagent.config import show_duration
+from sqlagent.core.batch import places, rejection
 from sqlagent.core.errors import Finished, NeedsApproval, Stale, UsageError
-from sqlagent.core.session import Choice, Decision, Report, Status, Thread
+from sqlagent.core.session import Choice, Decision, Proposal, Report, Status, Thread
 from sqlagent.databases.base import OnConflict
 from sqlagent.store.journal import RunState
 from sqlagent.ui.clarify import chosen
@@ -80,6 +81,11 @@ def resume(
         str | None, typer.Option("--edit", help="Put this file's SQL in its place.", metavar="FILE")
     ] = None,
     reject: Annotated[str | None, typer.Option("--reject", help="Reject it; WHY may be empty.", metavar="WHY")] = None,
+    only: Annotated[
+        str | None,
+        typer.Option("--only", help="With --approve: these statements of several, and reject the others.", metavar="N"),
+    ] = None,
+    because: Annotated[str, typer.Option("--because", help="With --only: why not the others.", metavar="WHY")] = "",
     answer: Annotated[
         str | None, typer.Option("--answer", help="Answer what it asks back: a number or words.", metavar="TEXT")
     ] = None,
@@ -89,6 +95,7 @@ def resume(
     \b
     sqlagent resume k7f3
     sqlagent resume k7f3 --approve 9f2c41d0...
+    sqlagent resume k7f3 --approve 9f2c41d0... --only 1,3-5 --because "not on a Friday"
     sqlagent resume k7f3 --edit better.sql
     sqlagent resume k7f3 --reject "not on a Friday"
     sqlagent resume k7f3 --answer 2
@@ -96,6 +103,11 @@ def resume(
     if sum(flag is not None for flag in (approve, edit, reject, answer)) > 1:
         raise UsageError(
             "--approve, --edit, --reject and --answer exclude one another", hint=f"sqlagent resume {thread} --help"
+        )
+    if (only is not None and approve is None) or (because and only is None):
+        raise UsageError(
+            "--only says which statements --approve is of, and --because why not the others",
+            hint=f"sqlagent resume {thread} --approve DIGEST --only 1,3-5 --because WHY",
         )
     row = call.agent.journal.thread(thread)
     _same_database(call, row)
@@ -111,7 +123,7 @@ def resume(
     if answer is not None:
         return _answered(call, report, answer)
     if report.status is Status.PENDING and (approve, edit, reject) != (None, None, None):
-        return _scripted(call, report, approve=approve, edit=edit, reject=reject)
+        return _scripted(call, report, approve=approve, only=only, because=because, edit=edit, reject=reject)
     return attend(call, report)
 
 
@@ -206,13 +218,17 @@ def expire(call: Call) -> ExitCode:
     return ExitCode.OK
 
 
-def _scripted(call: Call, report: Report, *, approve: str | None, edit: str | None, reject: str | None) -> ExitCode:
+def _scripted(
+    call: Call, report: Report, *, approve: str | None, only: str | None, because: str, edit: str | None,
+    reject: str | None,
+) -> ExitCode:  # fmt: skip
     """One decision from the command line; what it leads to is not asked about again."""
     proposal = report.proposal
     if proposal is None:
         raise NeedsApproval(f"{report.thread} asks back first", hint=f"sqlagent resume {report.thread} --answer TEXT")
     if approve is not None:
         decision = Decision(Choice.APPROVE, _whole_digest(approve, proposal.digest), call.agent.by, "flag")
+        decision = decision if only is None else _of_part(decision, proposal, only, because)
     elif edit is not None:
         text, _ = script(edit)
         decision = Decision(Choice.EDIT, proposal.digest, call.agent.by, "flag", sql=text)
@@ -220,6 +236,15 @@ def _scripted(call: Call, report: Report, *, approve: str | None, edit: str | No
         decision = Decision(Choice.REJECT, proposal.digest, call.agent.by, "flag", reason=reject or "")
     after = call.agent.decide(report.thread, decision)
     return attend(call, after) if edit is not None else conclude(call, after)
+
+
+def _of_part(approval: Decision, proposal: Proposal, only: str, because: str) -> Decision:
+    """The approval of these statements alone; of all of them it is one of the whole."""
+    numbers = {s.index for s in proposal.analysis.statements}
+    keep = places(only, len(numbers))
+    out = numbers - set(keep)
+    reason = rejection(dict.fromkeys(out, because))
+    return replace(approval, choice=Choice.PARTIAL, keep=keep, reason=reason) if out else approval
 
 
 def _whole_digest(typed: str, pending: str) -> str:

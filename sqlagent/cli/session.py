@@ -50,6 +50,8 @@ def attend(call: Call, report: Report) -> ExitCode:
         report = _decided(call, report, answer)
         if _waits_for_others(report, proposal):
             break
+        if report.status is Status.PENDING and (why := why_again(report, proposal)):
+            call.screen.line(f"  asked again: {why}")
     return conclude(call, report)
 
 
@@ -57,6 +59,12 @@ def _waits_for_others(report: Report, before: Proposal) -> bool:
     """Whether what was just approved needs somebody else now: nobody is asked about it twice."""
     now = report.proposal
     return report.status is Status.PENDING and now is not None and now.id == before.id and now.stage > before.stage
+
+
+def why_again(report: Report, before: Proposal) -> str:
+    """Why what is left of a batch is asked about once more, after a part of it was approved."""
+    now = report.proposal
+    return now.stale if now is not None and now.part_of == before.id else ""
 
 
 def _answer_it(call: Call, report: Report, asked: Clarification) -> Report | ExitCode:
@@ -120,15 +128,16 @@ def _put_to_person(call: Call, proposal: Proposal) -> Answer:
 
 
 def _decided(call: Call, report: Report, answer: Answer) -> Report:
-    """Carry out the answer; an edit that the database refuses is said, and the same proposal is asked again."""
+    """Carry out the answer; an edit or a part that the database refuses is said, and the same proposal is asked again."""
     assert report.proposal is not None
     decision = Decision(
-        answer.choice, report.proposal.digest, call.agent.by, answer.how, answer.sql, answer.reason, answer.retry
-    )
+        answer.choice, report.proposal.digest, call.agent.by, answer.how, answer.sql, answer.reason, answer.retry,
+        answer.keep,
+    )  # fmt: skip
     try:
         return call.agent.decide(report.thread, decision)
     except (QueryError, UsageError) as e:
-        if answer.choice is not Choice.EDIT:
+        if answer.choice not in (Choice.EDIT, Choice.PARTIAL):
             raise
         report_error(e)
         return replace(report, status=Status.PENDING)

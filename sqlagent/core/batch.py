@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby, zip_longest
+from itertools import groupby
 
-from sqlagent.core.effect import Effect
+from sqlagent.core.effect import Effect, Undoable
 from sqlagent.core.errors import UsageError
 from sqlagent.core.lexer import COMMENT, NUMBER, STRING, WORD, scan
-from sqlagent.core.model import Statement
+from sqlagent.core.model import Kind, Statement
 from sqlagent.core.session import Proposal
 from sqlagent.core.verbs import Basis, Verb
 
@@ -134,7 +134,8 @@ def needs(statements: Sequence[Statement], out: Collection[int]) -> tuple[Need, 
         if statement.index in out:
             gone |= {name.lower(): (statement.index, name, verb) for name, verb in _changed(statement)}
             continue
-        for name in dict.fromkeys(n.lower() for n in (*statement.writes, *statement.reads)):
+        touched = (*statement.writes, *statement.reads, *(name for name, _ in _changed(statement)))
+        for name in dict.fromkeys(map(str.lower, touched)):
             if name in gone:
                 found.setdefault(gone[name], []).append(statement.index)
         for name, verb in _changed(statement):
@@ -145,15 +146,19 @@ def needs(statements: Sequence[Statement], out: Collection[int]) -> tuple[Need, 
 
 def _changed(statement: Statement) -> Iterator[tuple[str, Verb]]:
     """Each thing that it changes, once, with the weightiest thing that it does to it."""
-    weight = {Verb.READ: -1, Verb.OTHER: 0, Verb.ALTER: 2, Verb.CREATE: 3, Verb.DROP: 3}
     verbs = dict.fromkeys(statement.writes, Verb.OTHER)
     for operation in statement.operations:
-        before = verbs.get(operation.target, Verb.READ)
-        if weight.get(operation.verb, 1) > weight.get(before, 1):
-            verbs[operation.target] = operation.verb
+        verb = operation.verb
+        if verb is Verb.ALTER and statement.kind is not Kind.ALTER:
+            verb = Verb.OTHER  # a table that only gets or loses an index or a trigger
+        for name in operation.target.split(" -> ") if verb is Verb.ALTER else [operation.target]:
+            if _WEIGHT.get(verb, 1) > _WEIGHT.get(verbs.get(name, Verb.READ), 1):
+                verbs[name] = verb
     return ((name, verb) for name, verb in verbs.items() if verb is not Verb.READ)
 
 
+_WEIGHT = {Verb.READ: -1, Verb.OTHER: 0, Verb.ALTER: 2, Verb.CREATE: 3, Verb.DROP: 3}
+"""Of what is done to one thing, what counts; 1 for its rows."""
 _ON_SHAPES = {Verb.CREATE: "creates", Verb.ALTER: "alters", Verb.DROP: "drops"}
 
 
@@ -177,14 +182,30 @@ def differences(whole: Proposal, keep: Collection[int], part: Proposal) -> str:
     `without 2, statement 4 changes 12 rows, was 15`: with the number that it had when the part was approved.
     """
     kept = [s for s in whole.analysis.statements if s.index in keep]
-    out = spans([s.index for s in whole.analysis.statements if s.index not in keep])
+    gone = [s.index for s in whole.analysis.statements if s.index not in keep]
+    out = spans(gone)
     if part.target != whole.target or len(kept) != len(part.analysis.statements):
         return f"what is left without {out} is not what was approved"
-    pairs = zip_longest(kept, part.analysis.statements)
-    found = [(a, b, word) for a, b in pairs if (word := _difference(a, effect_of(whole, a), b, effect_of(part, b)))]
-    said = [f"statement {_both(a, b)} {word}" for a, b, word in found[:_SAID]]
-    more = [f"{len(found) - _SAID:,} more differ"] if len(found) > _SAID else []
-    return f"without {out}, {', '.join([*said, *more])}" if found else ""
+    filled = {n for need in needs(whole.analysis.statements, gone) for n in need.statements}
+    found = []
+    for before, after in zip(kept, part.analysis.statements, strict=True):
+        word = _difference(before, effect_of(whole, before), after, effect_of(part, after))
+        if not word and before.kind is Kind.CREATE and before.reads and before.index in filled:
+            word = "may be filled with other rows"  # what a new table is filled with is in no fingerprint
+        if word:
+            found.append((before, after, word))
+    said = [f"statement {_both(before, after)} {word}" for before, after, word in found[:_SAID]]
+    said += [_UNDO_LOST] if _undo(part) > _undo(whole) else []
+    said += [f"{len(found) - _SAID:,} more differ"] if len(found) > _SAID else []
+    return f"without {out}, {', '.join(said)}" if said else ""
+
+
+_UNDO_LOST = "it can be undone less well"
+
+
+def _undo(proposal: Proposal) -> int:
+    """More is worse; nothing to undo is best."""
+    return list(Undoable).index(proposal.measurement.undo) if proposal.measurement is not None else 0
 
 
 def effect_of(proposal: Proposal, statement: Statement) -> Effect | None:
@@ -206,6 +227,8 @@ def _difference(before: Statement, effect: Effect | None, after: Statement, now:
         return ""
     if effect is None or now is None or now.basis is not Basis.EXACT or not effect.fingerprint:
         return "was not measured exactly"
+    if now.objects != effect.objects:
+        return "makes or drops other things"
     if now.breaks != effect.breaks:
         new = [b for b in now.breaks if b not in effect.breaks]
         return f"breaks {new[0]}" if new else "breaks less"

@@ -16,6 +16,7 @@ from sqlagent.core.seats import POLICY, first_digest
 from sqlagent.core.session import Choice, Decision, Proposal, Source, Status
 from sqlagent.databases.base import Database
 from sqlagent.pipeline import undoing
+from sqlagent.pipeline.carrying import unlike
 from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.refusal import Refused
 from sqlagent.pipeline.state import State
@@ -37,6 +38,8 @@ def propose(state: State, x: Context) -> State:
         drafted = replace(drafted, undo_of=run, on_conflict=on_conflict.value)
     verdict = policy.decide(analysis, x.policy, facts_of(drafted, x))
     drafted = _asked_of(drafted, verdict, database)
+    if drafted.part_of and not drafted.stale and isinstance(verdict, policy.Ask):
+        drafted = replace(drafted, stale=unlike(drafted, number, x))
     x.reached("analyze: before the journal")
     proposal = x.journal.propose(drafted, number=number, turn=state["turn"])
     x.reached("analyze: after the journal")

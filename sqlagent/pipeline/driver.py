@@ -114,7 +114,7 @@ def anew(row: Thread, x: Context) -> State:
         return state
     last = x.journal.proposal(row.proposal)
     state |= {"sql": last.sql, "author": last.author, "note": last.note, "previous": last.previous,
-              "edited_by": last.edited_by}  # fmt: skip
+              "edited_by": last.edited_by, "part_of": last.part_of, "rejected": [*last.rejected]}  # fmt: skip
     decision = x.journal.decision(last.id, last.stage)
     if decision is not None and (decision.choice is not Choice.APPROVE or x.journal.run(last.id) is not None):
         state |= at_seat(last) | {"proposal": last.id, "decision": on_record(decision)}

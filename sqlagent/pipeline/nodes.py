@@ -16,9 +16,10 @@ from sqlagent.core.session import Choice, Decision, Proposal, Source, Status
 from sqlagent.pipeline import answers, payload
 from sqlagent.pipeline.agreement import weighed
 from sqlagent.pipeline.analysis import at_seat, propose
+from sqlagent.pipeline.carrying import carry_over
 from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.execution import run
-from sqlagent.pipeline.parts import carry_over, check_it_can_be, left_of
+from sqlagent.pipeline.parts import check_it_can_be, left_of
 from sqlagent.pipeline.refusal import Refused
 from sqlagent.pipeline.state import Failed, State, on_record
 from sqlagent.store.examples import Examples

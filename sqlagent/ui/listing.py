@@ -231,6 +231,8 @@ def _became(report: Report) -> str:
             return f"{name} rejected{by}" + (f": {report.reason}" if report.reason else "") + "; nothing ran"
         case Status.PENDING if report.asks is not None:
             return f"{name} asks: {report.asks.question}"
+        case Status.PENDING if report.proposal is not None and report.proposal.part_of and report.proposal.stale:
+            return f"{name} waits again: {report.proposal.stale}"
         case Status.PENDING if report.proposal is not None and (needed := still_needed(report.proposal)):
             return f"{name} {needed}"
         case _:

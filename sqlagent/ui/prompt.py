@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TextIO
 
-from sqlagent.core.errors import NeedsApproval
-from sqlagent.core.model import Risk
+from sqlagent.core.batch import FEWEST, places, rejection, spans
+from sqlagent.core.errors import NeedsApproval, UsageError
+from sqlagent.core.model import Analysis, Risk
 from sqlagent.core.session import Choice, Proposal
-from sqlagent.core.split import joined
+from sqlagent.ui.batch import part_lines, several_lines
 from sqlagent.ui.editor import NoEdit, edited, paged
 from sqlagent.ui.human import Body, details, edit_size, numbered, review, statement_view
 from sqlagent.ui.keyboard import Keyboard, NothingTyped, signals_leave_it_pending
-from sqlagent.ui.layout import Block, paragraph
+from sqlagent.ui.layout import Block, paragraph, text_line
 from sqlagent.ui.safe import one_line
 from sqlagent.ui.screen import Screen, is_terminal
 
@@ -53,6 +55,8 @@ class Answer:
     sql: str = ""
     reason: str = ""
     retry: bool = False
+    keep: tuple[int, ...] = ()
+    """Of a PARTIAL, the statements that are approved."""
 
 
 def can_prompt(stdin: TextIO, stderr: TextIO, input_: Input) -> bool:
@@ -72,16 +76,22 @@ def require_prompt(proposal: Proposal, stdin: TextIO, stderr: TextIO, input_: In
 CONTRADICTED = "a person rejected it"
 """How an attempt begins that a person sent back, see `pipeline.nodes.revise`."""
 _TYPEABLE = re.compile(r"[!-~]+(?: [!-~]+)*")
-_A_KEY = re.compile(r"[aedrlsx?]|\d+|x \d+", re.IGNORECASE)
+_A_KEY = re.compile(r"[aedrlsx?]|\d+(-\d+)?|x \d.*", re.IGNORECASE)
+_LEAVE_OUT = re.compile(r"[xX]\s+(\d+(?:-\d+)?(?:\s*,\s*\d+(?:-\d+)?)*)(?:\s+([^\s\d,-].*))?", re.ASCII)
+"""`x 2,4-6 why`: the reason begins with something that is no more of the numbers."""
+_A_RANGE = re.compile(r"\d{1,9}-\d{1,9}", re.ASCII)
+_MOST_NUMBERS = 40
+"""Characters of a list of numbers on the key line; past that only their count is said."""
 
 
-def word_for(proposal: Proposal) -> str:
+def word_for(proposal: Proposal, keep: Collection[int] | None = None) -> str:
     """What must be typed where a key is not enough: the object's name, or the thread where that could not be typed.
 
-    A name that is also a key, or that has characters which look like others, is not one to type.
+    Of a batch the worst of the statements that are kept counts.  A name that is also a key, or that has characters
+    which look like others, is not one to type.
     """
-    statements = proposal.analysis.statements
-    name = proposal.analysis.worst.object if statements else ""
+    kept = [s for s in proposal.analysis.statements if keep is None or s.index in keep]
+    name = Analysis(tuple(kept)).worst.object if kept else ""
     typeable = len(name) <= 60 and _TYPEABLE.fullmatch(name) and not _A_KEY.fullmatch(name)
     return name if typeable else proposal.thread
 
@@ -135,10 +145,25 @@ class _Conversation:
         self.retry = retry
         self.unfit = unfit
         self.contradicted = sum(attempt.error.startswith(CONTRADICTED) for attempt in proposal.attempts)
-        self.risk = proposal.analysis.risk if proposal.analysis.statements else Risk.UNKNOWN
         self.count = len(proposal.analysis.statements)
-        self.word = word_for(proposal) if self.risk >= Risk.SEVERE else ""
+        self.out: dict[int, str] = {}
+        """The statements of a batch that are marked as rejected, and why."""
         self.body = Body.WHOLE
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        """The statements that an approval would be of."""
+        return tuple(s.index for s in self.proposal.analysis.statements if s.index not in self.out)
+
+    @property
+    def risk(self) -> Risk:
+        """Of what is kept."""
+        return Analysis(tuple(s for s in self.proposal.analysis.statements if s.index not in self.out)).risk
+
+    @property
+    def word(self) -> str:
+        """What must be typed to approve what is kept; empty where a key is enough."""
+        return word_for(self.proposal, self.kept) if self.risk >= Risk.SEVERE else ""
 
     def until_answered(self) -> Answer:
         self._page_if_long()
@@ -152,30 +177,58 @@ class _Conversation:
 
     def keys(self) -> list[str]:
         """The prompt block: what can be typed here."""
-        rest = "[d] details  [r] reject  [l] later"
+        rest = f"[d] details  [r] reject{' all' if self.count > 1 else ''}  [l] later"
         rest = rest if self.proposal.undo_of else f"[e] edit  {rest}"  # an undo has no SQL
         again = ["  [s] show the SQL again"] if self.body is Body.PAGED else []
         if self.count > 1:
-            again.append(f"  [1-{self.count}] look at one  [x {self.count}] take one out")
-        many = f" all {self.count}" if self.count > 1 else ""
+            several = f", or several as 2-{self.count}" if self.count >= FEWEST else ""
+            again.append(f"  [1-{self.count}] look at one{several}{self._marking()}")
         if self.unfit:
             said = Block(tuple(paragraph(f"not for you to approve: {self.unfit}", self.screen.columns)))
             return [*again, *str(said).split("\n"), f"  {rest}"]
-        if self.word:
-            words = f"type {self.word} to approve{many} and run"
+        if not self.kept and self.count:
+            return [*again, f"  {rest}", "  nothing is left to approve"]
+        many = f" {self._which()}" if self.count > 1 else ""
+        if word := self.word:
+            words = f"type {word} to approve{many} and run"
             if len(words) + len(rest) + 4 > self.screen.columns or self.count > 1:
                 return [*again, f"  {rest}", f"  {words}"]
             return [*again, f"  {words}, {rest}"]
-        key = "[Enter] run" if self.risk is Risk.READ else f"[a] approve{many} and run"
+        key = f"[Enter] run{f' {self._which()}' if self.out else ''}" if self.risk is Risk.READ else ""
+        key = key or f"[a] approve{many} and run"
+        if len(key) + len(rest) + 4 > self.screen.columns:
+            return [*again, f"  {rest}", f"  {key}"]
         return [*again, f"  {key}  {rest}"]
+
+    def _marking(self) -> str:
+        """How to leave a statement out, and how to take that back."""
+        if self.unfit or self.proposal.undo_of:
+            return ""
+        if self.out:
+            return f"  [x {self.kept[0]} why] leave out too" * bool(self.kept) + f"  [x {min(self.out)}] take back"
+        some = f"2,{self.count} why] leave some out" if self.count > 2 else "2 why] leave one out"
+        return f"  [x {some}"
+
+    def _which(self) -> str:
+        """`all 4`, `1,3-4`: what an approval would be of."""
+        if not self.out:
+            return f"all {self.count:,}"
+        named = spans(self.kept)
+        return named if len(named) <= _MOST_NUMBERS else f"{len(self.kept):,} of {self.count:,}"
 
     def answer_to(self, typed: str) -> Answer | None:
         """The answer that a line is, or None where it only asks for more."""
         if typed == "":
             runs = self.risk is Risk.READ and not self.unfit
-            return Answer(Choice.APPROVE if runs else Choice.LATER, How.ENTER)
-        if self.word and typed == self.word and not self.unfit:
-            return Answer(Choice.APPROVE, How.TYPED)
+            return self._approval(How.ENTER) if runs else Answer(Choice.LATER, How.ENTER)
+        if self.word and typed == self.word and not self.unfit and self.kept:
+            return self._approval(How.TYPED)
+        if marked := _LEAVE_OUT.fullmatch(typed):
+            self._leave_out(typed, marked[1], (marked[2] or "").strip())
+            return None
+        if _A_RANGE.fullmatch(typed) and self.count > 1:
+            self._list(typed)
+            return None
         match typed.lower().split():
             case ["a"]:
                 return self._approve()
@@ -191,8 +244,6 @@ class _Conversation:
                 self._page()
             case [number] if number.isdecimal() and self._has(number):
                 self.screen.show(statement_view(self.proposal, int(number), columns=self.screen.columns))
-            case ["x", number] if number.isdecimal() and self._has(number):
-                return self._take_out(int(number))
             case _:
                 self._not_understood(typed)
         return None
@@ -201,10 +252,19 @@ class _Conversation:
         if self.unfit:
             self.screen.line(f"  {one_line(self.unfit)}")
             return None
+        if self.out and not self.kept:
+            self.screen.line(f"  nothing is left to approve: [r] rejects all, [x {min(self.out)}] takes it back")
+            return None
         if self.word:
             self.screen.line(f"  `a` is not enough for {self.risk.name}: type {self.word}")
             return None
-        return Answer(Choice.APPROVE, How.KEY)
+        return self._approval(How.KEY)
+
+    def _approval(self, how: How) -> Answer:
+        """Of the whole, or of what is kept of it."""
+        if not self.out:
+            return Answer(Choice.APPROVE, how)
+        return Answer(Choice.PARTIAL, how, reason=rejection(self.out), keep=self.kept)
 
     def _edit(self) -> Answer | None:
         try:
@@ -215,12 +275,36 @@ class _Conversation:
         self._say_edited(sql)
         return Answer(Choice.EDIT, How.KEY, sql=sql)
 
-    def _take_out(self, index: int) -> Answer:
-        statements = self.proposal.analysis.statements
-        sql = joined([statement.sql for statement in statements if statement.index != index])
-        self.screen.line(f"  statement {index} taken out; {len(statements) - 1} left")
-        self._say_edited(sql)
-        return Answer(Choice.EDIT, How.KEY, sql=sql)
+    def _leave_out(self, typed: str, numbers: str, why: str) -> None:
+        """Mark statements as rejected, or take that back where they all are; nothing is decided by it."""
+        if self.unfit or self.proposal.undo_of or self.count < 2:
+            self._not_understood(typed)
+            return
+        try:
+            named = places(numbers, self.count)
+        except UsageError as e:
+            self.screen.line(f"  {e.message}; {e.hint}")
+            return
+        if not why and all(number in self.out for number in named):
+            for number in named:
+                del self.out[number]
+        else:
+            self.out |= dict.fromkeys(named, why)
+        shown = part_lines(self.proposal, self.out, columns=self.screen.columns)
+        self.screen.show(shown if self.out else Block((text_line("  nothing is left out"),)))
+
+    def _list(self, typed: str) -> None:
+        """Some of the statements one by one, through the pager where they are many."""
+        try:
+            named = places(typed, self.count)
+        except UsageError as e:
+            self.screen.line(f"  {e.message}; {e.hint}")
+            return
+        block = several_lines(self.proposal, named, columns=self.screen.columns)
+        text = str(block) + "\n"
+        fits = len(block.lines) <= self.screen.rows - 2
+        if fits or not paged(text, terminal=self.screen.stream, env=self.screen.env):
+            self.screen.show(block)
 
     def _say_edited(self, sql: str) -> None:
         size = edit_size(self.proposal.sql, sql)
@@ -233,6 +317,8 @@ class _Conversation:
             self.screen.line("  the model has been told twice and still does not have it")
             if self._typed("  edit the SQL yourself? [y/N] ").lower() in ("y", "yes"):
                 return self._edit()
+        if self.out and not self.kept and any(self.out.values()):
+            return Answer(Choice.REJECT, How.KEY, reason=rejection(self.out))
         reason = self._typed("  why? (one line, or Enter for none) ")
         again = False
         if reason and self.retry is Retry.OFFERED:
