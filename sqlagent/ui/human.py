@@ -7,6 +7,7 @@ from enum import StrEnum
 from sqlagent.core.batch import Alike
 from sqlagent.core.model import Analysis, Risk, Verb
 from sqlagent.core.session import Proposal
+from sqlagent.ui.agreement import agreement_lines, other_drafts
 from sqlagent.ui.batch import batch_lines, finding_lines, groups_of
 from sqlagent.ui.effects import measured_lines, sample_lines
 from sqlagent.ui.layout import Block, Line, Role, Span, local, pad, paragraph, text_line, wrap
@@ -167,6 +168,7 @@ def _remarks(proposal: Proposal, groups: list[Alike], columns: int) -> list[Line
         lines += paragraph(f"! asked again: {proposal.stale}", columns)
     lines += _tried(proposal, columns)
     lines += [] if proposal.undo_of else paragraph(kind_words(analysis), columns)
+    lines += agreement_lines(proposal, columns)
     lines += people_lines(proposal, columns)
     because = f": {proposal.why}" if proposal.why else ""
     return [*lines, *paragraph(f"policy: {proposal.policy}{because}", columns)]
@@ -223,6 +225,7 @@ def details(proposal: Proposal, *, columns: int = 80) -> Block:
         lines += sample_lines(proposal.measurement, columns=columns)
     for number, attempt in enumerate(proposal.attempts, 1):
         lines += _detail(f"try {number}", [attempt.error, *attempt.sql.split("\n")], columns)
+    lines += other_drafts(proposal, columns)
     if proposal.note:
         lines += [text_line("    model says, unchecked:")]
         lines += paragraph(f'"{proposal.note}"', columns, first="      ", rest="      ")
