@@ -7,6 +7,7 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
@@ -84,7 +85,7 @@ def _rewrite_the_log(db: apsw.Connection) -> None:
     """An entry for every session's question, sealed as the product does."""
     last = GENESIS
     db.execute("DROP TRIGGER audit_keeps_every_entry; DELETE FROM audit")
-    threads = db.execute("SELECT id, created_at FROM threads ORDER BY created_at, id").fetchall()
+    threads: Any = db.execute("SELECT id, created_at FROM threads ORDER BY created_at, id").fetchall()
     rows = []
     for number, (thread, at) in enumerate(threads, 1):
         last = seal(last, number=number, at=at, who="ana", what="asked", thread=thread, detail="{}")

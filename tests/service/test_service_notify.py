@@ -226,7 +226,7 @@ def test_no_shell_reads_its_arguments(tmp_path: Path) -> None:
 
 
 def test_it_is_told_no_key_of_ours_and_keeps_its_own(tmp_path: Path) -> None:
-    secrets = {
+    secrets: dict[str, Any] = {
         "OPENAI_API_KEY": "sk-canary", "SQLAGENT_API_KEY_FILE": "/k", "SQLAGENT_KEY": "x", "PGPASSWORD": "x",
         "AZURE_OPENAI_API_KEY": "x",
     }  # fmt: skip
