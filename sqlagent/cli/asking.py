@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from sqlagent.cli.call import Call
+from sqlagent.cli.each import each as one_by_one
 from sqlagent.cli.options import DATABASE, MODEL, PERSON, PROPOSING, ROWS, takes
 from sqlagent.cli.session import attend, conclude
 from sqlagent.cli.sources import open_source, script
@@ -57,16 +58,22 @@ def run(
     call: Call,
     file: Annotated[str, typer.Argument(help="A file of SQL, or - for standard input.", metavar="[FILE]")] = "",
     sql: Annotated[str, typer.Option("--sql", help="The SQL itself.", metavar="TEXT")] = "",
+    each: Annotated[
+        bool, typer.Option("--each", help="Every statement by itself: decided, run and undone one by one.")
+    ] = False,
 ) -> ExitCode:
     """Put SQL that you wrote through the same gate.
 
     \b
     sqlagent run cleanup.sql --db prod
+    sqlagent run cleanup.sql --each
     sqlagent run --sql "DELETE FROM orders WHERE id = 7"
     other-program | sqlagent run -
     """
     text, title = open_source(file, sql)
     call.say_which_database()
+    if each:
+        return one_by_one(call, text, title)
     return attend(call, call.agent.run(text, title=title))
 
 

@@ -37,7 +37,7 @@ def attend(call: Call, report: Report) -> ExitCode:
             break
         proposal = report.proposal
         if call.settings.auto_reject:
-            report = _reject_unasked(call, proposal)
+            report = reject_unasked(call, proposal)
             break
         if not call.interactive:
             return _leave_pending(call, report)
@@ -110,10 +110,11 @@ def conclude(call: Call, report: Report) -> ExitCode:
     else:
         sys.stdout.flush()
         call.screen.show(receipt(report, columns=call.screen.columns))
-    return _code(report)
+    return code_of(report)
 
 
-def _code(report: Report) -> ExitCode:
+def code_of(report: Report) -> ExitCode:
+    """The exit code for where a thread stands, and for what kept it from going on."""
     return {"TimedOut": ExitCode.TIMEOUT, "KeyboardInterrupt": ExitCode.INTERRUPTED}.get(
         report.failure, exit_code_of(report.status)
     )
@@ -128,7 +129,7 @@ def _put_to_person(call: Call, proposal: Proposal) -> Answer:
 
 
 def _decided(call: Call, report: Report, answer: Answer) -> Report:
-    """Carry out the answer; an edit or a part that the database refuses is said, and the same proposal is asked again."""
+    """Carry out the answer; where the database refuses an edit or a part, that is said and the same is asked again."""
     assert report.proposal is not None
     decision = Decision(
         answer.choice, report.proposal.digest, call.agent.by, answer.how, answer.sql, answer.reason, answer.retry,
@@ -143,7 +144,8 @@ def _decided(call: Call, report: Report, answer: Answer) -> Report:
         return replace(report, status=Status.PENDING)
 
 
-def _reject_unasked(call: Call, proposal: Proposal) -> Report:
+def reject_unasked(call: Call, proposal: Proposal) -> Report:
+    """`--auto-reject`: shown all the same, and on record as nobody's decision but the switch's."""
     if not call.json:
         call.narrator.done()
         call.screen.show(review(proposal, columns=call.screen.columns))
@@ -158,7 +160,7 @@ def _leave_pending(call: Call, report: Report) -> ExitCode:
     assert report.proposal is not None
     if call.json:
         call.print_json(report_json(report))
-        return _code(report)
+        return code_of(report)
     call.narrator.done()
     call.screen.show(review(report.proposal, columns=call.screen.columns))
     call.screen.line(f"  digest {report.proposal.digest}")
