@@ -27,6 +27,8 @@ class Rows:
         self.results = 0
         self.broken = False
         """Nobody reads any more (`| head`): the rest is not wanted, which is no error."""
+        self.complete = True
+        """No result failed midway."""
 
     def write(self, columns: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> int:
         """Take every row, holding a thousand at most."""
@@ -36,8 +38,10 @@ class Rows:
             if self.results and self._format in _BETWEEN_RESULTS:
                 self._out.write(b"\n")
             self.results += 1
+            self.complete = False
             count = write(self._out, self._format, columns, rows, self._spelling)
             self._out.flush()
+            self.complete = True
         except BrokenPipeError:
             self.broken = True
             _point_at_nothing(self._out)
@@ -82,7 +86,7 @@ def open_rows(path: str | None, *, format_: Format, stdout: BinaryIO) -> Iterato
     try:
         with out:
             yield rows
-        if rows.results:
+        if rows.results and rows.complete:
             with _unwritable(path):
                 _put_in_place(partial, target)
     finally:

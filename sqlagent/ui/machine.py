@@ -185,10 +185,19 @@ class JsonRows:
         self._kept.close()
 
     def write(self, columns: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> int:
-        """Take every row, holding a thousand at most."""
-        start = "," if self.results else ""
+        """Take every row, holding a thousand at most; of a result that fails midway, none."""
+        start = self._kept.tell()
+        try:
+            counted = self._take(columns, rows)
+        except BaseException:  # the document says why, and must stay one
+            self._kept.seek(start)
+            self._kept.truncate()
+            raise
         self.results += 1
-        self._put(f'{start}{{"columns":{json_value(list(columns))},"rows":[')
+        return counted
+
+    def _take(self, columns: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> int:
+        self._put(("," if self.results else "") + f'{{"columns":{json_value(list(columns))},"rows":[')
         counted = 0
         while chunk := list(islice(rows, 1_000)):
             self._put(("," if counted else "") + ",".join(map(json_value, chunk)))
