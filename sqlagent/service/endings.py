@@ -38,5 +38,8 @@ def _by_whom(decided: Sequence[Decided], run: Run | None, now: datetime) -> str:
 
 def _when(at: str, now: datetime) -> str:
     """The time where the person is, and the day where it is another one."""
-    then = datetime.fromisoformat(at).astimezone()
+    try:
+        then = datetime.fromisoformat(at).astimezone()
+    except ValueError:  # damaged; what else is known of the end is said all the same
+        return f"at {at}"
     return then.strftime("at %H:%M" if then.date() == now.astimezone().date() else "at %Y-%m-%d %H:%M")

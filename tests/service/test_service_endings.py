@@ -53,6 +53,16 @@ def test_on_another_day_the_day_is_said(shop: Shop) -> None:
     assert told(shop, asked, later=timedelta(days=1)) == "executed: approved by ana (typed) at 2026-03-30 10:04"
 
 
+def test_a_time_that_is_damaged_is_said_as_it_stands(shop: Shop) -> None:
+    """Found by flipping bits: it must not keep anybody from being told who it was."""
+    asked = asked_in(shop)
+    decided(shop, asked, Choice.APPROVE)
+    db = shop.journal()
+    db.execute("UPDATE decisions SET decided_at = replace(decided_at, '2026-', '2026=')")
+    db.close()
+    assert told(shop, asked).startswith("executed: approved by ana (typed) at 2026=03-30T")
+
+
 def test_who_rejected_it(shop: Shop) -> None:
     asked = asked_in(shop)
     decided(shop, asked, Choice.REJECT)
