@@ -267,6 +267,21 @@ def test_without_its_copy_a_drop_is_not_taken_back(tmp_path: Path) -> None:
     assert plan(db, kept, copy).refused == "there is no copy of the rows of log"
 
 
+def test_a_table_that_a_view_with_triggers_reads_is_dropped_and_comes_back(tmp_path: Path) -> None:
+    path, copy = make(tmp_path / "rich.db", RICH), tmp_path / "copy.db"
+    ask(
+        path,
+        "CREATE TRIGGER edit INSTEAD OF UPDATE ON owners BEGIN UPDATE people SET name = NEW.name WHERE name = OLD.name; END",
+    )
+    before = everything(path)
+    db = open_database(str(path), name="rich")
+    measured = db.measure(["DROP TABLE people"], budget=BUDGET, heard=None)
+    assert "view owners: no such table: main.people" in measured.effects[0].breaks
+    taken_back(db, run(db, "DROP TABLE people", copy_to=copy), copy, tmp_path / "copy2.db")
+    assert everything(path) == before
+    ask(path, "UPDATE owners SET name = 'Zoe' WHERE pet = 'Rex'")
+
+
 def test_too_much_to_copy_is_known_before(tmp_path: Path) -> None:
     db = open_database(str(make(tmp_path / "rich.db", RICH)), name="rich")
     found = db.measure(["DROP TABLE people"], budget=MeasureBudget(undo_bytes=10), heard=None)

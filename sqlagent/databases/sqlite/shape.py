@@ -137,8 +137,11 @@ def _broken_triggers(connection: apsw.Connection, table: str, present: Objects) 
 
 
 def _firing(connection: apsw.Connection, table: str) -> list[str]:
-    found = connection.execute("SELECT name FROM pragma_table_xinfo(?) WHERE hidden = 0", (table,))
-    columns = [quoted(str(name)) for (name,) in found.fetchall()]
+    try:
+        found = connection.execute("SELECT name FROM pragma_table_xinfo(?) WHERE hidden = 0", (table,)).fetchall()
+    except apsw.SQLError:  # a view that does not work, which is said of the view
+        return []
+    columns = [quoted(str(name)) for (name,) in found]
     if not columns:
         return []
     name, listed = f"main.{quoted(table)}", ", ".join(columns)
