@@ -269,10 +269,8 @@ def test_without_its_copy_a_drop_is_not_taken_back(tmp_path: Path) -> None:
 
 def test_a_table_that_a_view_with_triggers_reads_is_dropped_and_comes_back(tmp_path: Path) -> None:
     path, copy = make(tmp_path / "rich.db", RICH), tmp_path / "copy.db"
-    ask(
-        path,
-        "CREATE TRIGGER edit INSTEAD OF UPDATE ON owners BEGIN UPDATE people SET name = NEW.name WHERE name = OLD.name; END",
-    )
+    edit = "UPDATE people SET name = NEW.name WHERE name = OLD.name"
+    ask(path, f"CREATE TRIGGER edit INSTEAD OF UPDATE ON owners BEGIN {edit}; END")
     before = everything(path)
     db = open_database(str(path), name="rich")
     measured = db.measure(["DROP TABLE people"], budget=BUDGET, heard=None)
