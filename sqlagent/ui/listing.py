@@ -10,6 +10,7 @@ from sqlagent.core.draft import Attempt
 from sqlagent.core.effect import Measurement
 from sqlagent.core.model import Verb
 from sqlagent.core.session import TERMINAL, Choice, Outcome, Report, Status, Thread
+from sqlagent.ui.clarify import question
 from sqlagent.ui.effects import size_words
 from sqlagent.ui.human import heading, numbered, review
 from sqlagent.ui.layout import Block, Line, local, paragraph, table, text_line
@@ -144,6 +145,7 @@ def show(report: Report, *, columns: int = 80) -> Block:
     if proposal is None:
         lines = [text_line(f"{one_line(report.thread)}  {_listed(one_line(report.question))}")]
         lines += _fact("asked", f"{local(report.asked_at)}", columns)
+        lines += question(report.thread, report.asks, columns=columns).lines if report.asks else ()
         return Block((*lines, *_standing(report, columns), *_drafts(report.attempts, columns)))
     tries = len(proposal.attempts) + 1
     asked = f"{local(report.asked_at or proposal.created_at)}  by {proposal.requested_by}"
@@ -315,6 +317,10 @@ def _rows(count: int) -> str:
 def _next(report: Report) -> str:
     name = report.thread
     match report.status:
+        case Status.PENDING if report.asks is not None:
+            return f"sqlagent resume {name} --answer TEXT"
+        case Status.PENDING if report.proposal is not None and report.proposal.approvals:
+            return f"another person runs  sqlagent resume {name}"
         case Status.PENDING | Status.STALE | Status.NEW:
             return f"sqlagent resume {name}"
         case Status.EXECUTED if report.undoable:
