@@ -13,6 +13,7 @@ from sqlagent.core.session import Choice, Decision, Proposal, Report, Source, St
 from sqlagent.ui.clarify import put, question, stays
 from sqlagent.ui.diagnostics import ExitCode, exit_code_of, report_error
 from sqlagent.ui.human import review
+from sqlagent.ui.layout import Block, paragraph
 from sqlagent.ui.listing import receipt
 from sqlagent.ui.machine import report_json
 from sqlagent.ui.prompt import Answer, How, Input, Retry, ask, require_prompt
@@ -51,7 +52,7 @@ def attend(call: Call, report: Report) -> ExitCode:
         if _waits_for_others(report, proposal):
             break
         if report.status is Status.PENDING and (why := why_again(report, proposal)):
-            call.screen.line(f"  asked again: {why}")
+            call.screen.show(Block(tuple(paragraph(f"asked again: {why}", call.screen.columns))))
     return conclude(call, report)
 
 

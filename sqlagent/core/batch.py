@@ -186,6 +186,8 @@ def differences(whole: Proposal, keep: Collection[int], part: Proposal) -> str:
     out = spans(gone)
     if part.target != whole.target or len(kept) != len(part.analysis.statements):
         return f"what is left without {out} is not what was approved"
+    if whole.measurement is not None and not whole.measurement.is_exact:
+        return "the whole was not measured exactly, so nobody could see what this part of it does"
     filled = {n for need in needs(whole.analysis.statements, gone) for n in need.statements}
     found = []
     for before, after in zip(kept, part.analysis.statements, strict=True):

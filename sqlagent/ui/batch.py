@@ -168,4 +168,4 @@ def _by_reason(out: Mapping[int, str]) -> dict[str, list[int]]:
 
 
 def _touched(statement: Statement) -> Sequence[str]:
-    return [does_words(op).strip() for op in shown_operations(statement) or [_read(statement)] if not op.via]
+    return [" ".join(does_words(op).split()) for op in shown_operations(statement) or [_read(statement)] if not op.via]

@@ -33,6 +33,7 @@ _STANDS = {
 } | {Status.STALE: "stale: it is no longer what would run"}
 _LONGEST_IN_A_LIST = 400
 _NAMED = 4
+_MOST_COUNTS = 8
 
 
 def age(since: str, now: datetime) -> str:
@@ -306,8 +307,8 @@ def _ran(outcome: Outcome) -> str:
         return f"{_rows(returned)}{of}, nothing changed"
     if len(changes) == 1:
         return f"{_rows(changes[0])} changed"
-    counts = ", ".join(f"{count:,}" for count in changes)
-    return f"{sum(changes):,} rows changed by {len(changes)} statements ({counts})"
+    counts = f" ({', '.join(f'{count:,}' for count in changes)})" if len(changes) <= _MOST_COUNTS else ""
+    return f"{sum(changes):,} rows changed by {len(changes):,} statements{counts}"
 
 
 def _rows(count: int) -> str:

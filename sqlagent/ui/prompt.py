@@ -181,7 +181,7 @@ class _Conversation:
         rest = rest if self.proposal.undo_of else f"[e] edit  {rest}"  # an undo has no SQL
         again = ["  [s] show the SQL again"] if self.body is Body.PAGED else []
         if self.count > 1:
-            several = f", or several as 2-{self.count}" if self.count >= FEWEST else ""
+            several = f", or at 2-{self.count}" if self.count >= FEWEST else ""
             again.append(f"  [1-{self.count}] look at one{several}{self._marking()}")
         if self.unfit:
             said = Block(tuple(paragraph(f"not for you to approve: {self.unfit}", self.screen.columns)))
@@ -205,7 +205,7 @@ class _Conversation:
         if self.unfit or self.proposal.undo_of:
             return ""
         if self.out:
-            return f"  [x {self.kept[0]} why] leave out too" * bool(self.kept) + f"  [x {min(self.out)}] take back"
+            return f"  [x {self.kept[0]} why] leave out" * bool(self.kept) + f"  [x {min(self.out)}] take back"
         some = f"2,{self.count} why] leave some out" if self.count > 2 else "2 why] leave one out"
         return f"  [x {some}"
 
