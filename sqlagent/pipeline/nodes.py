@@ -120,6 +120,8 @@ def analyze(state: State, runtime: Runtime[Context]) -> State:
         return {"end": Status.FAILED.value, "failure": "QueryError", "message": e.message, "hint": e.hint}
     if state.get("part_of") and found["verdict"] == "ask":
         carry_over(runtime.context.journal.proposal(found["proposal"]), runtime.context)
+    if found["verdict"] == "ask" and runtime.context.journal.decision(found["proposal"], found["stage"]) is not None:
+        return {**found, "verdict": "decided"}  # nobody is asked what is on record
     return found
 
 
@@ -278,7 +280,8 @@ def after_hear(state: State) -> str:
 def after_analyze(state: State) -> str:
     if state.get("end"):
         return "finish"
-    return {"again": "generate", "allow": "execute", "ask": "review"}.get(state.get("verdict", ""), "finish")
+    ways = {"again": "generate", "allow": "execute", "ask": "review", "decided": "decide"}
+    return ways.get(state.get("verdict", ""), "finish")
 
 
 def after_decide(state: State) -> str:

@@ -88,7 +88,7 @@ class State(TypedDict, total=False):
     reply: Any
     """What `clarify` was resumed with."""
     verdict: str
-    """`allow`, `ask` or `deny`."""
+    """`allow`, `ask`, `deny`; `decided` where what would be asked is on record, `again` where a draft did not stand."""
 
     decision: NotRequired[Any]
     """What review was resumed with, by whomever; after `decide` the journal's word on it, an `Answer`."""
