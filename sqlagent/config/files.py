@@ -116,7 +116,18 @@ def discover(chosen: Path | None, env: Mapping[str, str], cwd: Path) -> list[tup
     if chosen is not None:
         return [(chosen, False)]
     user = user_folder("config", env) / "config.toml"
-    return [(path, project) for path, project in ((cwd / PROJECT_FILE, True), (user, False)) if path.exists()]
+    return [(path, project) for path, project in ((cwd / PROJECT_FILE, True), (user, False)) if is_there(path)]
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is such a file, or something that keeps us from knowing, which reading it will say."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def user_folder(what: str, env: Mapping[str, str]) -> Path:

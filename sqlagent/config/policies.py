@@ -7,6 +7,7 @@ for its own rules, and of a role that the user defines too the user's word count
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
@@ -81,9 +82,9 @@ def gather(named: Sequence[PolicyFile], cwd: Path) -> Book:
 
 def _each_once(named: Iterable[PolicyFile]) -> list[PolicyFile]:
     """A file that the user names is the user's, though a project names it too."""
-    found: dict[Path, PolicyFile] = {}
+    found: dict[str, PolicyFile] = {}
     for each in sorted(named, key=lambda f: f.origin is Origin.PROJECT):
-        found.setdefault(each.path.resolve(), each)
+        found.setdefault(os.path.realpath(each.path), each)  # `resolve` gives up where links go in a circle
     return list(found.values())
 
 

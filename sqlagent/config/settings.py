@@ -172,7 +172,8 @@ def _policy_files(gathered: Gathered, env: Mapping[str, str], cwd: Path) -> tupl
     said_folder = gathered.pick("state_dir")
     folder = _folder(said_folder) if said_folder.value else files.user_folder("state", env)
     store = folder / STORE_POLICY
-    found = [PolicyFile(store, files.shown(store, cwd), Origin.USER, "the state folder")] if store.exists() else []
+    own = PolicyFile(store, files.shown(store, cwd), Origin.USER, "the state folder")
+    found = [own] if files.is_there(store) else []
     for said in gathered.said["policy"]:
         origin = Origin.PROJECT if said.layer is Layer.PROJECT else Origin.USER
         for name in said.value if isinstance(said.value, tuple) else ():

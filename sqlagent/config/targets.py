@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+from sqlagent.config.files import is_there
 from sqlagent.config.kinds import Wrong, nearest
 from sqlagent.core.errors import ConfigError
 
@@ -139,7 +140,7 @@ def _looks_like_a_place(text: str, cwd: Path) -> bool:
     scheme = _URL.match(text)
     if scheme and (scheme[2] or scheme[1].lower() in _FILE_SCHEMES):
         return True
-    return bool(text) and (any(c in text for c in "./\\") or (cwd / text).exists())
+    return bool(text) and (any(c in text for c in "./\\") or is_there(cwd / text))
 
 
 def _short_name(url: str) -> str:
