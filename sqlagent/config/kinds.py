@@ -78,7 +78,7 @@ def _take_yes_no(value: object) -> bool:
 def _read_limit(text: str) -> int:
     if not re.fullmatch(r"-?\d{1,18}", text.strip(), re.ASCII):
         raise Wrong(f"is not a number of rows: {text}", "a number from 1, or -1 for all")
-    return _take_limit(int(text))
+    return _take_limit(int(text.strip()))
 
 
 def _take_limit(value: object) -> int:
