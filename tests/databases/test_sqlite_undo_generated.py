@@ -16,7 +16,9 @@ from sqlagent.databases.base import Database, MeasureBudget, OnConflict
 from sqlagent.databases.open import open_database
 
 BUDGET = MeasureBudget()
-_LISTED = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'virtual') AND name NOT LIKE 'sqlite!_%' ESCAPE '!'"
+_LISTED = """
+SELECT name FROM pragma_table_list
+ WHERE schema = 'main' AND type IN ('table', 'virtual') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"""
 
 
 def shaping(path: Path, source: random.Random) -> str:
