@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ import apsw
 import pytest
 from sqlite_files import JOURNAL, MARKING, Kept, ask, make, nothing, read
 
-from sqlagent.databases.base import Limits, Mark
+from sqlagent.databases.base import Limits, Mark, OwnMark
 from sqlagent.databases.open import open_database
 
 SCRIPT = ["UPDATE t SET a = a + 1", "INSERT INTO t SELECT x FROM big", "DELETE FROM big WHERE x % 3 = 0"]
 DIED = 9
+OWN = OwnMark("k7f3.1", "2026-03-30T10:04:00.000+00:00", "d1")
 
 
 def files(folder: Path) -> tuple[Path, Mark]:
@@ -31,8 +33,8 @@ def run_in_a_child(path: Path, mark: Mark, reached: Callable[[str], None], befor
         code = 1
         try:
             kept = before()  # a VFS lives as long as its object
-            db = open_database(str(path), name="target")
-            assert db.marks_atomically()
+            db = open_database(str(path), name="target", marker_table=mark.own is not None)
+            assert db.marks_atomically() != db.marks_in_itself()
             db.apply(SCRIPT, sink=Kept(), limits=Limits(), mark=mark, verify=nothing, reached=reached)
             code = 0
             del kept
@@ -125,3 +127,27 @@ def test_a_process_that_dies_at_any_change_of_the_disk_leaves_all_or_nothing(
     assert seen.index(True) > 10  # it died often before the commit
     assert seen == sorted(seen)  # and once committed, it stays so
     assert seen.count(True) > 1  # it also died after the commit, before the end
+
+
+def test_in_wal_the_mark_in_the_database_is_there_exactly_if_its_changes_are(tmp_path: Path) -> None:
+    """Where two files are not changed as one, one file is."""
+    seen = []
+    for allowed in range(200):
+        folder = tmp_path / str(allowed)
+        folder.mkdir()
+        path, mark = files(folder)
+        assert ask(path, "PRAGMA journal_mode = wal") == [("wal",)]
+        left[0] = allowed
+        code = run_in_a_child(path, replace(mark, own=OWN), nothing, DyingDisk)
+        db = open_database(str(path), name="again")
+        marked = db.marked(OWN) is True
+        db.close()
+        changed, journal_says = outcome(path, mark)
+        assert (changed, journal_says) == (marked, False), f"after {allowed} changes of the disk"
+        seen.append(changed)
+        if code == 0:
+            break
+    assert code == 0
+    assert seen == sorted(seen)
+    assert seen.index(True) > 5
+    assert seen.count(True) > 1
