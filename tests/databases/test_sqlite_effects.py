@@ -110,6 +110,25 @@ def test_statements_see_what_those_before_them_did(shop: Database) -> None:
     assert found.changes == 3
 
 
+def test_a_statement_taken_out_changes_the_fingerprints_of_those_that_depend_on_it_alone(shop: Database) -> None:
+    first = "UPDATE orders SET total = total + 1 WHERE id = 1"
+    others = ("DELETE FROM shipments WHERE id = 3", "UPDATE orders SET total = total * 2 WHERE id = 1",
+              "INSERT INTO audit_log (what) VALUES ('a')", "INSERT INTO audit_log (what) VALUES ('b')")  # fmt: skip
+    whole = [e.fingerprint for e in measure(shop, first, *others).effects]
+    without_first = [e.fingerprint for e in measure(shop, *others).effects]
+    assert [a == b for a, b in zip(whole[1:], without_first, strict=True)] == [True, False, True, True]
+    without_insert = [e.fingerprint for e in measure(shop, first, *others[:2], others[3]).effects]
+    assert without_insert == [*whole[:3], whole[4]]
+    assert len(set(whole)) == len(whole)
+
+
+def test_a_statement_alone_has_the_fingerprint_of_the_whole_and_what_is_not_exact_has_none(shop: Database) -> None:
+    alone = measure(shop, "DELETE FROM shipments WHERE id = 3")
+    assert alone.effects[0].fingerprint == alone.fingerprint != ""
+    unknown = measure(shop, "DELETE FROM shipments", "DELETE FROM nowhere")
+    assert [e.fingerprint for e in unknown.effects] == ["", ""]
+
+
 def test_what_adds_up_to_nothing_has_the_fingerprint_of_nothing(shop: Database) -> None:
     there_and_back = measure(
         shop, "UPDATE notes SET body = 'z'", "UPDATE notes SET body = CASE id WHEN 1 THEN 'x' ELSE 'y' END"

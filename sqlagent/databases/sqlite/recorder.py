@@ -14,11 +14,14 @@ from sqlagent.databases.sqlite.copier import Copier
 from sqlagent.databases.sqlite.doubles import suspects, without_doubles
 from sqlagent.databases.sqlite.reading import Reading, read
 from sqlagent.databases.sqlite.records import Check
+from sqlagent.databases.sqlite.released import give_back
 from sqlagent.databases.sqlite.shape import Loss, Objects, about_bytes, broken, content_digest, losses, objects
 from sqlagent.databases.sqlite.tables import Tables, TableShape
 from sqlagent.databases.sqlite.unseen import Row, Unmeasurable, UnseenChange, check_visible, difference, rows_of
 
 _DROP = re.compile(r"\bDROP\b", re.IGNORECASE)  # of a table, or of a column
+_AT_ONCE = 1 << 18  # bytes
+_MUCH = 32  # of them
 
 
 @dataclass(slots=True)
@@ -153,16 +156,22 @@ class Recorder:
 
     def _read_out(self, session: apsw.Session) -> bytes:
         """Piece by piece: asked for all of it at once, SQLite would neither hear a Ctrl-C nor say a word."""
-        found = bytearray()
+        whole: list[bytes] = []
+        last = bytearray()
 
         def take(piece: memoryview) -> None:
-            found.extend(piece)
+            last.extend(piece)
+            if len(last) > _AT_ONCE:
+                whole.append(bytes(last))
+                last.clear()
             if self._check is not None:
                 self._check()
 
         session.changeset_stream(take)
-        self.abandon()  # it holds twice what the changeset does
-        return bytes(found)
+        self.abandon()
+        if len(whole) > _MUCH:
+            give_back()
+        return b"".join([*whole, last])
 
     def _end_reshaping(self, change: Change) -> None:
         change.after = objects(self._connection)
