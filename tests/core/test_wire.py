@@ -306,7 +306,11 @@ def test_what_came_is_shown_without_anything_that_moves_a_cursor(hostile: str) -
         assert len(said.value.message) < 300
 
 
-@pytest.mark.parametrize("value", [-(10**30), 1e999, b"\xff" * 99, object(), Ellipsis, ("a",), {}], ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    [-(10**30), 1e999, b"\xff" * 99, object(), Ellipsis, ("a",), {}],
+    ids=["long", "inf", "bytes", "object", "ellipsis", "tuple", "empty"],
+)
 def test_anything_can_be_shown(value: object) -> None:
     assert len(shown(value)) < 120
 
