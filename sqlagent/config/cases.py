@@ -22,7 +22,7 @@ from sqlagent.core.verbs import Verb
 
 FILE_KEYS = ("policy", "given", "case")
 _VERDICTS = ("allow", "ask", "deny")
-_MONDAY = datetime(2026, 1, 5, 12, 0)  # noqa: DTZ001 - it is given the policy's zone below
+_MONDAY = datetime(2026, 1, 5, 12, 0)
 """When a case takes place that does not say when: the same each time it is run."""
 _ROW_VERBS = (Verb.INSERT.value, Verb.UPDATE.value, Verb.DELETE.value)
 
@@ -90,7 +90,9 @@ def _case(
     if not isinstance(sql, str) or not sql.strip():
         source.wrong((*path, "sql"), f"{said_of}there is no sql", 'sql = "DROP TABLE users"')
     if verdict not in _VERDICTS:
-        source.wrong((*path, "verdict"), f"{said_of}verdict cannot be {said(verdict)}", f"one of: {', '.join(_VERDICTS)}")
+        source.wrong(
+            (*path, "verdict"), f"{said_of}verdict cannot be {said(verdict)}", f"one of: {', '.join(_VERDICTS)}"
+        )
     if not isinstance(name, str):
         source.wrong((*path, "name"), f"{said_of}name must be text", 'name = "..."')
     expected = Expected(str(verdict), _rules(table, path, source, said_of), _people(table, path, source, said_of))
@@ -147,7 +149,7 @@ def _text(value: object) -> str:
 
 def _time(value: object) -> tuple[int, int]:
     try:
-        at = datetime.strptime(_text(value), "%H:%M")  # noqa: DTZ007 - a time of day has no zone
+        at = datetime.strptime(_text(value), "%H:%M")
     except ValueError:
         raise Wrong(f"is no time of day: {said(value)}", 'such as "22:15"') from None
     return at.hour, at.minute

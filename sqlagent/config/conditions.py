@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import time, tzinfo
+from itertools import pairwise
 
 from sqlagent.config.kinds import Wrong, nearest
 from sqlagent.core.effect import Undoable
@@ -150,7 +151,7 @@ def _witnesses(bounds: tuple[tuple[str, float], ...], top: float | None) -> list
     if top is None:
         return [n + step for _, n in bounds for step in (-1, 0, 1) if n + step >= 0]
     ends = sorted({0.0, top, *(n for _, n in bounds)})
-    return [*ends, *((a + b) / 2 for a, b in zip(ends, ends[1:], strict=False))]
+    return [*ends, *((a + b) / 2 for a, b in pairwise(ends))]
 
 
 def _rows(value: object, _: Scope) -> Condition:

@@ -105,7 +105,7 @@ class Settings:
 
     @property
     def rules(self) -> policies.Book:
-        """What the policy files say, read anew.  Raises `ConfigError`, for a policy that is not understood forbids all."""
+        """What the policy files say, read anew.  Raises `ConfigError`: half a policy is none."""
         return policies.read(self.policy, self.cwd)
 
     def find_database(self, text: str) -> DatabaseSettings:

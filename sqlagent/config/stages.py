@@ -42,9 +42,7 @@ def stage(value: object, roles: Mapping[str, tuple[str, ...]]) -> Stage:
     for key in value:
         if key not in STAGE_KEYS:
             guess = nearest(key, list(STAGE_KEYS))
-            raise Wrong(
-                f"has no key {key}", f"did you mean {guess}?" if guess else f"one of: {', '.join(STAGE_KEYS)}"
-            )
+            raise Wrong(f"has no key {key}", f"did you mean {guess}?" if guess else f"one of: {', '.join(STAGE_KEYS)}")
     taken: dict[str, Any] = {key: _part(key, each) for key, each in value.items()}
     if "on_timeout" in taken and "expires" not in taken:
         raise Wrong("has on_timeout and no expires", 'such as expires = "30m"')

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from policy_builders import NOON, ROLES, a_measurement, a_policy, a_rule, a_statement
 
@@ -27,8 +27,10 @@ from sqlagent.core.policy import (
     decide,
     explain,
 )
+from sqlagent.core.policy.conditions import Match
 from sqlagent.core.policy.rulebook import Rulebook, counts, least
 from sqlagent.core.policy.seen import SEEN, sights
+from sqlagent.core.policy.stages import merge
 from sqlagent.core.verbs import Basis, Verb
 
 TABLES = ("orders", "customers", "tmp_x", "audit_log")
@@ -56,10 +58,11 @@ whens = st.lists(st.sampled_from(sorted(CONDITIONS)), max_size=3, unique=True).f
     lambda names: st.fixed_dictionaries({name: CONDITIONS[name] for name in names})
 )
 
+plain_stages = st.builds(Stage, people=st.integers(1, 4))
 stages = st.builds(
     Stage,
     name=st.sampled_from(["", "technical"]),
-    role=st.sampled_from(["", "dba", "owner"]),
+    role=st.sampled_from(["", "dba"]),
     people=st.integers(1, 3),
     not_requester=st.booleans(),
     expires=st.sampled_from([None, 60.0, 3600.0]),
@@ -69,9 +72,10 @@ stages = st.builds(
 @st.composite
 def several_stages(draw: st.DrawFn) -> tuple[Stage, ...]:
     """As a file may have them: all but the last may escalate, and no two are alike."""
-    found = draw(st.lists(stages, min_size=1, max_size=3, unique_by=lambda s: (s.name, s.role)))
+    found = draw(st.lists(plain_stages | stages, min_size=1, max_size=3, unique_by=lambda s: (s.name, s.role)))
     escalating = [
-        replace(s, on_timeout=draw(st.sampled_from(OnTimeout)) if s.expires else OnTimeout.REJECT) for s in found[:-1]
+        replace(s, on_timeout=OnTimeout.ESCALATE if s.expires and draw(st.booleans()) else OnTimeout.REJECT)
+        for s in found[:-1]
     ]
     return (*escalating, found[-1])
 
@@ -199,7 +203,9 @@ def test_the_order_of_rules_does_not_matter(policy: Policy, random: Any, world: 
 def test_unknown_facts_never_allow(rules: list[Rule], world: tuple[Analysis, Facts]) -> None:
     analysis, facts = world
     unknown = replace(facts, measurement=None, confidence=None, database="", requester="")
-    conditional = [r for r in rules if r.when.keys() & {"rows", "effect", "undo", "confidence", "database", "requester"}]
+    conditional = [
+        r for r in rules if r.when.keys() & {"rows", "effect", "undo", "confidence", "database", "requester"}
+    ]
     writes = Analysis(tuple(s for s in analysis.statements if s.risk is not Risk.READ))
     if writes.statements:
         assert isinstance(decide(writes, a_policy(*conditional), unknown), Ask)
@@ -233,8 +239,6 @@ def test_the_index_of_rules_agrees_with_one_rule_at_a_time(policy: Policy, world
 
 
 def _match(rule: Rule) -> Any:
-    from sqlagent.core.policy.conditions import Match
-
     return Match.ALL if isinstance(rule.then, Allow) else Match.ANY
 
 
@@ -254,10 +258,16 @@ def test_an_explanation_names_the_rules_that_decided(policy: Policy, world: tupl
 
 @given(st.lists(several_stages(), min_size=1, max_size=4))
 def test_nobody_is_left_to_escalate_to_and_no_stage_is_empty(asked: list[tuple[Stage, ...]]) -> None:
-    from sqlagent.core.policy.stages import merge
-
     merged = merge(asked)
     assert merged[-1].on_timeout is OnTimeout.REJECT
     assert all(s.people > 0 for s in merged)
     assert sum(s.people for s in merged) >= max(sum(s.people for s in each) for each in asked)
     assert certain(merged) >= max(certain(each) for each in asked)
+
+
+@settings(max_examples=300)
+@given(st.lists(several_stages(), min_size=1, max_size=2), several_stages())
+def test_one_more_question_never_makes_the_stages_laxer(
+    asked: list[tuple[Stage, ...]], more: tuple[Stage, ...]
+) -> None:
+    assert_no_laxer(Ask(stages=merge(asked)), Ask(stages=merge([*asked, more])))

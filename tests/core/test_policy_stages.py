@@ -40,8 +40,9 @@ def dba(**changes: object) -> Stage:
          (Stage(people=1), dba(expires=9.0, on_timeout=ESCALATE), OWNER)),
         # Of two that escalate the later end, for the sooner would pass them over earlier.
         ([(dba(expires=9.0, on_timeout=ESCALATE), OWNER), (dba(expires=60.0, on_timeout=ESCALATE), OWNER, Stage())],
-         (dba(expires=60.0, on_timeout=ESCALATE), OWNER, Stage(people=2))),
+         (dba(expires=60.0, on_timeout=ESCALATE), OWNER, Stage())),
         ([(dba(expires=60.0, on_timeout=ESCALATE), OWNER), (dba(expires=90.0),)], (dba(expires=60.0), OWNER)),
+        ([(OWNER,), (dba(expires=9.0, on_timeout=ESCALATE), Stage())], (OWNER, dba(expires=9.0))),
         # The last one has nobody to escalate to.
         ([(OWNER,), (dba(expires=9.0, on_timeout=ESCALATE), OWNER)], (OWNER, dba(expires=9.0))),
     ],

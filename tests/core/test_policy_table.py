@@ -266,7 +266,11 @@ def test_nothing_that_is_unknown_is_ever_allowed_by_a_condition() -> None:
 DENY, ASK, ALLOW = a_rule("deny", "d"), a_rule("ask 2", "a"), a_rule("allow", "l")
 
 
-@pytest.mark.parametrize("order", list(permutations((DENY, ASK, ALLOW))), ids=["".join(rule.id for rule in order) for order in permutations((DENY, ASK, ALLOW))])
+@pytest.mark.parametrize(
+    "order",
+    list(permutations((DENY, ASK, ALLOW))),
+    ids=["".join(rule.id for rule in order) for order in permutations((DENY, ASK, ALLOW))],
+)
 def test_deny_beats_ask_beats_allow_in_any_order(order: tuple[Any, ...]) -> None:
     analysis = alone(a_statement())
     verdict = decide(analysis, a_policy(*order), some_facts())

@@ -236,7 +236,7 @@ class Flag:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Times of day, in the zone of the file that says so; `22:00-06:00` goes past midnight, and the end is not in it."""
+    """Times of day, in the zone of the file that says so; `22:00-06:00` goes past midnight, the end not in it."""
 
     spans: tuple[tuple[time, time], ...]
     zone: tzinfo

@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
+from functools import partial
 
 from sqlagent.core.policy.model import OnTimeout, Stage
 
 Key = tuple[str, str, tuple[str, ...] | None]
+_ANYBODY: Key = ("", "", None)
 
 
 def merge(asked: Sequence[tuple[Stage, ...]]) -> tuple[Stage, ...]:
     """The stages of all: none asks fewer people, other people or later than any of the rules that asked alone.
 
-    Stages of one name, role and people become one: the more people, the sooner end, and `reject` before `escalate`
-    (of two that escalate the later end, for the sooner would pass them over earlier).  A plain stage, which anybody
-    fills, is filled by those of the other stages: it keeps as many people as are missing.
+    Stages of one name, role and people become one: the more people, the sooner end, `reject` before `escalate`.  A
+    plain stage, which anybody fills, is filled by those of the other stages: it keeps as many people as are missing.
     """
     if len(set(asked)) == 1:
         return asked[0]
-    found: dict[Key, Stage] = {}
+    alike: dict[Key, list[Stage]] = {}
     for stages in asked:
         for key, stage in _collapsed(stages).items():
-            found[key] = _stricter(found[key], stage) if key in found else stage
-    wanted = max(_people(stages) for stages in asked)
-    merged = [s for s in found.values() if not _is_plain(s)]
-    missing = wanted - _people(s for s in merged if s.on_timeout is not OnTimeout.ESCALATE)
-    kept = (replace(s, people=missing) if _is_plain(s) else s for s in found.values())
-    return _ended(tuple(s for s in kept if s.people > 0))
+            alike.setdefault(key, []).append(stage)
+    # Who escalates in any of the rules may be passed over, so nobody else's seat is filled by them.
+    sure = {key for key, same in alike.items() if key != _ANYBODY and not any(map(_passes, same))}
+    merged = {key: _one(same, escalates=_may_escalate(key, asked)) for key, same in alike.items()}
+    if (plain := merged.get(_ANYBODY)) is not None:
+        missing = max(map(partial(_needed, sure=sure), asked)) - _people(merged[key] for key in sure)
+        merged[_ANYBODY] = replace(plain, people=max(missing, 0 if _is_plain(plain) else plain.people))
+    return tuple(s for s in merged.values() if s.people > 0)
+
+
+def _needed(stages: tuple[Stage, ...], *, sure: Set[Key]) -> int:
+    """People that a rule with a plain stage wants, less those who may be passed over."""
+    if not any(_key(s) == _ANYBODY for s in stages):
+        return 0
+    return _people(s for s in stages if _key(s) == _ANYBODY or _key(s) in sure)
 
 
 def _people(stages: Iterable[Stage]) -> int:
@@ -38,31 +48,42 @@ def _key(stage: Stage) -> Key:
     return stage.name, stage.role, stage.who
 
 
+def _passes(stage: Stage) -> bool:
+    return stage.on_timeout is OnTimeout.ESCALATE
+
+
 def _is_plain(stage: Stage) -> bool:
-    return _key(stage) == ("", "", None) and not stage.not_requester and stage.expires is None
+    return _key(stage) == _ANYBODY and not stage.not_requester and stage.expires is None
 
 
 def _collapsed(stages: tuple[Stage, ...]) -> dict[Key, Stage]:
     """One rule's stages; of two that are alike, both are to be filled."""
-    found: dict[Key, Stage] = {}
+    found: dict[Key, list[Stage]] = {}
     for stage in stages:
-        key, people = _key(stage), stage.people
-        found[key] = replace(_stricter(found[key], stage), people=found[key].people + people) if key in found else stage
-    return found
+        found.setdefault(_key(stage), []).append(stage)
+    return {key: replace(_one(same, escalates=True), people=_people(same)) for key, same in found.items()}
 
 
-def _stricter(one: Stage, other: Stage) -> Stage:
-    both = one.on_timeout is other.on_timeout is OnTimeout.ESCALATE
-    ends = [s.expires for s in (one, other) if s.expires is not None]
+def _one(same: Sequence[Stage], *, escalates: bool) -> Stage:
+    """The strictest of stages that are alike; of some that escalate, the later end passes them over later."""
+    escalates = escalates and all(map(_passes, same))
+    ends = [s.expires for s in same if s.expires is not None]
     return replace(
-        one,
-        people=max(one.people, other.people),
-        not_requester=one.not_requester or other.not_requester,
-        expires=(max(ends) if both else min(ends)) if ends else None,
-        on_timeout=OnTimeout.ESCALATE if both else OnTimeout.REJECT,
+        same[0],
+        people=max(s.people for s in same),
+        not_requester=any(s.not_requester for s in same),
+        expires=(max(ends) if escalates else min(ends)) if ends else None,
+        on_timeout=OnTimeout.ESCALATE if escalates else OnTimeout.REJECT,
     )
 
 
-def _ended(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
-    """The last one has nobody to escalate to."""
-    return (*stages[:-1], replace(stages[-1], on_timeout=OnTimeout.REJECT))
+def _may_escalate(key: Key, asked: Sequence[tuple[Stage, ...]]) -> bool:
+    """Whether those to whom a stage escalates come after it in every rule, and so after all rules are one.
+
+    Not to a plain stage, which may be gone by then.
+    """
+    keys = [[_key(s) for s in stages] for stages in asked]
+    successors = {later for each in keys if key in each for later in each[each.index(key) + 1 :]} - {key, _ANYBODY}
+    return bool(successors) and all(
+        key in each[:place] for each in keys for place, later in enumerate(each) if later in successors
+    )
