@@ -230,18 +230,21 @@ def _difference(before: Statement, effect: Effect | None, after: Statement, now:
     if effect is None or now is None or now.basis is not Basis.EXACT or not effect.fingerprint:
         return "was not measured exactly"
     if now.objects != effect.objects:
-        return "makes or drops other things"
+        return "makes or drops something else, or with other rows"
     if now.breaks != effect.breaks:
         new = [b for b in now.breaks if b not in effect.breaks]
         return f"breaks {new[0]}" if new else "breaks less"
     if effect.fingerprint == now.fingerprint:
         return ""
-    was, rows = _rows(effect), _rows(now)
-    return f"changes {_counted(rows)}, was {was:,}" if rows != was else "changes other rows, or to other values"
+    own, of_all = ((_rows(e, own=own) for e in (effect, now)) for own in (True, False))
+    for (was, rows), what in ((own, ""), (of_all, " with triggers and foreign keys")):
+        if was != rows:
+            return f"changes {_counted(rows)}{what}, was {was:,}"
+    return "changes other rows, or to other values"
 
 
-def _rows(effect: Effect) -> int:
-    return sum(t.rows for t in effect.touched)
+def _rows(effect: Effect, *, own: bool) -> int:
+    return sum(t.rows for t in effect.touched if not (own and t.via))
 
 
 def _counted(rows: int) -> str:
