@@ -89,8 +89,8 @@ def _case(
     sql, verdict = table.get("sql"), table.get("verdict")
     if not isinstance(sql, str) or not sql.strip():
         source.wrong((*path, "sql"), f"{said_of}there is no sql", 'sql = "DROP TABLE users"')
-    if verdict not in _VERDICTS:
-        source.wrong(
+
+
             (*path, "verdict"), f"{said_of}verdict cannot be {said(verdict)}", f"one of: {', '.join(_VERDICTS)}"
         )
     if not isinstance(name, str):
