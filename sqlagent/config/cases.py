@@ -89,10 +89,9 @@ def _case(
     sql, verdict = table.get("sql"), table.get("verdict")
     if not isinstance(sql, str) or not sql.strip():
         source.wrong((*path, "sql"), f"{said_of}there is no sql", 'sql = "DROP TABLE users"')
-
-
-            (*path, "verdict"), f"{said_of}verdict cannot be {said(verdict)}", f"one of: {', '.join(_VERDICTS)}"
-        )
+    if verdict not in _VERDICTS:
+        hint = f"one of: {', '.join(_VERDICTS)}"
+        source.wrong((*path, "verdict"), f"{said_of}verdict cannot be {said(verdict)}", hint)
     if not isinstance(name, str):
         source.wrong((*path, "name"), f"{said_of}name must be text", 'name = "..."')
     expected = Expected(str(verdict), _rules(table, path, source, said_of), _people(table, path, source, said_of))
