@@ -108,6 +108,42 @@ def _rules() -> str:
     return "".join(f"{rule.id:<24}{rule.title}\n" for rule in catalogue()) + "\nsqlagent help RULE explains one\n"
 
 
+_EXAMPLES = """\
+What you approve teaches the next question on the same database: the question,
+the SQL that ran, the model's first draft, and what was said of it.  Up to three
+that share words with a question are shown to its model, never those of another
+database.
+
+kept      SQL that a model drafted, a person approved, and that ran; where a
+          person changed it, as it was changed
+not kept  what was rejected, failed, expired or is in doubt; what the policy let
+          run unasked; a batch approved in part; SQL of a person's own
+dropped   by an undo of its run, and by rejecting the same SQL for the same
+          question
+sent      to whichever model is asked, as the earlier turns of a session are: it
+          is text that was approved, with the values that stand in it, no rows
+off       learn = false, or SQLAGENT_LEARN=no: neither kept nor shown
+
+sqlagent examples list [--db DB]          what is kept
+sqlagent examples forget ID... | --all    show it to no model any more
+sqlagent examples export                  a line is {"messages": [user,
+                                          assistant]}, which fine-tuning takes;
+                                          --with-schema --db DB puts what a
+                                          model is told before them
+"""
+_ON_PENDING = """\
+on_pending = ["command", "argument"] in your own config file names a program that
+is told of what waits for a person: a proposal, its next stage, or a question
+that the model asks back.
+
+once      for each of them, however often the session is resumed
+input     the payload that a LangGraph client sees, as one line of JSON
+time      10 s; then it is ended, with all that it started
+run       without a shell, where you are, without the keys of your models; what
+          it prints goes nowhere
+failure   one warning, and `not notified` in the audit log; the session waits
+"""
+
 TOPICS: dict[str, Callable[[], str]] = {
     "exit-codes": _exit_codes,
     "environment": _environment,
@@ -115,6 +151,8 @@ TOPICS: dict[str, Callable[[], str]] = {
     "databases": _databases,
     "undo": lambda: _UNDO,
     "audit": lambda: _AUDIT,
+    "examples": lambda: _EXAMPLES,
+    "on_pending": lambda: _ON_PENDING,
     "json": _json,
     "rules": _rules,
 }
