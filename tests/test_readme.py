@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from sqlagent.config import environment_rows
 from sqlagent.ui.diagnostics import ExitCode
 
 ROOT = Path(__file__).parent.parent
@@ -17,25 +16,12 @@ README = ROOT / "README.md"
 REWRITE = bool(os.environ.get("REWRITE_DOCS"))
 
 
-def cell(text: str) -> str:
-    return text.replace("|", "\\|")
-
-
-def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    lines = [header, tuple("---" for _ in header), *rows]
-    return "".join(f"| {' | '.join(cell(text) for text in line)} |\n" for line in lines)
-
-
 def exit_codes() -> str:
-    return table(("code", "name", "meaning"), [(str(c.value), c.name, c.text) for c in ExitCode])
+    names = ", ".join(f"{code.value} {code.name}" for code in ExitCode)
+    return f"{names}: `sqlagent help exit-codes`.\n"
 
 
-def environment() -> str:
-    header = ("environment", "flag", "config key", "default", "note")
-    return table(header, [(r.environment, r.flag, r.key, r.default, r.note) for r in environment_rows()])
-
-
-GENERATED: dict[str, Callable[[], str]] = {"exit-codes": exit_codes, "environment": environment}
+GENERATED: dict[str, Callable[[], str]] = {"exit-codes": exit_codes}
 
 
 def block(name: str) -> re.Pattern[str]:
