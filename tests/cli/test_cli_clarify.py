@@ -113,3 +113,18 @@ def test_a_hostile_question_is_only_text(shop: Shop, model: Asked) -> None:
     assert ran.code == 8
     assert not [c for c in ran.err if ord(c) < 32 and c not in "\n\r"]
     assert "\u202e" not in ran.err
+
+
+def test_who_contradicts_a_draft_twice_is_offered_to_edit_it(
+    shop: Shop, model: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SQLAGENT_EDITOR", "sed -i s/1/3/")
+    model.answers("DELETE FROM odd", "DELETE FROM odd WHERE id > 1", "SELECT 1")
+    with shop.terminal("ask", "tidy up") as terminal:
+        terminal.type("r").answer("why? (one line, or Enter for none) ", "not all")
+        terminal.answer("try again with this? [y/N] ", "y")
+        terminal.type("r").answer("why? (one line, or Enter for none) ", "fewer")
+        terminal.see("the model was told before").answer("or edit it yourself? [y/e/N] ", "e")
+        terminal.see("you are now its author").type("l")
+        assert terminal.end() == 8
+    assert shop.run("show", terminal.thread, "--json").document["sql"] == "DELETE FROM odd WHERE id > 3"
