@@ -47,7 +47,7 @@ class CaseFile:
             common = {}
         if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
             raise Problem(self.source.label, 0, "case", "has no [[case]]", "sqlagent help policy").error()
-        self.source.known(common, tuple(_FACTS), ("given", ""))
+        self.source.known(common, tuple(_FACTS), ("given",))
         found = [_case(table, common, ("case", str(i)), zone, self.source) for i, table in enumerate(tables, 1)]
         if self.source.problems:
             raise min(self.source.problems, key=lambda p: p.line).error()
@@ -95,8 +95,12 @@ def _case(
     if not isinstance(name, str):
         source.wrong((*path, "name"), f"{said_of}name must be text", 'name = "..."')
     expected = Expected(str(verdict), _rules(table, path, source, said_of), _people(table, path, source, said_of))
-    given = given_of({**common, **table}, zone, lambda key, wrong: source.wrong(
-        (*path, key), f"{said_of}{key} {wrong.message}", wrong.hint))  # fmt: skip
+
+    def refuse(key: str, wrong: Wrong) -> None:
+        at = (*path, key) if key in table else ("given", key)
+        source.wrong(at, f"{said_of}{key} {wrong.message}", wrong.hint)
+
+    given = given_of({**common, **table}, zone, refuse)
     if len(source.problems) > before:
         return None
     stated = frozenset(({*common} | {*table}) & {*_FACTS})

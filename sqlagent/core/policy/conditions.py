@@ -62,6 +62,9 @@ class Words:
         return _answer(seen, match, any(n in self.words for n in seen.names), seen.names <= self.words)
 
 
+_WILD = re.compile(r"[*?\[]")
+
+
 @dataclass(frozen=True, slots=True)
 class Patterns:
     """Patterns such as `audit_*`, whatever the case."""
@@ -141,9 +144,6 @@ class Columns:
     @staticmethod
     def _of_table(name: str, tables: tuple[str, ...]) -> bool:
         return bool(tables) and _compiled(tables).match(bare(name.rpartition(".")[0]).casefold()) is not None
-
-
-_WILD = re.compile(r"[*?\[]")
 
 
 def _answer(seen: Named, match: Match, some: bool, whole: bool) -> Answer:
@@ -261,3 +261,25 @@ class Days:
 
     def answer(self, seen: datetime, match: Match) -> Answer:  # noqa: ARG002 - an instant has no parts to match
         return Answer.YES if DAYS[seen.astimezone(self.zone).weekday()] in self.days else Answer.NO
+
+
+# ---- for an index ----------------------------------------------------------------------------------------------
+
+
+def wanted_tables(condition: Condition) -> frozenset[str] | None:
+    """Tables of which one must be seen for a condition to hold; None where no such list can be made."""
+    match condition:
+        case Tables(patterns):
+            tables = patterns
+        case Columns(patterns):
+            tables = tuple(pattern.rpartition(".")[0] for pattern in patterns)
+        case _:
+            return None
+    return None if any(map(_WILD.search, tables)) else frozenset(bare(table).casefold() for table in tables)
+
+
+def seen_tables(seen: Named | Touched) -> frozenset[str]:
+    """The tables of what is seen, each as `wanted_tables` spells it."""
+    if isinstance(seen, Touched):
+        return frozenset(bare(table).casefold() for _, table in seen.pairs)
+    return frozenset(bare(column.rpartition(".")[0]).casefold() for column in seen.names)

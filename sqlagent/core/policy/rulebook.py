@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
 
-from sqlagent.core.policy.conditions import Answer, Condition, Match
+from sqlagent.core.policy.conditions import Answer, Condition, Match, Named, Touched, seen_tables, wanted_tables
 from sqlagent.core.policy.model import Allow, Origin, Policy, Rule
 from sqlagent.core.policy.seen import OF_ALL, OF_ONE, Sight
 
@@ -24,6 +25,55 @@ def counts(rule: Rule) -> bool:
     return not (isinstance(rule.then, Allow) and rule.origin is Origin.PROJECT)
 
 
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One condition of one rule."""
+
+    bit: int
+    condition: Condition
+    match: Match
+    least: Answer
+
+    def lets(self, seen: Hashable) -> bool:
+        return self.condition.answer(seen, self.match) >= self.least
+
+
+class _Shelf:
+    """All conditions of one name.  Those that name their tables are found by them, and the others one by one."""
+
+    def __init__(self) -> None:
+        self._others: list[_Entry] = []
+        self._named: dict[int, _Entry] = {}
+        self._by_table: dict[str, list[int]] = {}
+        self._all_named = 0
+
+    def put(self, entry: _Entry) -> None:
+        tables = wanted_tables(entry.condition)
+        if tables is None:
+            self._others.append(entry)
+            return
+        self._named[entry.bit] = entry
+        self._all_named |= entry.bit
+        for table in tables:
+            self._by_table.setdefault(table, []).append(entry.bit)
+
+    def stopping(self, seen: Hashable) -> int:
+        """Bits of the rules that what is seen does not let fire."""
+        stopped = 0
+        for entry in self._others:
+            if not entry.lets(seen):
+                stopped |= entry.bit
+        near: Iterable[int] = self._named
+        if isinstance(seen, Touched | Named) and seen.complete:
+            # Of other tables nothing was seen, and nothing is missing: their conditions do not hold.
+            near = {bit for table in seen_tables(seen) for bit in self._by_table.get(table, ())}
+        stopped |= self._all_named
+        for bit in near:
+            if self._named[bit].lets(seen):
+                stopped &= ~bit
+        return stopped
+
+
 class Rulebook:
     """The rules of one policy, each a bit of a number.
 
@@ -34,10 +84,11 @@ class Rulebook:
     def __init__(self, policy: Policy) -> None:
         self.rules: tuple[Rule, ...] = tuple(rule for rule in policy.rules if counts(rule))
         self._all = (1 << len(self.rules)) - 1
-        self._by_name: dict[str, list[tuple[int, Rule, Condition]]] = {}
+        self._shelves: dict[str, _Shelf] = {}
         for place, rule in enumerate(self.rules):
             for name, condition in rule.when.items():
-                self._by_name.setdefault(name, []).append((1 << place, rule, condition))
+                entry = _Entry(1 << place, condition, match_of(rule), least(rule))
+                self._shelves.setdefault(name, _Shelf()).put(entry)
         self._kept: dict[tuple[str, Hashable], int] = {}
 
     def firing(self, sights: Sequence[Sight]) -> list[tuple[Rule, ...]]:
@@ -49,7 +100,7 @@ class Rulebook:
 
     def _passing(self, aspects: dict[str, Callable[[Sight], Hashable]], sight: Sight, bits: int) -> int:
         for name, look in aspects.items():
-            if bits and name in self._by_name:
+            if bits and name in self._shelves:
                 bits &= self._letting(name, look(sight))
         return bits
 
@@ -57,11 +108,7 @@ class Rulebook:
         """Bits of the rules that have no condition of this name, or one that lets them fire."""
         kept = self._kept.get((name, seen))
         if kept is None:
-            kept = self._all
-            for bit, rule, condition in self._by_name[name]:
-                if condition.answer(seen, match_of(rule)) < least(rule):
-                    kept &= ~bit
-            self._kept[name, seen] = kept
+            kept = self._kept[name, seen] = self._all & ~self._shelves[name].stopping(seen)
         return kept
 
     def _named(self, bits: int) -> tuple[Rule, ...]:
