@@ -225,12 +225,16 @@ def test_the_same_sql_rejected_for_the_same_question_is_no_example_any_more(past
     assert past.kept == [("ancient orders", "DELETE 1")]
 
 
-@pytest.mark.parametrize("how", ["auto-reject", "expired"])
-def test_nobody_s_rejection_drops_no_example(past: Past, how: str) -> None:
+def test_nobody_s_rejection_drops_no_example(past: Past) -> None:
     past.approved("old orders", "DELETE 1")
     thread = past.asked("old orders")
-    past.decided(past.drafted(thread, "DELETE 1"), Choice.REJECT, how=how)
+    past.decided(past.drafted(thread, "DELETE 1"), Choice.REJECT, how="auto-reject")
     past.ended(thread, Status.REJECTED)
+    thread = past.asked("old orders")
+    proposal = past.drafted(thread, "DELETE 1", expires_at="2026-03-30T11:00:00.000+00:00")
+    past.now += timedelta(hours=2)
+    assert past.journal.expire(proposal.id) is not None
+    past.ended(thread, Status.EXPIRED)
     assert past.kept == [("old orders", "DELETE 1")]
 
 
