@@ -103,7 +103,7 @@ def schema(
 
 @takes()
 def help_(call: Call, name: Annotated[str, typer.Argument(help="The topic.", metavar="[TOPIC]")] = "") -> ExitCode:
-    """Explain exit-codes, environment, policy, databases, undo, audit, examples, on_pending, json, rules, or a rule."""
+    """Explain exit-codes, environment, policy, databases, undo, audit, examples, on-pending, json, rules, or a rule."""
     text = topic(name) if name else "topics: " + ", ".join(TOPICS) + ", and every rule's id\n"
     if call.json:
         call.print_json({"topic": name, "text": text})

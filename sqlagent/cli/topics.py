@@ -152,7 +152,7 @@ TOPICS: dict[str, Callable[[], str]] = {
     "undo": lambda: _UNDO,
     "audit": lambda: _AUDIT,
     "examples": lambda: _EXAMPLES,
-    "on_pending": lambda: _ON_PENDING,
+    "on-pending": lambda: _ON_PENDING,
     "json": _json,
     "rules": _rules,
 }
