@@ -116,9 +116,9 @@ class Need:
 
     statements: tuple[int, ...]
     on: int
-    target: str
+    targets: tuple[str, ...]
     does: Verb
-    """What the earlier one does to it."""
+    """What the earlier one does to them; of what is only rows or not known, one stands for all."""
 
     @property
     def is_hard(self) -> bool:
@@ -141,7 +141,10 @@ def needs(statements: Sequence[Statement], out: Collection[int]) -> tuple[Need, 
         for name, verb in _changed(statement):
             if verb in (Verb.CREATE, Verb.DROP):
                 gone.pop(name.lower(), None)  # from here on it is what this one made of it
-    return tuple(Need(tuple(numbers), on, name, does) for (on, name, does), numbers in found.items())
+    merged: dict[tuple[tuple[int, ...], int, Verb], list[str]] = {}
+    for (on, name, does), numbers in found.items():
+        merged.setdefault((tuple(numbers), on, does if does in _SHAPES else Verb.UPDATE), []).append(name)
+    return tuple(Need(numbers, on, tuple(names), does) for (numbers, on, does), names in merged.items())
 
 
 def _changed(statement: Statement) -> Iterator[tuple[str, Verb]]:
@@ -166,11 +169,13 @@ def need_words(need: Need, statements: Sequence[Statement]) -> str:
     """`4 needs 2: it reads tmp_import, which 2 creates`, `4 works on orders, which 2 changes`."""
     who, many = spans(need.statements), len(need.statements) > 1
     if not need.is_hard:
-        return f"{who} work{'' if many else 's'} on {need.target}, which {need.on} changes"
-    written = any(need.target.lower() in map(str.lower, statements[i - 1].writes) for i in need.statements)
+        return f"{who} work{'' if many else 's'} on {', '.join(need.targets)}, which {need.on} changes"
+    written = any(
+        {*map(str.lower, need.targets)} & {*map(str.lower, statements[i - 1].writes)} for i in need.statements
+    )
     does = ("change" if written else "read") + ("" if many else "s")
-    which = f"which {need.on} {_ON_SHAPES[need.does]}"
-    return f"{who} need{'' if many else 's'} {need.on}: {'they' if many else 'it'} {does} {need.target}, {which}"
+    what = f"{', '.join(need.targets)}, which {need.on} {_ON_SHAPES[need.does]}"
+    return f"{who} need{'' if many else 's'} {need.on}: {'they' if many else 'it'} {does} {what}"
 
 
 # ---- the part against the whole --------------------------------------------------------------------------------------

@@ -79,8 +79,9 @@ def _sample(sql: str, room: int) -> str:
     line = one_line(" ".join(sql.split()))
     if width(line) <= room:
         return line
-    half = max((room - 5) // 2, 8)
-    return f"{line[:half].rstrip()} ... {line[-half:].lstrip()}"
+    head = line[: max(room // 3, 8)]
+    tail = line[-max(room - len(head) - 5, 8) :]
+    return f"{head.rpartition(' ')[0] or head} ... {tail.partition(' ')[2] or tail}"
 
 
 def _read(statement: Statement) -> Operation:

@@ -205,7 +205,8 @@ class _Conversation:
         if self.unfit or self.proposal.undo_of:
             return ""
         if self.out:
-            return f"  [x {self.kept[0]} why] leave out" * bool(self.kept) + f"  [x {min(self.out)}] take back"
+            more = f"  [x {self.kept[0]} why] leave out" if self.kept else ""
+            return f"{more}  [x {min(self.out)}] take back"
         some = f"2,{self.count} why] leave some out" if self.count > 2 else "2 why] leave one out"
         return f"  [x {some}"
 
@@ -313,15 +314,17 @@ class _Conversation:
         self.screen.line("  checking again ...")
 
     def _reject(self) -> Answer | None:
-        if self.retry is Retry.OFFERED and self.contradicted >= 2:
-            self.screen.line("  the model has been told twice and still does not have it")
-            if self._typed("  edit the SQL yourself? [y/N] ").lower() in ("y", "yes"):
-                return self._edit()
         if self.out and not self.kept and any(self.out.values()):
             return Answer(Choice.REJECT, How.KEY, reason=rejection(self.out))
         reason = self._typed("  why? (one line, or Enter for none) ")
         again = False
-        if reason and self.retry is Retry.OFFERED:
+        if self.retry is Retry.OFFERED and self.contradicted:  # whoever corrects it twice knows better than it does
+            self.screen.line("  the model was told before, and does not have it yet")
+            meant = self._typed("  try again with this, or edit it yourself? [y/e/N] ").lower()
+            if meant in ("e", "edit"):
+                return self._edit()
+            again = bool(reason) and meant in ("y", "yes")
+        elif reason and self.retry is Retry.OFFERED:
             again = self._typed("  try again with this? [y/N] ").lower() in ("y", "yes")
         return Answer(Choice.REJECT, How.KEY, reason=reason, retry=again)
 

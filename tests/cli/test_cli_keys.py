@@ -238,8 +238,8 @@ def test_a_batch_is_looked_at_cut_down_and_approved(shop: Shop) -> None:
     assert "cleanup.sql, 4 statements, one transaction" in terminal.seen
     assert "  statement 3 of 4, line 3, SEVERE" in terminal.lines
     assert "  7 is none of these; to approve, type orders" in terminal.lines
-    assert "  statement 3 taken out; 3 left" in terminal.lines
-    assert "  [a] approve all 3 and run  [e] edit  [d] details  [r] reject  [l] later" in terminal.lines
+    assert "  left  1-2,4  read customers, ~ update customers, - delete odd: WRITE" in terminal.lines
+    assert "  [a] approve 1-2,4 and run  [e] edit  [d] details  [r] reject all  [l] later" in terminal.lines
     assert shop.rows("SELECT (SELECT count(*) FROM orders), (SELECT count(*) FROM odd)") == [(40, 5)]
     assert shop.rows(COUNTRY) == [("AT",)]
 

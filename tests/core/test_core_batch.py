@@ -108,7 +108,7 @@ CREATE = a_statement(2, Kind.CREATE, Verb.CREATE, "tmp_import")
 def test_what_is_read_later_was_created_before() -> None:
     statements = [a_statement(1), CREATE, a_statement(3), a_read(4, "Tmp_Import")]
     (need,) = needs(statements, {2})
-    assert need == Need((4,), 2, "tmp_import", Verb.CREATE)
+    assert need == Need((4,), 2, ("tmp_import",), Verb.CREATE)
     assert need.is_hard
     assert need_words(need, statements) == "4 needs 2: it reads tmp_import, which 2 creates"
 
@@ -155,7 +155,12 @@ def test_a_renamed_table_is_needed_by_its_new_name() -> None:
         1, Kind.ALTER, table="tmp", operations=(Operation(Verb.ALTER, "tmp"), Operation(Verb.ALTER, "tmp -> kept"))
     )
     (need,) = needs([renamed, a_read(2, "kept")], {1})
-    assert (need.target, need.is_hard) == ("kept", True)
+    assert (need.targets, need.is_hard) == (("kept",), True)
+
+
+def test_all_that_one_works_on_is_said_at_once() -> None:
+    statements = [a_statement(1, writes=("orders", "log")), a_statement(2, writes=("orders", "log"))]
+    assert [need_words(n, statements) for n in needs(statements, {1})] == ["2 works on orders, log, which 1 changes"]
 
 
 def test_rows_that_a_trigger_writes_are_worked_on_too() -> None:

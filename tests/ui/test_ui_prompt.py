@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from ui_builders import FakeTerminal, a_batch, a_proposal, a_read, a_screen, a_statement, check_screen, untamed
+from ui_builders import FakeTerminal, a_proposal, a_read, a_screen, a_statement, check_screen, untamed
 from ui_terminal import PROMPT, Terminal
 
 from sqlagent.core.errors import NeedsApproval
@@ -125,10 +125,10 @@ def test_a_hangup_signal_leaves_it_pending(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "answer"),
     [
-        (["", None], "reject key '' '' False"),
-        (["too many rows", "y"], "reject key '' 'too many rows' True"),
-        (["too many rows", ""], "reject key '' 'too many rows' False"),
-        (["zu viele Zeilen: größer", "n"], "reject key '' 'zu viele Zeilen: größer' False"),
+        (["", None], "reject key '' '' False ()"),
+        (["too many rows", "y"], "reject key '' 'too many rows' True ()"),
+        (["too many rows", ""], "reject key '' 'too many rows' False ()"),
+        (["zu viele Zeilen: größer", "n"], "reject key '' 'zu viele Zeilen: größer' False ()"),
     ],
 )
 def test_a_rejection_asks_why_and_whether_to_try_again(lines: list[str | None], answer: str) -> None:
@@ -141,7 +141,7 @@ def test_a_rejection_asks_why_and_whether_to_try_again(lines: list[str | None], 
 
 def test_nobody_is_asked_to_try_again_where_no_model_wrote_it() -> None:
     terminal = Terminal("severe", "not-offered").type("r").type("why not", after="Enter for none) ")
-    assert terminal.answer() == "reject key '' 'why not' False"
+    assert terminal.answer() == "reject key '' 'why not' False ()"
 
 
 def test_the_details_are_shown_and_the_question_stays() -> None:
@@ -156,10 +156,82 @@ def test_one_statement_of_several_is_looked_at() -> None:
     assert terminal.answer().startswith("later key")
 
 
-def test_a_statement_taken_out_makes_an_edit_of_the_rest() -> None:
-    terminal = Terminal("batch").type("x 4").see("statement 4 taken out; 3 left")
-    expected = joined([statement.sql for statement in a_batch().analysis.statements[:3]])
-    assert terminal.answer() == f"edit key {expected!r} '' False"
+# ---- approving a part ------------------------------------------------------------------------------------------------
+
+
+def test_a_statement_that_is_left_out_is_said_and_nothing_is_decided_by_it() -> None:
+    terminal = Terminal("batch").type("x 2 not on a Friday")
+    terminal.see("out   2  - delete sessions: not on a Friday").see("left  1,3-4").see("[x 2] take back")
+    terminal.see("type tmp_import to approve 1,3-4 and run").type("l")
+    assert terminal.answer() == "later key '' '' False ()"
+
+
+@pytest.mark.parametrize(
+    ("typed", "answer"),
+    [
+        (["x 2 not on a Friday", "tmp_import"], "partial typed '' '2: not on a Friday' False (1, 3, 4)"),
+        (["x 4", "a", "tmp_import", "orders"], "partial typed '' '4' False (1, 2, 3)"),
+        (["X 1, 4 no", "x 2", "tmp_import", ""], "partial enter '' '1,4: no; 2' False (3,)"),
+        (["x 1,3-4 no", "a"], "partial key '' '1,3-4: no' False (2,)"),
+        (["x 4", "x 4", "orders", "tmp_import"], "approve typed '' '' False ()"),
+        (["x 2-4", "x 3", "x 4 why", "orders"], "partial typed '' '2; 4: why' False (1, 3)"),
+        (["x 2 first", "x 2 better", "tmp_import"], "partial typed '' '2: better' False (1, 3, 4)"),
+        (["x 1,2,4", "x 3 all bad", "a", "tmp_import", "m2c9", "r"], "reject key '' '1-2,4; 3: all bad' False ()"),
+        (["x 1,4", "x 2", ""], "partial enter '' '1-2,4' False (3,)"),
+        (["x 4", ""], "later enter '' '' False ()"),
+        (["x 5", "x 0", "x 3-2", "x 1-9", "x", "x y", "x 1 2", "x 1;2", "x -1", "l"], "later key '' '' False ()"),
+    ],
+)
+def test_what_is_left_is_approved_by_the_worst_of_it(typed: list[str], answer: str) -> None:
+    assert Terminal("batch").type(*typed).answer() == answer
+
+
+def test_everything_left_out_is_rejected_with_the_reasons_that_were_given() -> None:
+    terminal = Terminal("batch").type("x 1-4 not today").see("nothing is left to approve")
+    terminal.type("a").see("nothing is left to approve: [r] rejects all, [x 1] takes it back").type("r")
+    assert terminal.answer() == "reject key '' '1-4: not today' False ()"
+
+
+def test_everything_left_out_without_a_word_is_asked_why() -> None:
+    terminal = Terminal("batch").type("x 1-4", "r").type("because", after="Enter for none) ")
+    terminal.type("n", after="[y/N] ")
+    assert terminal.answer() == "reject key '' 'because' False ()"
+
+
+def test_what_another_statement_needs_is_said_at_once() -> None:
+    terminal = Terminal("needs").type("x 2")
+    terminal.see("! 4 needs 2: it reads tmp_import, which 2 creates").type("x 2").see("nothing is left out")
+    terminal.type("x 1").see("3 works on orders, which 1 changes").type("l")
+    assert terminal.answer().startswith("later key")
+
+
+def test_a_part_at_a_later_stage_says_what_it_voids() -> None:
+    terminal = Terminal("staged").type("x 2").see("! the approvals so far were of the whole").type("l")
+    assert terminal.answer().startswith("later key")
+
+
+def test_who_may_not_approve_may_not_approve_a_part() -> None:
+    terminal = Terminal("batch", UNFIT="ben asked for it").type("x 2").see("x 2 is none of these").type("tmp_import")
+    terminal.see("tmp_import is none of these").type("l")
+    assert terminal.answer().startswith("later key")
+
+
+def test_several_statements_are_looked_at_one_by_one() -> None:
+    terminal = Terminal("batch").type("2-4")
+    terminal.see("2  DELETE FROM sessions").see("- delete sessions  310 of 9,020  WRITE").see(
+        "4  DROP TABLE tmp_import"
+    )
+    terminal.see("! Cannot be undone: DROP TABLE  [no-undo]").type("4-2").see("there is no statement 4-2").type("l")
+    assert terminal.answer().startswith("later key")
+
+
+def test_many_statements_are_looked_at_through_the_pager(tmp_path: Path) -> None:
+    pager = tmp_path / "pager"
+    pager.write_text("#!/bin/sh\necho PAGER BEGINS; cat; echo PAGER ENDS\n")
+    pager.chmod(0o755)
+    terminal = Terminal("alike", SQLAGENT_PAGER=str(pager)).type("3-202")
+    terminal.see("PAGER BEGINS").see("  202  UPDATE orders").see("PAGER ENDS").type("l")
+    assert terminal.answer().startswith("later key")
 
 
 def test_sql_longer_than_the_screen_opens_the_pager_first(tmp_path: Path) -> None:
@@ -208,6 +280,8 @@ def test_somebody_is_asked_only_where_both_ends_are_a_terminal() -> None:
         ("E", "k7f3"),
         ("12", "k7f3"),
         ("x 3", "k7f3"),
+        ("x 3 why", "k7f3"),
+        ("3-5", "k7f3"),
         (" orders", "k7f3"),
         ("order  items", "k7f3"),
         ("оrders", "k7f3"),

@@ -97,6 +97,36 @@ def a_batch() -> Proposal:
     )
 
 
+def a_long_batch(alike: int = 200) -> Proposal:
+    """A read, a DELETE, and many UPDATEs that differ in nothing but the row; two of them have a finding."""
+
+    def update(index: int) -> Statement:
+        sql = f"UPDATE orders SET status = 'shipped', shipped_at = '2026-03-30' WHERE customer = 'Ana' AND id = {index}"
+        found = (Finding("full-scan", "Scans all of orders"),) if index in (7, 9) else ()
+        size = Size(1, 88310, Basis.EXACT)
+        return Statement(
+            index, sql, index, Kind.UPDATE, Risk.WRITE, reads=("orders",), writes=("orders",), findings=found,
+            operations=(Operation(Verb.UPDATE, "orders", size=size),),
+        )  # fmt: skip
+
+    statements = [
+        replace(a_batch().analysis.statements[2], index=1),
+        replace(a_batch().analysis.statements[1], index=2),
+    ]
+    return a_proposal(*statements, *map(update, range(3, 3 + alike)), question="ship.sql")
+
+
+def a_table_made_and_read() -> Proposal:
+    """4 reads what 2 creates, and 3 changes what 1 changes."""
+    first = a_statement("UPDATE orders SET status = 'x'", risk=Risk.WRITE, writes=("orders",), findings=())
+    made = Statement(
+        2, "CREATE TABLE tmp_import (id)", 2, Kind.CREATE, Risk.WRITE, writes=("tmp_import",),
+        operations=(Operation(Verb.CREATE, "tmp_import"),),
+    )  # fmt: skip
+    read = replace(a_read("SELECT * FROM tmp_import"), index=4, reads=("tmp_import",))
+    return a_proposal(first, made, replace(first, index=3), read)
+
+
 class FakeTerminal(io.StringIO):
     """A stream that says it is a terminal."""
 
