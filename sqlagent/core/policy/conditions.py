@@ -266,8 +266,8 @@ class Days:
 # ---- for an index ----------------------------------------------------------------------------------------------
 
 
-def wanted_tables(condition: Condition) -> frozenset[str] | None:
-    """Tables of which one must be seen for a condition to hold; None where no such list can be made."""
+def wanted_tables(condition: Condition) -> tuple[str, ...] | None:
+    """Patterns of tables of which one must be seen for a condition to hold; None where no such list can be made."""
     match condition:
         case Tables(patterns):
             tables = patterns
@@ -275,7 +275,17 @@ def wanted_tables(condition: Condition) -> frozenset[str] | None:
             tables = tuple(pattern.rpartition(".")[0] for pattern in patterns)
         case _:
             return None
-    return None if any(map(_WILD.search, tables)) else frozenset(bare(table).casefold() for table in tables)
+    return None if any("[" in pattern for pattern in patterns) else tuple(bare(table).casefold() for table in tables)
+
+
+def is_pattern(table: str) -> bool:
+    return _WILD.search(table) is not None
+
+
+def any_matches(patterns: tuple[str, ...], names: Iterable[str]) -> bool:
+    """Whether one of many patterns matches one of the names."""
+    matches = _compiled(patterns).match
+    return bool(patterns) and any(matches(name) for name in names)
 
 
 def seen_tables(seen: Named | Touched) -> frozenset[str]:

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlagent.core.policy.conditions import Answer, Condition, Match, Named, Touched, seen_tables, wanted_tables
+from sqlagent.core.policy.conditions import (
+    Answer,
+    Condition,
+    Match,
+    Named,
+    Touched,
+    any_matches,
+    is_pattern,
+    seen_tables,
+    wanted_tables,
+)
 from sqlagent.core.policy.model import Allow, Origin, Policy, Rule
 from sqlagent.core.policy.seen import OF_ALL, OF_ONE, Sight
 
@@ -39,39 +49,46 @@ class _Entry:
 
 
 class _Shelf:
-    """All conditions of one name.  Those that name their tables are found by them, and the others one by one."""
+    """All conditions of one name.  Those about tables are looked at only where one of the tables is seen."""
 
     def __init__(self) -> None:
-        self._others: list[_Entry] = []
-        self._named: dict[int, _Entry] = {}
+        self._entries: dict[int, _Entry] = {}
+        self._all = 0
+        self._others: list[int] = []
         self._by_table: dict[str, list[int]] = {}
-        self._all_named = 0
+        self._by_pattern: list[int] = []
+        self._patterns: tuple[str, ...] = ()
 
     def put(self, entry: _Entry) -> None:
+        self._entries[entry.bit] = entry
+        self._all |= entry.bit
         tables = wanted_tables(entry.condition)
         if tables is None:
-            self._others.append(entry)
-            return
-        self._named[entry.bit] = entry
-        self._all_named |= entry.bit
-        for table in tables:
-            self._by_table.setdefault(table, []).append(entry.bit)
+            self._others.append(entry.bit)
+        elif any(map(is_pattern, tables)):
+            self._by_pattern.append(entry.bit)
+            self._patterns += tables
+        else:
+            for table in tables:
+                self._by_table.setdefault(table, []).append(entry.bit)
 
     def stopping(self, seen: Hashable) -> int:
         """Bits of the rules that what is seen does not let fire."""
-        stopped = 0
-        for entry in self._others:
-            if not entry.lets(seen):
-                stopped |= entry.bit
-        near: Iterable[int] = self._named
+        near: Iterable[int] = self._entries
         if isinstance(seen, Touched | Named) and seen.complete:
-            # Of other tables nothing was seen, and nothing is missing: their conditions do not hold.
-            near = {bit for table in seen_tables(seen) for bit in self._by_table.get(table, ())}
-        stopped |= self._all_named
+            near = self._near(seen_tables(seen))
+        stopped = self._all
         for bit in near:
-            if self._named[bit].lets(seen):
+            if self._entries[bit].lets(seen):
                 stopped &= ~bit
         return stopped
+
+    def _near(self, tables: frozenset[str]) -> Iterable[int]:
+        """Without the conditions about other tables: of those nothing was seen, and nothing is missing."""
+        yield from self._others
+        yield from {bit for table in tables for bit in self._by_table.get(table, ())}
+        if any_matches(self._patterns, tables):
+            yield from self._by_pattern
 
 
 class Rulebook:
