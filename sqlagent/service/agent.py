@@ -16,7 +16,7 @@ from sqlagent.core.seats import EXPIRED, unfit
 from sqlagent.core.session import Choice, Decision, Proposal, Report, Source, Status, Thread
 from sqlagent.databases.base import Database, OnConflict, Sink
 from sqlagent.service import weighing
-from sqlagent.service.endings import finished
+from sqlagent.service.endings import at_home, finished
 from sqlagent.service.parts import Kept, Listener, Parts
 from sqlagent.service.weighing import Weighed
 from sqlagent.store.identity import current_user
@@ -234,8 +234,7 @@ class Agent:
             )
         from sqlagent.pipeline.undoing import spelled  # with all of the pipeline's ports, which `pending` does not need
 
-        ran_at = datetime.fromisoformat(run.ran_at).astimezone().strftime("%Y-%m-%d %H:%M")
-        question = f"undo {thread} (run {ran_at} by {run.run_by})"
+        question = f"undo {thread} (run {at_home(run.ran_at)} by {run.run_by})"
         self._parts.database_of(row)
         return self._drive(
             self._admit(Source.UNDO, question, spelled(run.run, on_conflict), database=self._parts.settings_of(row))

@@ -38,8 +38,13 @@ def _by_whom(decided: Sequence[Decided], run: Run | None, now: datetime) -> str:
 
 def _when(at: str, now: datetime) -> str:
     """The time where the person is, and the day where it is another one."""
+    today = at_home(now.isoformat())[:11]
+    return f"at {at_home(at).removeprefix(today)}"
+
+
+def at_home(at: str) -> str:
+    """`2026-03-30 10:04`, by the clock of the person; a damaged time as it stands."""
     try:
-        then = datetime.fromisoformat(at).astimezone()
-    except ValueError:  # damaged; what else is known of the end is said all the same
-        return f"at {at}"
-    return then.strftime("at %H:%M" if then.date() == now.astimezone().date() else "at %Y-%m-%d %H:%M")
+        return datetime.fromisoformat(at).astimezone().strftime("%Y-%m-%d %H:%M")
+    except ValueError:
+        return at

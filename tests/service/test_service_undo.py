@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from shops import SELL, a_shop
+from shops import approved as approved_in
+
 from sqlagent import config
 from sqlagent.core.effect import Undoable
 from sqlagent.core.errors import Finished, Stale, UnknownThread, UsageError
@@ -430,3 +433,15 @@ def test_a_read_only_database_denies_its_undo(shop: Shop, tmp_path: Path) -> Non
         denied = careful.undo(ran.thread)
     assert (denied.status, shop.content()) == (Status.DENIED, now)
     assert "read_only" in denied.message
+
+
+@pytest.mark.parametrize("damaged", ["", "soon", "9999-99-99T00:00:00"])
+def test_a_damaged_time_of_a_run_keeps_nobody_from_undoing_it(tmp_path: Path, damaged: str) -> None:
+    shop = a_shop(tmp_path)
+    with shop.agent() as agent:
+        done = approved_in(agent, agent.run(SELL))
+    db = shop.journal()
+    db.execute("UPDATE runs SET started_at = ?", (damaged,))
+    db.close()
+    with shop.agent() as agent:
+        assert agent.undo(done.thread).status is Status.PENDING
