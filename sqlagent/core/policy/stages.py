@@ -78,12 +78,13 @@ def _one(same: Sequence[Stage], *, escalates: bool) -> Stage:
 
 
 def _may_escalate(key: Key, asked: Sequence[tuple[Stage, ...]]) -> bool:
-    """Whether those to whom a stage escalates come after it in every rule, and so after all rules are one.
+    """Whether those to whom each rule escalates come after it in every rule, and so after all rules are one.
 
     Not to a plain stage, which may be gone by then.
     """
     keys = [[_key(s) for s in stages] for stages in asked]
-    successors = {later for each in keys if key in each for later in each[each.index(key) + 1 :]} - {key, _ANYBODY}
-    return bool(successors) and all(
-        key in each[:place] for each in keys for place, later in enumerate(each) if later in successors
+    behind = [{*each[each.index(key) + 1 :]} - {key, _ANYBODY} for each in keys if key in each]
+    after = frozenset[Key]().union(*behind)
+    return all(behind) and all(
+        key in each[:place] for each in keys for place, later in enumerate(each) if later in after
     )
