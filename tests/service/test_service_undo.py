@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from shops import SELL, a_shop
 from shops import approved as approved_in
 
