@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from sqlagent.core.errors import AuthError, ConnectError, ModelError, SqlagentError
 from sqlagent.core.secret import Secret
 from sqlagent.llm.prompt import Message
+from sqlagent.llm.reply import whole_characters
 
 if TYPE_CHECKING:
     from langchain_openai import ChatOpenAI
@@ -123,7 +124,8 @@ class Conversation:
             extra_body=dict(self.endpoint.extra) or None,
             **({} if self.temperature is None else {"temperature": self.temperature}),
         )
-        answers = [Answer(str(c.message.content or ""), str(c.finish_reason or "")) for c in said.choices]
+        texts = [whole_characters(str(c.message.content or "")) for c in said.choices]
+        answers = [Answer(text, str(c.finish_reason or "")) for text, c in zip(texts, said.choices, strict=True)]
         if said.usage and answers:
             answers[0].tokens_in, answers[0].tokens_out = said.usage.prompt_tokens, said.usage.completion_tokens
         return answers
@@ -161,6 +163,7 @@ class Conversation:
 
     def _whole(self, answer: Answer) -> Answer:
         """The answer, if it is all there: half a statement may be a worse one (a DELETE before its WHERE)."""
+        answer.text = whole_characters(answer.text)
         if answer.finish.lower() in FINISHED or (not answer.text.strip() and answer.finish != "content_filter"):
             return answer
         if answer.finish == "length":
@@ -286,5 +289,5 @@ def quoted(text: str) -> str:
 
 
 def _shortened(text: str, length: int = 160) -> str:
-    text = " ".join(text.split())
+    text = " ".join(whole_characters(text).split())
     return text if len(text) <= length else text[: length - 3] + "..."

@@ -105,6 +105,11 @@ def parse(text: str) -> Draft:
     return found
 
 
+def whole_characters(text: str) -> str:
+    """The text with its characters in one piece, and a mark for a half: JSON can say such, and nothing can store it."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def _without_thoughts(text: str) -> str:
     """The answer without the thinking that some models print before it."""
     opened = re.match(r"\s*<(think|thinking|reasoning)>", text, re.IGNORECASE)
@@ -168,7 +173,7 @@ def _from_json(text: str) -> Draft | None:
 def _statements(value: Any, depth: int = 0) -> Iterator[str]:
     """Every statement of a decoded reply, in order."""
     if isinstance(value, str):
-        yield from [inner.strip()] if (inner := _unfenced(value)).strip() else []
+        yield from [inner.strip()] if (inner := whole_characters(_unfenced(value))).strip() else []
     elif isinstance(value, list) and depth < 4:
         for item in value:
             if isinstance(item, dict) or (isinstance(item, str) and _OPENING.match(_unfenced(item).strip())):
@@ -185,7 +190,8 @@ def _said(value: Any, *names: str) -> str:
     """The first of these fields that holds words."""
     if not isinstance(value, dict):
         return ""
-    return next((value[name].strip() for name in names if isinstance(value.get(name), str) and value[name].strip()), "")
+    said = (whole_characters(value[name]).strip() for name in names if isinstance(value.get(name), str))
+    return next(filter(None, said), "")
 
 
 def _unfenced(text: str) -> str:

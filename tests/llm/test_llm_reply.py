@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sqlagent.core.text import is_hidden
-from sqlagent.llm.reply import LONGEST_CHOICE, MOST_CHOICES, parse
+from sqlagent.llm.reply import LONGEST_CHOICE, MOST_CHOICES, parse, whole_characters
 
 ONE = "SELECT name\n  FROM customers\n WHERE country = 'DE'  -- Germany; not France\n ORDER BY name"
 
@@ -147,6 +147,18 @@ def test_nothing_asked_is_no_question(text: str) -> None:
 def test_sql_about_asking_is_sql(sql: str) -> None:
     draft = parse(sql)
     assert (draft.sql, draft.asks) == (sql, "")
+
+
+@pytest.mark.parametrize(
+    "form", ["SELECT '{}'", '{{"sql": "SELECT \'{}\'"}}', "CANNOT: {}", "ASK: {}? | {} | b", "Well, {}"]
+)
+def test_half_a_character_is_marked_as_one(form: str) -> None:
+    whole = whole_characters(form.format("x\ud800y", "z\udc00"))
+    draft = parse(whole)
+    said = "".join((draft.sql, draft.cannot, draft.note, draft.asks, *draft.choices))
+    assert "\ufffd" in said
+    assert said.encode()
+    assert parse('{"sql": "SELECT \'\\ud83d\\ude00 \\ud800\'"}').sql == "SELECT '\U0001f600 \ufffd'"
 
 
 def test_choices_are_few_short_and_different() -> None:
