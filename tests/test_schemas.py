@@ -82,6 +82,16 @@ def test_a_report_is_as_published_wherever_the_session_stands(shop: Shop) -> Non
     held_to("report", shop.run("show", thread, "--json").document)
 
 
+def test_a_part_of_a_batch_and_a_series_are_as_published(shop: Shop) -> None:
+    waits = pending(shop, BATCH)
+    part = shop.run("resume", waits["thread"], "--approve", waits["digest"], "--only", "1,3", "--json").document
+    assert part["part_of"] == f"{waits['thread']}.1"
+    held_to("report", part)
+    series = shop.run("run", "--sql", BATCH, "--each", "--json").document
+    assert (len(series["each"]), series["not_begun"]) == (1, 2)
+    held_to("each", series)
+
+
 def test_a_question_back_and_its_answer_are_as_published(shop: Shop, model: Asked) -> None:
     model.answers("ASK: Gross or net? | gross | net", READ)
     asked = shop.run("ask", "revenue?", "--json").document

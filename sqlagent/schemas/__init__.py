@@ -8,6 +8,7 @@ from typing import Any
 
 NAMES = {
     "report": "ask, run, resume, undo, show --json: where one session stands, and what of it waits for a person",
+    "each": "run --each --json: the report of every statement that was begun, and how many were not",
     "threads": "pending, sessions --json",
     "check": "a line of check --json: what one statement would do",
     "schema": "schema --json: the tables of a database",
