@@ -15,7 +15,7 @@ from sqlagent.core.model import Analysis, Kind, Operation, Risk, Size, Statement
 from sqlagent.core.policy import Allow, Ask, Deny, Facts, Origin, Policy, Rule, Stage
 from sqlagent.core.verbs import Basis, Verb
 
-ROLES = {"dba": ("ana", "ben"), "owner": ("zoe", "kim")}
+ROLES: dict[str, tuple[str, ...]] = {"dba": ("ana", "ben"), "owner": ("zoe", "kim")}
 NOON = datetime(2026, 1, 6, 11, 0, tzinfo=UTC)
 """A Tuesday; noon in Berlin."""
 _VERBS = {Kind.SELECT: Verb.READ, Kind.INSERT: Verb.INSERT, Kind.UPDATE: Verb.UPDATE, Kind.DELETE: Verb.DELETE}

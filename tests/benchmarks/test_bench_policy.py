@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from policy_builders import a_measurement, a_policy, a_rule, a_statement, some_facts
@@ -19,7 +21,7 @@ KINDS = (Kind.UPDATE, Kind.DELETE, Kind.INSERT)
 
 def some_rules(number: int) -> list[Rule]:
     """Of every shape, over as many tables as rules; none of them denies what the statements do."""
-    shapes = [
+    shapes: list[tuple[str, Callable[[int], dict[str, Any]]]] = [
         ("deny", lambda n: {"table": f"secret_{n}*", "verb": ["drop", "delete"]}),
         ("ask 2 dba", lambda n: {"database": "prod*", "risk": ">=write", "table": f"t{n}"}),
         ("allow", lambda n: {"table": [f"t{n}", f"tmp_{n}_*"], "rows": "<=100", "undo": True, "hidden": False}),

@@ -84,7 +84,9 @@ def several_stages(draw: st.DrawFn) -> tuple[Stage, ...]:
 def a_rule_of(draw: st.DrawFn, *thens: str, origin: Origin = Origin.USER) -> Rule:
     then = draw(st.sampled_from(thens))
     rule = a_rule(then, f"r{draw(st.integers(0, 10**9))}", origin=origin, **draw(whens))
-    return replace(rule, then=replace(rule.then, stages=draw(several_stages()))) if then == "ask" else rule
+    if isinstance(rule.then, Ask):
+        return replace(rule, then=replace(rule.then, stages=draw(several_stages())))
+    return rule
 
 
 @st.composite
