@@ -49,17 +49,18 @@ def attend(call: Call, report: Report) -> ExitCode:
         if answer.choice is Choice.LATER:
             return ExitCode.INTERRUPTED if answer.how is How.INTERRUPT else ExitCode.PENDING
         report = _decided(call, report, answer)
-        if _waits_for_others(report, proposal):
+        if _waits_for_others(call, report):
             break
         if report.status is Status.PENDING and (why := why_again(report, proposal)):
             call.screen.show(Block(tuple(paragraph(f"asked again: {why}", call.screen.columns))))
     return conclude(call, report)
 
 
-def _waits_for_others(report: Report, before: Proposal) -> bool:
-    """Whether what was just approved needs somebody else now: nobody is asked about it twice."""
+def _waits_for_others(call: Call, report: Report) -> bool:
+    """Whether what this person has just approved needs somebody else now: nobody is asked about it twice."""
     now = report.proposal
-    return report.status is Status.PENDING and now is not None and now.id == before.id and now.stage > before.stage
+    mine = now is not None and any(approval.by == call.agent.by for approval in now.approvals)
+    return report.status is Status.PENDING and mine and now is not None and bool(call.agent.unfit(now))
 
 
 def why_again(report: Report, before: Proposal) -> str:

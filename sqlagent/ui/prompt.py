@@ -189,13 +189,15 @@ class _Conversation:
         if not self.kept and self.count:
             return [*again, f"  {rest}", "  nothing is left to approve"]
         many = f" {self._which()}" if self.count > 1 else ""
+        run = " and run" if self.proposal.stage == self.proposal.stages else ""  # else somebody else comes first
         if word := self.word:
-            words = f"type {word} to approve{many} and run"
+            words = f"type {word} to approve{many}{run}"
             if len(words) + len(rest) + 4 > self.screen.columns or self.count > 1:
                 return [*again, f"  {rest}", f"  {words}"]
             return [*again, f"  {words}, {rest}"]
-        key = f"[Enter] run{f' {self._which()}' if self.out else ''}" if self.risk is Risk.READ else ""
-        key = key or f"[a] approve{many} and run"
+        key = f"[a] approve{many}{run}"
+        if self.risk is Risk.READ:
+            key = f"[Enter] {'run' if run else 'approve'}{f' {self._which()}' if self.out else ''}"
         if len(key) + len(rest) + 4 > self.screen.columns:
             return [*again, f"  {rest}", f"  {key}"]
         return [*again, f"  {key}  {rest}"]

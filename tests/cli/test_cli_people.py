@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from cli_shop import Shop
 
 POLICY = (
     '[[rule]]\nid = "four-eyes"\nwhen = { risk = ">=write" }\nthen = { ask = { people = 1, not_requester = true } }\n'
@@ -86,3 +87,20 @@ def test_pending_says_which_are_for_the_one_who_looks(folder: Folder) -> None:
     assert "none of them by you" in folder.run("pending", uid=NOBODY).stderr
     shown = folder.run("show", thread, uid=NOBODY)
     assert "takes anybody but" in shown.stdout
+
+
+def test_who_approved_the_first_stage_is_not_asked_about_the_second(
+    shop: Shop, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    policy = tmp_path_factory.mktemp("policy") / "policy.toml"
+    policy.write_text('[[rule]]\nid = "two"\nthen = { ask = { people = 2 } }\n')
+    with shop.terminal("run", "--sql", "DELETE FROM odd WHERE id = 1", "--policy", str(policy)) as terminal:
+        terminal.see("  [a] approve  [e] edit").type("a")
+        assert terminal.end() == 8
+    assert terminal.lines[-3].endswith(", stage 1 of 2; waiting for one more person")
+    assert terminal.lines[-2] == f"next: another person runs  sqlagent resume {terminal.thread}"
+    with shop.terminal("resume", terminal.thread, "--policy", str(policy)) as again:
+        again.see("not for you to approve: ").type("a")
+        again.see("has approved stage 1 already").type("l")
+        assert again.end() == 8
+    assert shop.rows("SELECT count(*) FROM odd WHERE id = 1") == [(1,)]
