@@ -102,7 +102,7 @@ def resume(
     \b
     sqlagent resume k7f3
     sqlagent resume k7f3 --approve 9f2c41d0...
-    sqlagent resume k7f3 --approve 9f2c41d0... --only 1,3-5 --because "not on a Friday"
+    sqlagent resume k7f3 --approve 9f2c41d0... --only 1,3-5 --because "too soon"
     sqlagent resume k7f3 --edit better.sql
     sqlagent resume k7f3 --reject "not on a Friday"
     sqlagent resume k7f3 --answer 2
