@@ -211,7 +211,7 @@ class Outcome:
     unwritten: str = ""
     """Why rows that it returned did not reach the sink; it was committed all the same."""
     seen_later: bool = False
-    """Its end was found out afterwards: its figures are those that it was held to, and nobody knows how long it took."""
+    """Its end was found out afterwards: its figures are those that it was held to, and its time is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,9 +75,13 @@ class Book:
 
     def note_policy(self, files: Sequence[str], sha256: str, *, who: str, rules: int) -> None:
         """Put on record that somebody's policy is not what it was when they last came."""
-        newest = "WHERE what = 'policy loaded' AND who = ? ORDER BY number DESC LIMIT 1"
         with self.reading() as db:
-            if db.execute(f"SELECT detail ->> '$.sha256' FROM audit {newest}", (who,)).get == sha256:
+            last = db.execute(
+                "SELECT detail ->> '$.sha256' FROM audit WHERE what = 'policy loaded' AND who = ?"
+                " ORDER BY number DESC LIMIT 1",
+                (who,),
+            ).get
+            if last == sha256:
                 return
         with self.writing("a policy") as db:
             self.log(db, "policy loaded", who, "", files=list(files), sha256=sha256, rules=rules)
