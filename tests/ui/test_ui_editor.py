@@ -145,7 +145,7 @@ def test_an_edit_at_the_prompt_is_an_answer_and_says_what_it_means(tmp_path: Pat
     terminal = Terminal("severe", VISUAL=editor.command).type("e")
     terminal.see("edited: 1 line changed; you are now its author, and earlier approvals are void")
     terminal.see("checking again ...")
-    assert terminal.answer() == f"edit key {CANCEL.replace('-1 year', '-2 years')!r} '' False"
+    assert terminal.answer() == f"edit key {CANCEL.replace('-1 year', '-2 years')!r} '' False ()"
     assert editor.found[4] is True
 
 
