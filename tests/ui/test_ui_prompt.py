@@ -201,7 +201,7 @@ def test_everything_left_out_without_a_word_is_asked_why() -> None:
 def test_what_another_statement_needs_is_said_at_once() -> None:
     terminal = Terminal("needs").type("x 2")
     terminal.see("! 4 needs 2: it reads tmp_import, which 2 creates").type("x 2").see("nothing is left out")
-    terminal.type("x 1").see("3 works on orders, which 1 changes").type("l")
+    terminal.type("x 1").see("3 works on orders, shipments, audit_log, which 1 changes").type("l")
     assert terminal.answer().startswith("later key")
 
 
