@@ -27,7 +27,7 @@ def attend(call: Call, report: Report) -> ExitCode:
     shown_stale = ""
     while report.status in _WAITS:
         if report.asks is not None:
-            if call.settings.auto_reject or not call.interactive:
+            if not call.interactive:
                 return _leave_asking(call, report)
             answered = _answer_it(call, report, report.asks)
             if isinstance(answered, ExitCode):

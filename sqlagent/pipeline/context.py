@@ -51,6 +51,8 @@ class Context:
     """What people approve is kept as examples, and told to the model."""
     samples: int = 1
     """Drafts of one question, to see how many agree."""
+    may_ask: bool = True
+    """Whether the model may ask back: not where whatever would ask a person is rejected."""
     environment: str = "terminal"
     """`terminal`, `ci`, `script` or `library`: a fact for the policy's rules."""
     count_seconds: float = 2.0

@@ -38,7 +38,7 @@ def generate(state: State, runtime: Runtime[Context]) -> State:
     schema = x.database().schema(examples=x.examples if model.is_local or x.send_examples else 0)
     attempts = tuple(Attempt(a["sql"], a["error"]) for a in state.get("attempts", []))
     clarified = tuple(c for c in x.journal.clarifications(state["thread"], state["turn"]) if c.answer)
-    may_ask = len(clarified) < QUESTIONS_BACK
+    may_ask = x.may_ask and len(clarified) < QUESTIONS_BACK
     x.begin(f"asking {model.name} about {len(schema.tables)} tables")
     x.reached("generate: before the model")
     try:
@@ -73,7 +73,7 @@ def generate(state: State, runtime: Runtime[Context]) -> State:
         asked = x.journal.ask_back(state["thread"], state["turn"], draft.asks, draft.choices, by=draft.model)
         return {"asks": draft.asks, "choices": list(draft.choices), "asked": asked, "author": draft.model, "sql": ""}
     if draft.asks:
-        error = "you asked back twice already: write the SQL, and say in a comment what it assumes"
+        error = "nobody answers any more: write the SQL, and say in a comment what it assumes"
         return _another_try(state, x, sql="", error=error, hint="ask it another way", author=model.name)
     return {
         "sql": draft.sql, "author": draft.model, "note": draft.note, "previous": "", "edited_by": "", "part_of": "",

@@ -143,6 +143,7 @@ class Parts:
             unasked=heard.unasked,
             send_examples=s.send_examples,
             environment=heard.environment,
+            may_ask=not s.auto_reject,
             examples=min(s.examples, chosen.examples),
             samples=s.samples,
             learn=s.learn,

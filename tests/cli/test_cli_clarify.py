@@ -128,3 +128,11 @@ def test_who_contradicts_a_draft_twice_is_offered_to_edit_it(
         terminal.see("you are now its author").type("l")
         assert terminal.end() == 8
     assert shop.run("show", terminal.thread, "--json").document["sql"] == "DELETE FROM odd WHERE id > 3"
+
+
+def test_where_nobody_is_to_be_asked_the_model_drafts_and_says_what_it_assumed(shop: Shop, model: Asked) -> None:
+    model.answers(ASKS, "-- assuming those before 2024\nSELECT count(*) FROM orders")
+    ran = shop.run("ask", "count the old orders", "--auto-reject", "--json")
+    assert (ran.code, ran.document["status"]) == (5, "rejected")
+    assert ran.document["sql"].startswith("-- assuming")
+    assert "nobody answers any more" in model.last_prompt
