@@ -3,14 +3,36 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from itertools import chain
+from itertools import accumulate, pairwise
 
 _SORTED_AT_ONCE = 1 << 16  # records: some hundredths of a second
 
-Run = list[bytes]
-"""Records in order."""
+
+class _Run:
+    """Records in order, end to end: each as an object of its own would take three times the memory."""
+
+    __slots__ = ("_ends", "_joined")
+
+    def __init__(self, records: list[bytes]) -> None:
+        self._joined = b"".join(records)
+        self._ends = array("Q", accumulate(map(len, records), initial=0))
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def __getitem__(self, place: int) -> bytes:
+        return self._joined[self._ends[place] : self._ends[place + 1]]
+
+    def between(self, start: int, stop: int) -> list[bytes]:
+        joined = self._joined
+        return [joined[a:b] for a, b in pairwise(self._ends[start : stop + 1])]
+
+
+_Part = tuple[_Run, int, int]
+"""Some of a run: where they start and stop."""
 
 
 class Bag:
@@ -18,8 +40,8 @@ class Bag:
 
     def __init__(self, check: Callable[[], object] | None = None) -> None:
         """`check` is called every few hundredths of a second."""
-        self._runs: list[Run] = []
-        self._next: Run = []
+        self._runs: list[_Run] = []
+        self._next: list[bytes] = []
         self._check = check
 
     def add(self, records: list[bytes]) -> None:
@@ -28,16 +50,17 @@ class Bag:
             self._end_run()
 
     def _end_run(self) -> None:
-        self._next.sort()
-        self._runs.append(self._next)
-        self._next = []
+        if self._next:
+            self._next.sort()
+            self._runs.append(_Run(self._next))
+            self._next = []
 
-    def digest(self, look: Callable[[Run], object] | None = None) -> bytes:
+    def digest(self, look: Callable[[list[bytes]], object] | None = None) -> bytes:
         """SHA-256 over all of them in order; `look` gets them in order, a few at a time.  The bag is empty then."""
         self._end_run()
         whole = hashlib.sha256()
-        runs, self._runs = [run for run in self._runs if run], []
-        for piece in _merged(runs) if runs else ():
+        runs, self._runs = self._runs, []
+        for piece in _merged([(run, 0, len(run)) for run in runs]) if runs else ():
             whole.update(b"".join(piece))
             if look is not None:
                 look(piece)
@@ -46,25 +69,24 @@ class Bag:
         return whole.digest()
 
 
-def _merged(runs: list[Run]) -> Iterator[Run]:
-    """All of the runs in one order, in pieces: no single sort of them all, or a Ctrl-C would wait for it."""
-    waiting = [runs]
+def _merged(parts: list[_Part]) -> Iterator[list[bytes]]:
+    """All of the parts in one order, in pieces: no single sort of them all, or a Ctrl-C would wait for it."""
+    waiting = [parts]
     while waiting:
-        runs = waiting.pop()
-        first, last = min((run[0] for run in runs), default=b""), max((run[-1] for run in runs), default=b"")
-        if sum(map(len, runs)) <= _SORTED_AT_ONCE or first == last:
-            yield sorted(chain.from_iterable(runs))
+        parts = waiting.pop()
+        first, last = min(run[start] for run, start, _ in parts), max(run[stop - 1] for run, _, stop in parts)
+        if sum(stop - start for _, start, stop in parts) <= _SORTED_AT_ONCE or first == last:
+            yield sorted(record for run, start, stop in parts for record in run.between(start, stop))
         else:
-            waiting += reversed(list(_split(runs, first, last)))
+            waiting += reversed(list(_split(parts, first, last)))
 
 
-def _split(runs: list[Run], first: bytes, last: bytes) -> Iterator[list[Run]]:
+def _split(parts: list[_Part], first: bytes, last: bytes) -> Iterator[list[_Part]]:
     """By the first byte in which any two of them differ."""
     place = next(place for place, (a, b) in enumerate(zip(first, last, strict=False)) if a != b)
-    common = first[:place]
-    starts = [0] * len(runs)
-    for byte in range(first[place], last[place] + 1):
-        ends = [bisect_left(run, common + bytes([byte + 1])) if byte < 255 else len(run) for run in runs]
-        if some := [run[a:b] for run, a, b in zip(runs, starts, ends, strict=True) if a < b]:
-            yield some
-        starts = ends
+    while parts:
+        byte = min(run[start][place] for run, start, _ in parts)
+        past = first[:place] + bytes([byte + 1]) if byte < 255 else None
+        ends = [stop if past is None else bisect_left(run, past, start, stop) for run, start, stop in parts]
+        yield [(run, start, end) for (run, start, _), end in zip(parts, ends, strict=True) if start < end]
+        parts = [(run, end, stop) for (run, _, stop), end in zip(parts, ends, strict=True) if end < stop]

@@ -11,7 +11,7 @@ import apsw
 
 from sqlagent.core.effect import Effect, Measurement, Undoable
 from sqlagent.core.errors import ConnectError
-from sqlagent.core.model import Basis, EngineOpinion
+from sqlagent.core.model import Basis, EngineOpinion, Kind
 from sqlagent.databases.base import MeasureBudget
 from sqlagent.databases.sqlite import causes, clock, inspect
 from sqlagent.databases.sqlite.authorizer import Guard, Mode
@@ -27,7 +27,9 @@ from sqlagent.databases.sqlite.shape import broken, object_changes
 from sqlagent.databases.sqlite.unseen import Unmeasurable
 from sqlagent.databases.sqlite.volatile import Unsteady, is_volatile, volatile_columns
 
+_COPY = "private copy"
 _BUSY = 0.5  # seconds that a preview waits for a lock before it says so
+_ROWS = frozenset({Kind.INSERT, Kind.REPLACE, Kind.UPDATE, Kind.DELETE})
 _BROKEN_TEXT = "a text among the rows is not valid UTF-8"
 
 Place = Callable[[str | None], AbstractContextManager[tuple[apsw.Connection, Guard]]]
@@ -88,12 +90,15 @@ def places(
                 return nullcontext(first)
             return private_copy(first[0], foreign_keys=foreign_keys, meter=meter, vfs=vfs)
 
-        yield place, "private copy"
+        yield place, _COPY
 
 
 def _measured(script: _Script, place: Place, how: str, budget: MeasureBudget, meter: Meter) -> Measurement:
-    with place(None) as (connection, guard), rolled_back(connection):
-        _run(script, connection, guard, meter)
+    with place(None) as (connection, guard):
+        # A private copy does not change before the transaction; the file itself may.
+        alone = _opinion(script, 1, connection, guard) if how == _COPY and len(script.statements) == 1 else None
+        with thrown_away(connection) if alone and _is_run_once(alone) else rolled_back(connection):
+            _run(script, connection, guard, meter, alone)
     parts = segments(script.changes)
     columns: tuple[str, ...] = ()
     if is_volatile(script.functions):
@@ -169,6 +174,32 @@ def rolled_back(connection: apsw.Connection) -> Iterator[None]:
             connection.execute("ROLLBACK").fetchall()
 
 
+@contextmanager
+def thrown_away(connection: apsw.Connection) -> Iterator[None]:
+    """In a transaction of a private copy that nobody reads afterwards: how it was before need not be kept meanwhile.
+
+    What that would take is as much memory as the rows that change.
+    """
+    connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 0)  # which forbids this alone among pragmas of a journal
+    connection.pragma("journal_mode", "off")
+    connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+    connection.execute("BEGIN IMMEDIATE").fetchall()
+    yield
+
+
+def _is_run_once(opinion: EngineOpinion) -> bool:
+    """Whether it changes rows alone, and neither it nor a part of it has to be taken back.
+
+    Where it fails, nothing is read after it; a change of the schema is left out, as that is tried in savepoints.
+    """
+    return opinion.kind in _ROWS and not opinion.error and not is_volatile(opinion.functions)
+
+
+def _opinion(script: _Script, index: int, connection: apsw.Connection, guard: Guard) -> EngineOpinion:
+    sql, known = script.statements[index - 1], facts(connection)
+    return inspect.inspect(connection, guard, [sql], known=known, foreign_keys=script.foreign_keys)[0]
+
+
 def _again(script: _Script, place: Place, milliseconds: int, meter: Meter) -> tuple[Segment, ...]:
     once_more = _Script(script.statements, script.foreign_keys)
     with clock.ahead(milliseconds) as vfs, place(vfs) as (connection, guard), rolled_back(connection):
@@ -181,13 +212,13 @@ def _again(script: _Script, place: Place, milliseconds: int, meter: Meter) -> tu
     return segments(once_more.changes)
 
 
-def _run(script: _Script, connection: apsw.Connection, guard: Guard, meter: Meter) -> None:
+def _run(script: _Script, connection: apsw.Connection, guard: Guard, meter: Meter, alone: EngineOpinion | None) -> None:
+    """`alone` is the engine's opinion of the only statement, where it was asked already."""
     recorder = Recorder(connection, check=meter.check)
     try:
         for index, sql in enumerate(script.statements, 1):
             meter.doing = f"running statement {index} of {len(script.statements)}"
-            known = facts(connection)
-            opinion = inspect.inspect(connection, guard, [sql], known=known, foreign_keys=script.foreign_keys)[0]
+            opinion = alone or _opinion(script, index, connection, guard)
             if opinion.error or opinion.denied:
                 raise _Fails(f"it would fail: {opinion.error or opinion.why}")
             change = _change(connection, guard, recorder, sql, meter)

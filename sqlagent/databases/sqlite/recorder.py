@@ -169,9 +169,14 @@ class Recorder:
 
         session.changeset_stream(take)
         self.abandon()
-        if len(whole) > _MUCH:
+        is_much = len(whole) > _MUCH
+        if is_much:
             give_back()
-        return b"".join([*whole, last])
+        changeset = b"".join([*whole, last])
+        if is_much:
+            whole.clear()
+            give_back()
+        return changeset
 
     def _end_reshaping(self, change: Change) -> None:
         change.after = objects(self._connection)
