@@ -318,3 +318,16 @@ def test_a_key_that_is_replaced_by_its_equal_is_not_measured_wrong(tmp_path: Pat
     db = open_database(str(make(tmp_path / "t.db", script)), name="t")
     assert measure(db, "UPDATE t SET k = lower(k)").how == "a key of t is replaced by one that is equal to it"
     assert lines(effect(db, "UPDATE t SET x = 5")) == ["update 2 of 2 t"]
+
+
+@pytest.mark.parametrize("copy_bytes", [200_000_000, 0])
+def test_a_statement_that_fails_half_way_says_how_wherever_it_is_measured(
+    shop: Database, path: Path, copy_bytes: int
+) -> None:
+    before = path.read_bytes()
+    budget = MeasureBudget(copy_bytes=copy_bytes)
+    for _ in range(2):
+        found = shop.measure(["UPDATE customers SET id = 7 - id / 2"], budget=budget, heard=None)
+        assert not found.is_exact
+        assert found.effects[0].why == "it would fail: UNIQUE constraint failed: customers.id"
+    assert path.read_bytes() == before

@@ -164,19 +164,24 @@ class Recorder:
             if len(last) > _AT_ONCE:
                 whole.append(bytes(last))
                 last.clear()
-            if self._check is not None:
-                self._check()
+            self._look_up()
 
         session.changeset_stream(take)
-        self.abandon()
-        is_much = len(whole) > _MUCH
-        if is_much:
-            give_back()
-        changeset = b"".join([*whole, last])
-        if is_much:
-            whole.clear()
-            give_back()
+        whole.append(bytes(last))
+        self.abandon()  # one call of SQLite's, some tenths of a second for a million rows, and nothing is heard in it
+        self._look_up()
+        if len(whole) <= _MUCH:
+            return b"".join(whole)
+        give_back()
+        changeset = b"".join(whole)
+        self._look_up()
+        whole.clear()
+        give_back()
         return changeset
+
+    def _look_up(self) -> None:
+        if self._check is not None:
+            self._check()
 
     def _end_reshaping(self, change: Change) -> None:
         change.after = objects(self._connection)
