@@ -90,7 +90,7 @@ def _batch_title(proposal: Proposal) -> str:
 
 def numbered(sql: str, *, columns: int) -> list[Line]:
     """The whole SQL, a number before each of its lines and `...` before what continues one."""
-    lines = _sql_lines(sql)
+    lines = _sql_lines(sql.removesuffix("\n"))
     gutter = max(len(str(len(lines))), 3)
     drawn: list[Line] = []
     for number, line in enumerate(lines, 1):
