@@ -21,7 +21,7 @@ from sqlagent.config.policies import Book, PolicyFile, gather, read
 from sqlagent.core.errors import UsageError
 from sqlagent.core.policy import Allow, Ask, Deny, Origin, Policy, Reads, Verdict, words
 from sqlagent.core.policy.cases import Case, Given, ruled, sights_given
-from sqlagent.core.policy.explain import Explained, explain, explain_seen
+from sqlagent.core.policy.explanation import Explained, explain, explain_seen
 from sqlagent.core.policy.seen import Sight, sights
 from sqlagent.ui.diagnostics import ExitCode
 from sqlagent.ui.ruling import ruling, ruling_json, sight, verdict_json

@@ -13,7 +13,7 @@ from sqlagent.config.files import ConfigFile, Problem
 from sqlagent.config.kinds import Wrong, nearest
 from sqlagent.config.stages import one_stage, stages
 from sqlagent.core.policy import Allow, Ask, Deny, Origin, Rule, Stage
-from sqlagent.core.policy.decide import BUILT_IN
+from sqlagent.core.policy.decision import BUILT_IN
 
 RULE_KEYS = ("id", "when", "then", "stages", "why")
 _THEN = ("allow", "deny", "ask")

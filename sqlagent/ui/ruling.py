@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlagent.core.policy import Ask, Verdict, words
 from sqlagent.core.policy.cases import word_of
-from sqlagent.core.policy.explain import Considered, Explained
+from sqlagent.core.policy.explanation import Considered, Explained
 from sqlagent.ui.safe import one_line
 
 

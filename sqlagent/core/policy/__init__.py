@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from sqlagent.core.policy.decide import RELAXABLE, builtin_denial, decide, refusal, relax, words
-from sqlagent.core.policy.explain import Considered, Explained, explain
+from typing import TYPE_CHECKING, Any
+
 from sqlagent.core.policy.model import (
+    RELAXABLE,
     Allow,
     Ask,
     Deny,
@@ -19,6 +20,10 @@ from sqlagent.core.policy.model import (
     Verdict,
     Writes,
 )
+
+if TYPE_CHECKING:
+    from sqlagent.core.policy.decision import builtin_denial, decide, refusal, relax, words
+    from sqlagent.core.policy.explanation import Considered, Explained, explain
 
 __all__ = [
     "RELAXABLE",
@@ -44,3 +49,16 @@ __all__ = [
     "relax",
     "words",
 ]
+
+_HOME = dict.fromkeys(("builtin_denial", "decide", "refusal", "relax", "words"), "sqlagent.core.policy.decision") | (
+    dict.fromkeys(("Considered", "Explained", "explain"), "sqlagent.core.policy.explanation")
+)
+
+
+def __getattr__(name: str) -> Any:
+    """What decides is imported when it is first used: `pending` and `show` need the nouns alone."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOME[name]), name)

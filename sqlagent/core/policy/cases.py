@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlagent.core.model import Analysis, Operation, Risk, Size, Statement, SyntaxOpinion
 from sqlagent.core.policy.conditions import Changed
-from sqlagent.core.policy.decide import builtin_denial, relax, strictest, verdicts
+from sqlagent.core.policy.decision import builtin_denial, relax, strictest, verdicts
 from sqlagent.core.policy.model import Allow, Ask, Deny, Facts, Policy, Verdict
 from sqlagent.core.policy.seen import GIVEN, Sight, sights
 from sqlagent.core.verbs import Basis, Verb

@@ -9,6 +9,10 @@ from typing import Any
 
 from sqlagent.core.effect import Measurement
 
+RELAXABLE = ("hidden-characters", "executable-comment")
+"""What a user may relax.  The other denials stand: no adapter carries out what reaches outside the database, ends its
+own transaction or changes settings, so there is nothing that a person could approve."""
+
 
 class OnTimeout(StrEnum):
     """What becomes of a proposal whose stage ran out of time."""

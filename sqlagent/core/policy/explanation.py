@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlagent.core.model import Analysis, Statement
 from sqlagent.core.policy.conditions import Answer
-from sqlagent.core.policy.decide import builtin_denial, strictest, verdicts
+from sqlagent.core.policy.decision import builtin_denial, strictest, verdicts
 from sqlagent.core.policy.model import Allow, Ask, Deny, Facts, Policy, Rule, Verdict
 from sqlagent.core.policy.rulebook import counts, least, match_of
 from sqlagent.core.policy.seen import SEEN, Sight, shown, sights

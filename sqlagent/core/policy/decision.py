@@ -11,10 +11,6 @@ from sqlagent.core.policy.rulebook import Rulebook
 from sqlagent.core.policy.seen import Sight, sights
 from sqlagent.core.policy.stages import merge
 
-RELAXABLE = ("hidden-characters", "executable-comment")
-"""What a user may relax.  The other denials stand: no adapter carries out what reaches outside the database, ends its
-own transaction or changes settings, so there is nothing that a person could approve."""
-
 _WHY = {
     "outside-database": "it reaches outside the database: a file, a program, an extension or another database",
     "transaction-control": "it begins, ends or names a transaction, and sqlagent runs each proposal in one of its own",
