@@ -16,8 +16,9 @@ from sqlagent.cli.options import DATABASE, RULED, help_alone, takes
 from sqlagent.cli.sources import script
 from sqlagent.config import files
 from sqlagent.config.cases import FACTS, CaseFile, given_of, open_cases
+from sqlagent.config.files import PolicyFile
 from sqlagent.config.kinds import Wrong, nearest
-from sqlagent.config.policies import Book, PolicyFile, gather, read
+from sqlagent.config.policies import Book, gather, read
 from sqlagent.core.errors import UsageError
 from sqlagent.core.policy import Allow, Ask, Deny, Origin, Policy, Reads, Verdict, words
 from sqlagent.core.policy.cases import Case, Given, ruled, sights_given

@@ -10,9 +10,8 @@ from typing import Any
 
 from sqlagent.config import files
 from sqlagent.config.conditions import ENVIRONMENTS, said, texts
-from sqlagent.config.files import Problem
+from sqlagent.config.files import PolicyFile, Problem
 from sqlagent.config.kinds import Wrong, nearest
-from sqlagent.config.policies import PolicyFile
 from sqlagent.config.rules import Source
 from sqlagent.core.effect import Undoable
 from sqlagent.core.policy import Origin

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlagent.core.errors import ConfigError
+from sqlagent.core.policy import Origin
 
 PROJECT_FILE = "sqlagent.toml"
 _LARGEST = 1_000_000
@@ -59,6 +60,18 @@ class ConfigFile:
 
     def where(self, *key: str) -> str:
         return f"{self.label}:{self.line(*key)}"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFile:
+    """A file of rules that somebody named; `policies` reads it."""
+
+    path: Path
+    label: str
+    """As a person would write its path: `policy.toml`."""
+    origin: Origin
+    named_by: str
+    """`--policy`, `./sqlagent.toml:3`."""
 
 
 @cache

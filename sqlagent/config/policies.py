@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sqlagent.config import files
 from sqlagent.config.conditions import Scope, said, texts
-from sqlagent.config.files import Problem
+from sqlagent.config.files import PolicyFile, Problem
 from sqlagent.config.kinds import Wrong
 from sqlagent.config.rules import Source, rule
 from sqlagent.config.stages import can_fill
@@ -23,18 +23,6 @@ from sqlagent.core.policy import Allow, Ask, Deny, Origin, Policy, Rule
 
 FILE_KEYS = ("rule", "roles", "timezone")
 Roles = Mapping[str, tuple[str, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyFile:
-    """One that somebody named."""
-
-    path: Path
-    label: str
-    """As a person would write its path: `policy.toml`."""
-    origin: Origin
-    named_by: str
-    """`--policy`, `./sqlagent.toml:3`."""
 
 
 @dataclass(frozen=True, slots=True)

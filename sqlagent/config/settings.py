@@ -7,18 +7,20 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlagent.config import files, policies, targets
-from sqlagent.config.files import Problem
+from sqlagent.config import files, targets
+from sqlagent.config.files import PolicyFile, Problem
 from sqlagent.config.kinds import Wrong
-from sqlagent.config.policies import PolicyFile
 from sqlagent.config.sources import Gathered, Layer, Said, gather, in_ci, pick
 from sqlagent.config.table import BY_KEY, DATABASE_TABLE, TABLE
 from sqlagent.config.targets import DatabaseSettings, Known
 from sqlagent.core.errors import AuthError, ConfigError, SqlagentError
 from sqlagent.core.policy import Origin
 from sqlagent.core.secret import Secret
+
+if TYPE_CHECKING:
+    from sqlagent.config.policies import Book
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +106,10 @@ class Settings:
         return self._api_key
 
     @property
-    def rules(self) -> policies.Book:
+    def rules(self) -> Book:
         """What the policy files say, read anew.  Raises `ConfigError`: half a policy is none."""
+        from sqlagent.config import policies  # with every condition that a rule may have, which a listing does not need
+
         return policies.read(self.policy, self.cwd)
 
     def find_database(self, text: str) -> DatabaseSettings:
@@ -315,7 +319,10 @@ def check(flags: Mapping[str, object], env: Mapping[str, str], cwd: Path) -> tup
         if isinstance(found, SqlagentError):
             file, line = _place(usable.pick("database"))
             problems.append(Problem(file, line, "database", found.message, found.hint))
-    problems += policies.gather(_policy_files(gathered, env, cwd), cwd).problems
+    if named := _policy_files(gathered, env, cwd):
+        from sqlagent.config import policies  # as for `rules`
+
+        problems += policies.gather(named, cwd).problems
     key, source = _api_key(usable, env, cwd)
     if isinstance(key, SqlagentError):
         problems.append(Problem(source, 0, "api_key_file", key.message, key.hint))

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from policy_builders import a_measurement, a_policy, a_rule, a_statement, some_facts
 
-from sqlagent.config.policies import PolicyFile, read
+from sqlagent.config.files import PolicyFile
+from sqlagent.config.policies import read
 from sqlagent.core.model import Analysis, Kind
 from sqlagent.core.policy import Ask, Origin, Rule, decide
 from sqlagent.core.verbs import Verb
