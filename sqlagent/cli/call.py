@@ -81,7 +81,7 @@ class Call:
         listener = Listener(environment=self.environment)
         if not self.json:
             n = self.narrator
-            listener = Listener(n.begin, n.note, n.heard, n.downloading, n.done, n.unasked, self.environment)
+            listener = Listener(n.begin, n.note, n.heard, n.downloading, n.done, n.unasked, self.environment, n.so_far)
         return Agent(self.settings, sink=self.kept if self.json else self.rows, listener=listener)
 
     def flag(self, name: str) -> object:

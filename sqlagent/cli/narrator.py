@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlagent.core.session import Proposal
 from sqlagent.ui.human import allowed
-from sqlagent.ui.progress import Download, Progress
+from sqlagent.ui.progress import Download, Live, Progress
 from sqlagent.ui.screen import Screen
 
 
@@ -15,6 +15,7 @@ class Narrator:
         self._screen = screen
         self._step: Progress | None = None
         self._download: Download | None = None
+        self._live: Live | None = None
         self._pieces = 0
 
     def begin(self, words: str) -> None:
@@ -26,6 +27,7 @@ class Narrator:
 
     def note(self, words: str) -> None:
         """A remark on the step."""
+        self._end_live()
         if self._step is None:
             self._screen.line(f"  {words}")
         else:
@@ -36,6 +38,13 @@ class Narrator:
         self._pieces += 1
         if self._step is not None:
             self._step.tokens(self._pieces)
+
+    def so_far(self, words: str) -> None:
+        """How far a long statement is."""
+        if self._live is None:
+            self.done()
+            self._live = Live(self._screen)
+        self._live.say(words)
 
     def downloading(self, done: int, total: int, what: str) -> None:
         """So many bytes of a download are here."""
@@ -61,3 +70,9 @@ class Narrator:
         if self._download is not None:
             self._download.__exit__(None, None, None)
             self._download = None
+        self._end_live()
+
+    def _end_live(self) -> None:
+        if self._live is not None:
+            self._live.end()
+            self._live = None

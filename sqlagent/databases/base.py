@@ -181,8 +181,11 @@ class Database(Protocol):
         """
         ...
 
-    def read(self, sql: str, *, sink: Sink, limits: Limits) -> Outcome:
-        """Run one proven read on a connection that cannot write."""
+    def read(self, sql: str, *, sink: Sink, limits: Limits, heard: Callable[[str], None] | None = None) -> Outcome:
+        """Run one proven read on a connection that cannot write.
+
+        `heard` gets words of progress where it takes long, and none once the sink is given rows.
+        """
         ...
 
     def marks_atomically(self) -> bool:
@@ -226,6 +229,7 @@ class Database(Protocol):
         expected: Measurement | None = None,
         keep: Callable[[bytes], None] | None = None,
         copy_to: Path | None = None,
+        heard: Callable[[str], None] | None = None,
     ) -> Outcome:
         """Run the statements in one transaction: all of them or none.
 
@@ -236,7 +240,8 @@ class Database(Protocol):
         `expected` is what was approved: an effect with another fingerprint, or with more rows than were COUNTED, is
         rolled back and raises EffectDiffers.  `keep` is given the change before COMMIT, to be stored durably for
         `decided` and `undo`; it is not called for a change of nothing or beyond `limits.changes_bytes`.  `copy_to` is
-        a file to make, holding what the script's DROP and ALTER lose (where `expected.needs_copy`).
+        a file to make, holding what the script's DROP and ALTER lose (where `expected.needs_copy`).  `heard` gets
+        words of progress where it takes long, and none once the sink is given rows.
         """
         ...
 
@@ -263,6 +268,7 @@ class Database(Protocol):
         expected: Measurement | None = None,
         keep: Callable[[bytes], None] | None = None,
         copy_to: Path | None = None,
+        heard: Callable[[str], None] | None = None,
     ) -> Outcome:
         """Take the change back in one transaction, no trigger firing; as `apply` in all else.
 

@@ -60,7 +60,10 @@ def measured(sql: str, database: Database, x: Context) -> tuple[Analysis, Measur
     if analysis.risk is Risk.READ or policy.builtin_denial(analysis, x.policy):
         return verdicts(_counting(database, x.count_seconds)), None
     statements = [s.sql for s in analysis.statements]
-    measurement = database.measure(statements, budget=x.budget, heard=x.note)
+    try:
+        measurement = database.measure(statements, budget=x.budget, heard=x.so_far)
+    finally:
+        x.ended()
     if not measurement.is_exact:
         counted = verdicts(_counting(database, x.count_seconds))
         return counted, capped(measurement, counted)

@@ -43,6 +43,8 @@ class Context:
     """What measuring the effect of one proposal may cost."""
     kept: Path
     """Folder for what a DROP or ALTER would lose, kept so that it can be undone."""
+    so_far: Callable[[str], None] = lambda _words: None
+    """Told how far something is that takes long; each takes the place of the one before, until `ended`."""
     ended: Callable[[], None] = lambda: None
     """Told that what took time is over, before anything else is said."""
     unasked: Callable[[Proposal], None] = lambda _proposal: None

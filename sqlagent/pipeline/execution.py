@@ -136,7 +136,25 @@ class _Held:
         return len(self.results[-1][1])
 
 
+class _Streamed:
+    """Rows of a read, printed as they come: what was said of its progress ends before them."""
+
+    def __init__(self, x: Context) -> None:
+        self._x = x
+
+    def write(self, columns: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> int:
+        self._x.ended()
+        return self._x.sink.write(columns, rows)
+
+
 def _run(proposal: Proposal, database: Database, x: Context, held: _Held) -> Outcome:
+    try:
+        return _carry_out(proposal, database, x, held)
+    finally:
+        x.ended()
+
+
+def _carry_out(proposal: Proposal, database: Database, x: Context, held: _Held) -> Outcome:
     statements = [s.sql for s in proposal.analysis.statements]
 
     def verify() -> None:
@@ -144,7 +162,7 @@ def _run(proposal: Proposal, database: Database, x: Context, held: _Held) -> Out
 
     if proposal.read_only:
         verify()
-        parts = [database.read(sql, sink=x.sink, limits=x.limits) for sql in statements]
+        parts = [database.read(sql, sink=_Streamed(x), limits=x.limits, heard=x.so_far) for sql in statements]
         return Outcome(tuple(r for p in parts for r in p.results), sum(p.seconds for p in parts))
     sql, parameters = x.journal.mark(proposal.id)
     claimed = x.journal.run(proposal.id)
@@ -152,7 +170,7 @@ def _run(proposal: Proposal, database: Database, x: Context, held: _Held) -> Out
     if proposal.undo_of:
         return undoing.take_back(
             proposal, database, x, limits=x.limits, mark=mark, verify=verify, reached=held.reached,
-            copy_to=_copy_to(proposal, x),
+            copy_to=_copy_to(proposal, x), heard=x.so_far,
         )  # fmt: skip
     return database.apply(
         statements,
@@ -164,6 +182,7 @@ def _run(proposal: Proposal, database: Database, x: Context, held: _Held) -> Out
         expected=proposal.measurement,
         keep=lambda changes: x.journal.keep(proposal.id, changes),
         copy_to=_copy_to(proposal, x),
+        heard=x.so_far,
     )
 
 

@@ -36,7 +36,10 @@ def text(row: Thread) -> str:
 def planned(row: Thread, database: Database, x: Context) -> tuple[Analysis, Measurement]:
     """What taking the run back would do now; raises Refused where nothing of it can be put back."""
     run, on_conflict = meant(row)
-    plan = database.preview_undo(_changes(run, x), copy=copy_of(run, x), budget=x.budget, heard=x.note)
+    try:
+        plan = database.preview_undo(_changes(run, x), copy=copy_of(run, x), budget=x.budget, heard=x.so_far)
+    finally:
+        x.ended()
     thread = run.partition(".")[0]
     nothing = plan.measurement.changes_nothing
     if undone_by := x.journal.undone_by(run) if plan.refused or nothing else "":

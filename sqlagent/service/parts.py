@@ -57,6 +57,8 @@ class Listener:
     unasked: Callable[[Proposal], None] = lambda _proposal: None
     environment: str = "library"
     """Where this process says that it is: `terminal`, `ci`, `script` or `library`, for the policy's rules."""
+    so_far: Callable[[str], None] = lambda _words: None
+    """Told how far a long statement is; each takes the place of the one before, until `ended`."""
 
 
 class Parts:
@@ -139,6 +141,7 @@ class Parts:
             begin=heard.begin,
             note=heard.note,
             heard=heard.heard,
+            so_far=heard.so_far,
             ended=heard.ended,
             unasked=heard.unasked,
             send_examples=s.send_examples,

@@ -97,6 +97,34 @@ class Progress:
         self._shown = text.rstrip()
 
 
+class Live:
+    """`running statement 1 of 2, 412,000 rows, 3.1 s`: in place on a terminal, a line each doubling elsewhere."""
+
+    def __init__(self, screen: Screen, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._screen = screen
+        self._clock = clock
+        self._started = clock()
+        self._next = self._started
+        self._shown = 0
+
+    def say(self, words: str) -> None:
+        """In the place of what was said before."""
+        line = f"  {one_line(words)}"
+        if self._screen.terminal:
+            line = line[: self._screen.columns - 1]
+            self._screen.overwrite(line.ljust(self._shown))
+            self._shown = len(line)
+        elif (now := self._clock()) >= self._next:
+            self._next = now + max(now - self._started, 2.0)
+            self._screen.line(line)
+
+    def end(self) -> None:
+        """The line stands as it is."""
+        if self._shown:
+            self._screen.line()
+            self._shown = 0
+
+
 class Download:
     """`downloading NAME ... 312 of 1,117 MB, 28 %`: in place on a terminal, a line each tenth elsewhere."""
 

@@ -302,7 +302,7 @@ def test_progress_is_told_in_words(shop: Database) -> None:
     words: list[str] = []
     shop.measure(["DELETE FROM notes", ENDLESS], budget=MeasureBudget(seconds=0.6), heard=words.append)
     assert words[0].startswith("running statement 2 of 2, ")
-    assert " rows, 0." in words[0]
+    assert " MB of changes, 0." in words[0]
 
 
 def test_a_table_without_a_key_is_counted_right_however_large(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from ui_builders import HOSTILE, FakeTerminal, a_screen, untamed
 
 from sqlagent.ui import progress
-from sqlagent.ui.progress import Download, Progress
+from sqlagent.ui.progress import Download, Live, Progress
 
 
 def clock(*times: float) -> Callable[[], float]:
@@ -122,3 +122,31 @@ def test_a_model_s_name_cannot_act_on_the_terminal() -> None:
 def test_no_environment_of_the_person_s_is_needed() -> None:
     assert a_screen(io.StringIO()).columns == 80
     assert os.environ is not a_screen().env
+
+
+def test_how_far_a_statement_is_stands_in_one_line_of_a_terminal() -> None:
+    out = FakeTerminal()
+    live = Live(a_screen(out))
+    for words in ("running statement 1 of 2, 412,000 rows, 1.0 s", "running statement 2 of 2, 1.3 s"):
+        live.say(words)
+    live.end()
+    live.end()
+    assert out.getvalue().count("\n") == 1
+    assert last_line(out) == "  running statement 2 of 2, 1.3 s"
+
+
+def test_how_far_a_statement_is_gets_a_line_each_doubling_off_a_terminal() -> None:
+    out = io.StringIO()
+    live = Live(a_screen(out), clock=clock(0.0, *(n / 4 for n in range(80))))
+    for n in range(80):
+        live.say(f"running {n}")
+    live.end()
+    assert out.getvalue().splitlines() == [f"  running {n}" for n in (0, 8, 16, 32, 64)]
+
+
+def test_how_far_a_statement_is_cannot_harm_the_screen() -> None:
+    out = FakeTerminal()
+    live = Live(a_screen(out))
+    live.say(HOSTILE)
+    live.end()
+    assert untamed(out.getvalue().replace("\r", "").replace("\n", "")) == []

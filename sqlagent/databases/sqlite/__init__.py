@@ -116,8 +116,10 @@ class Sqlite:
     def count(self, sql: str, *, seconds: float) -> Size:
         return self._reading(lambda reader: execute.count(reader, self._guard, sql, seconds=seconds))
 
-    def read(self, sql: str, *, sink: Sink, limits: Limits) -> Outcome:
-        return self._reading(lambda reader: execute.read(reader, self._guard, sql, sink=sink, limits=limits))
+    def read(self, sql: str, *, sink: Sink, limits: Limits, heard: Callable[[str], None] | None = None) -> Outcome:
+        return self._reading(
+            lambda reader: execute.read(reader, self._guard, sql, sink=sink, limits=limits, heard=heard)
+        )
 
     def marks_atomically(self) -> bool:
         self._marks_atomically = self._reading(execute.journal_mode) in execute.ROLLBACK_MODES
@@ -158,13 +160,14 @@ class Sqlite:
         expected: Measurement | None = None,
         keep: Callable[[bytes], None] | None = None,
         copy_to: Path | None = None,
+        heard: Callable[[str], None] | None = None,
     ) -> Outcome:
         promised = self._marks_atomically or self.marks_atomically()
         with self._writer() as (connection, guard):
             binding = None
             if expected is not None or keep is not None or copy_to is not None:
                 binding = Binding(connection, expected, keep, limits.changes_bytes, copy_to)
-            run = execute.Run(connection, guard, self._path, limits, reached, binding, self._marker_table)
+            run = execute.Run(connection, guard, self._path, limits, reached, binding, self._marker_table, heard)
             return run.apply(statements, sink=sink, mark=mark, verify=verify, atomic=promised)
 
     @contextmanager
@@ -203,12 +206,13 @@ class Sqlite:
         expected: Measurement | None = None,
         keep: Callable[[bytes], None] | None = None,
         copy_to: Path | None = None,
+        heard: Callable[[str], None] | None = None,
     ) -> Outcome:
         kept, keys = decoded(changeset), self._foreign_keys
         promised = self._marks_atomically or self.marks_atomically()
         with self._writer(foreign_keys=keys and not kept.reshapes) as (connection, guard):
             run = UndoRun(Undo(connection, kept, copy), on_conflict, expected, keep, copy_to, check_keys=keys)
-            bound = execute.Run(connection, guard, self._path, limits, reached, None, self._marker_table)
+            bound = execute.Run(connection, guard, self._path, limits, reached, None, self._marker_table, heard)
             return run.apply(bound, mark=mark, verify=verify, atomic=promised)
 
     def interrupt(self) -> None:

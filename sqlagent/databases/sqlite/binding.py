@@ -18,6 +18,7 @@ from sqlagent.databases.sqlite.fingerprint import fingerprint
 from sqlagent.databases.sqlite.kept import encoded
 from sqlagent.databases.sqlite.net import Segment, segments, tally
 from sqlagent.databases.sqlite.recorder import Change, Recorder
+from sqlagent.databases.sqlite.records import Check
 from sqlagent.databases.sqlite.schema import fingerprint as schema_fingerprint
 from sqlagent.databases.sqlite.unseen import Unmeasurable
 
@@ -42,9 +43,10 @@ class Binding:
     _schema: str = ""
     _unmeasurable: str = ""
 
-    def begin(self) -> None:
+    def begin(self, *, check: Check | None = None) -> None:
+        """`check` is called every few hundredths of a second while a change is read out."""
         self._copier = Copier(self.copy_to) if self.copy_to is not None else None
-        self._recorder = Recorder(self.connection, copier=self._copier, digesting=self.digesting)
+        self._recorder = Recorder(self.connection, copier=self._copier, digesting=self.digesting, check=check)
         self._schema = schema_fingerprint(self.connection)
 
     @property
@@ -56,12 +58,17 @@ class Binding:
         """Whether the rows of tables that are made have to be told apart later."""
         return self.keep is not None
 
+    @property
+    def recorded(self) -> int:
+        """Bytes of what was recorded so far."""
+        now = self._recorder.size if self._recorder else 0
+        return sum(len(change.changeset) for change in self.changes) + now
+
     def look(self) -> None:
         """While a statement runs: a change past the limit is no longer recorded, and goes on."""
         if self._recorder is None or (session := self._recorder.session) is None:
             return
-        size = sum(len(change.changeset) for change in self.changes) + session.changeset_size
-        if size > self.changes_bytes and session.enabled:
+        if self.recorded > self.changes_bytes and session.enabled:
             session.enabled = False
             self._unmeasurable = "it is too large to keep"
 

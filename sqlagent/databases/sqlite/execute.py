@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from time import monotonic
@@ -21,6 +21,7 @@ from sqlagent.databases.sqlite.binding import Binding
 from sqlagent.databases.sqlite.connect import Budget, file_uri, is_half_written
 from sqlagent.databases.sqlite.marker import Marker
 from sqlagent.databases.sqlite.prepare import Prepared, Uncompilable, prepare, start
+from sqlagent.databases.sqlite.telling import Telling
 
 ROLLBACK_MODES = frozenset({"delete", "truncate", "persist"})
 """Journal modes in which a commit to two files is one commit."""
@@ -34,11 +35,18 @@ Row = tuple[Any, ...]
 # ---- reading --------------------------------------------------------------------------------------------------------
 
 
-def read(connection: apsw.Connection, guard: Guard, sql: str, *, sink: Sink, limits: Limits) -> Outcome:
+def read(
+    connection: apsw.Connection, guard: Guard, sql: str, *, sink: Sink, limits: Limits,
+    heard: Callable[[str], None] | None = None,
+) -> Outcome:  # fmt: skip
     """Run one proven read and hand its rows to the sink as they come."""
     begun = monotonic()
-    with guard.watching(Mode.READ), Budget(connection, limits.seconds).holding(), _refusals(guard):
+    telling = Telling(connection, heard)
+    telling.begin("running the statement")
+    budget = Budget(connection, limits.seconds, also=telling.look)
+    with guard.watching(Mode.READ), budget.holding(), _refusals(guard):
         prepared, cursor = _start_read(connection, guard, sql)
+        telling.end()  # the first row is there
         try:
             # The cursor goes straight through: a row of Python work a row would double the time of a large export.
             rows: Iterator[Row] = cursor if limits.rows is None else islice(cursor, limits.rows)
@@ -130,6 +138,21 @@ class Run:
     """What was approved and what is to be kept of it; None where nobody asks."""
     marks_in_itself: bool = False
     """The owner allows a table of marks in the database."""
+    heard: Callable[[str], None] | None = None
+    """Told how far it is."""
+    telling: Telling = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.telling = Telling(self.connection, self.heard)
+
+    def look(self) -> None:
+        """While a statement runs."""
+        if self.binding:
+            self.binding.look()
+        self.tell()
+
+    def tell(self) -> None:
+        self.telling.look(self.binding.recorded if self.binding else 0)
 
     def apply(
         self, statements: Sequence[str], *, sink: Sink, mark: Mark | None, verify: Callable[[], None], atomic: bool
@@ -138,8 +161,7 @@ class Run:
         done: list[_Done] = []
 
         def work() -> None:
-            also = self.binding.look if self.binding else None
-            with Budget(self.connection, self.limits.seconds, also=also).holding():
+            with Budget(self.connection, self.limits.seconds, also=self.look).holding():
                 done.extend(self._run(index, sql, len(statements)) for index, sql in enumerate(statements, 1))
 
         seconds = self.transaction(work, mark=mark, verify=verify, atomic=atomic)
@@ -161,7 +183,7 @@ class Run:
             if marker:
                 marker.begin()
             if self.binding:
-                self.binding.begin()
+                self.binding.begin(check=self.tell)
             work()
             if self.binding and self.binding.settle():
                 self.reached("kept")
@@ -201,6 +223,7 @@ class Run:
 
     def _run(self, index: int, sql: str, of: int) -> _Done:
         name = f"statement {index} of {of}" if of > 1 else "the statement"
+        self.telling.begin(f"running {name}")
         with _failing(self.guard, name, sql):
             if self.binding:
                 with self.guard.watching(Mode.STATEMENT):

@@ -9,6 +9,7 @@ from time import monotonic
 import apsw
 
 from sqlagent.core.errors import QueryError
+from sqlagent.databases.sqlite.telling import so_far
 
 _STEPS_BETWEEN_LOOKS = 20_000
 _BETWEEN_WORDS = 0.25  # seconds
@@ -28,6 +29,7 @@ class Meter:
         self._heard = heard
         self._next_word = self._begun + _BETWEEN_WORDS
         self._stopped = ""
+        self._rows_before = 0
         self.recorded: Callable[[], int] = int
         """How many bytes of changes have been recorded just now."""
         self.doing = ""
@@ -52,6 +54,7 @@ class Meter:
         def look() -> bool:
             return self._is_over(connection)
 
+        self._rows_before = connection.total_changes()
         connection.set_progress_handler(look, _STEPS_BETWEEN_LOOKS)
         try:
             yield
@@ -70,8 +73,8 @@ class Meter:
             self._stopped = f"past {_megabytes(self._changes_bytes)} of changes"
         if self._heard is not None and now > self._next_word:
             self._next_word = now + _BETWEEN_WORDS
-            rows = f", {connection.total_changes():,} rows" if connection else ""
-            self._heard(f"{self.doing}{rows}, {now - self._begun:.1f} s")
+            rows = connection.total_changes() - self._rows_before if connection else 0
+            self._heard(f"{self.doing}{so_far(rows, self.recorded())}, {now - self._begun:.1f} s")
         return bool(self._stopped)
 
 

@@ -42,7 +42,8 @@ class UndoRun:
         self.undo.prepare()
 
         def work() -> None:
-            with Budget(run.connection, run.limits.seconds, also=binding.look).holding():
+            run.telling.begin("taking it back")
+            with Budget(run.connection, run.limits.seconds, also=run.look).holding():
                 self._take_back(binding)
             run.reached("ran 1")
 

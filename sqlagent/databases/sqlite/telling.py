@@ -1,0 +1,50 @@
+"""Words about a run while it lasts, for the person who waits for it; none about one that ends within a second."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic
+
+import apsw
+
+_FIRST = 1.0  # seconds
+_BETWEEN = 0.25
+
+
+class Telling:
+    """Of one run on one connection."""
+
+    def __init__(self, connection: apsw.Connection, heard: Callable[[str], None] | None) -> None:
+        self._connection = connection
+        self._heard = heard
+        self._begun = monotonic()
+        self._next = self._begun + _FIRST
+        self._doing = ""
+        self._rows_before = 0
+
+    def begin(self, doing: str) -> None:
+        """What it does from here on: `running statement 1 of 2`."""
+        self._doing = doing
+        self._rows_before = self._connection.total_changes()
+
+    def end(self) -> None:
+        """Nothing more is said: what comes now is the answer."""
+        self._heard = None
+
+    def look(self, recorded: int = 0) -> None:
+        """Called every millisecond or so, with how many bytes of changes are recorded."""
+        if self._heard is None or (now := monotonic()) < self._next:
+            return
+        self._next = now + _BETWEEN
+        rows = self._connection.total_changes() - self._rows_before
+        try:
+            self._heard(f"{self._doing}{so_far(rows, recorded)}, {now - self._begun:.1f} s")
+        except (OSError, ValueError):  # a screen that is gone is no reason to take an approved run back
+            self._heard = None
+
+
+def so_far(rows: int, recorded: int) -> str:
+    """How much is changed; without a trigger or a foreign key that acts, SQLite counts rows when a statement ends."""
+    if rows:
+        return f", {rows:,} rows"
+    return f", {recorded / 1e6:,.1f} MB of changes" if recorded else ""
