@@ -147,6 +147,7 @@ def test_how_far_a_statement_is_gets_a_line_each_doubling_off_a_terminal() -> No
 def test_how_far_a_statement_is_cannot_harm_the_screen() -> None:
     out = FakeTerminal()
     live = Live(a_screen(out))
-    live.say(HOSTILE)
+    for words in HOSTILE:
+        live.say(words)
     live.end()
     assert untamed(out.getvalue().replace("\r", "").replace("\n", "")) == []
