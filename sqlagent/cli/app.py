@@ -12,13 +12,14 @@ import typer
 from typer.main import get_command
 
 from sqlagent import __version__
-from sqlagent.cli import asking, auditing, checking, doctor, examples, looking, machinery, policy
+from sqlagent.cli.commands import LoadedWhenRun, enlist
 from sqlagent.cli.options import given, help_alone
 from sqlagent.core.errors import AuthError, ConnectError, ModelError, UsageError
 from sqlagent.ui.diagnostics import ExitCode, Saying, Traces, report_error, secrets_of
 
 app = typer.Typer(
     name="sqlagent",
+    cls=LoadedWhenRun,
     help="Ask your database in plain words. See what it would really do. Nothing runs until you say so.",
     epilog='\b\nStart with:  sqlagent ask "how many customers are there?"\nMore:        sqlagent help',
     rich_markup_mode=None,
@@ -44,8 +45,7 @@ def _program(
     help_alone(context)
 
 
-for group in (asking, checking, looking, auditing, examples, policy, machinery, doctor):
-    group.register(app)
+enlist(app)
 
 
 def run(arguments: Sequence[str]) -> int:

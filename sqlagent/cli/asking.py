@@ -27,11 +27,6 @@ from sqlagent.ui.listing import receipt, undo_table
 from sqlagent.ui.machine import report_json
 
 
-def register(app: typer.Typer) -> None:
-    for command in (ask, run, resume, undo, settle, expire):
-        app.command(command.__name__)(command)
-
-
 @takes(DATABASE, MODEL, PERSON, PROPOSING, ROWS)
 def ask(
     call: Call,

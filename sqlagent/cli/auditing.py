@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from sqlagent.cli.call import Call
-from sqlagent.cli.options import takes
+from sqlagent.cli.options import group, takes
 from sqlagent.config.kinds import read_duration
 from sqlagent.core.errors import UsageError
 from sqlagent.store.audit import Checked, Entry, Head, verify
@@ -29,11 +29,7 @@ class _ShowUnlessNamed(TyperGroup):
         return super().parse_args(ctx, args if named else ["show", *args])
 
 
-audit = typer.Typer(cls=_ShowUnlessNamed, help="The record: show, verify, export.", rich_markup_mode=None)
-
-
-def register(app: typer.Typer) -> None:
-    app.add_typer(audit, name="audit")
+audit = group("The record: show, verify, export.", cls=_ShowUnlessNamed)
 
 
 @audit.command("show")

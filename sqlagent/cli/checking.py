@@ -25,10 +25,6 @@ from sqlagent.ui.safe import one_line
 FORMATS = ("text", "json", "github", "sarif")
 
 
-def register(app: typer.Typer) -> None:
-    app.command("check")(check)
-
-
 @dataclass(frozen=True, slots=True)
 class Checked:
     """One statement of one script, judged."""

@@ -12,8 +12,6 @@ from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
 
-import typer
-
 from sqlagent import __version__, config
 from sqlagent.cli.call import Call
 from sqlagent.cli.options import DATABASE, MODEL, takes
@@ -39,10 +37,6 @@ class Check:
     state: State
     detail: str
     fix: str = ""
-
-
-def register(app: typer.Typer) -> None:
-    app.command("doctor")(doctor)
 
 
 @takes(DATABASE, MODEL)

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from sqlagent.cli.call import Call
-from sqlagent.cli.options import DATABASE, Listed, help_alone, takes
+from sqlagent.cli.options import DATABASE, Listed, group, takes
 from sqlagent.core.errors import UsageError
 from sqlagent.store.examples import Examples, Lesson
 from sqlagent.ui.diagnostics import ExitCode
@@ -19,12 +19,7 @@ from sqlagent.ui.listing import examples_table
 
 FORMATS = ("openai-jsonl",)
 
-examples = typer.Typer(help="What you approved, as a model learns it: list, forget, export.", rich_markup_mode=None)
-
-
-def register(app: typer.Typer) -> None:
-    examples.callback(invoke_without_command=True)(help_alone)
-    app.add_typer(examples, name="examples")
+examples = group("What you approved, as a model learns it: list, forget, export.")
 
 
 @examples.command("list")

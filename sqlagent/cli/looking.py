@@ -22,12 +22,6 @@ from sqlagent.ui.machine import report_json, threads_json
 from sqlagent.ui.safe import visible
 
 
-def register(app: typer.Typer) -> None:
-    for command in (pending, sessions, show, schema):
-        app.command(command.__name__)(command)
-    app.command("help")(help_)
-
-
 @takes()
 def pending(
     call: Call,

@@ -12,7 +12,7 @@ import typer
 
 from sqlagent import config
 from sqlagent.cli.call import Call
-from sqlagent.cli.options import DATABASE, MODEL, help_alone, takes
+from sqlagent.cli.options import DATABASE, MODEL, group, takes
 from sqlagent.ui.diagnostics import ExitCode
 from sqlagent.ui.layout import table
 from sqlagent.ui.safe import visible
@@ -22,14 +22,8 @@ if TYPE_CHECKING:
 
     from sqlagent.llm.local import Embedded
 
-model = typer.Typer(help="The embedded model: list, pull, status, stop.", rich_markup_mode=None)
-settings = typer.Typer(help="Settings: show, check.", rich_markup_mode=None)
-
-
-def register(app: typer.Typer) -> None:
-    for name, group in (("model", model), ("config", settings)):
-        group.callback(invoke_without_command=True)(help_alone)
-        app.add_typer(group, name=name)
+model = group("The embedded model: list, pull, status, stop.")
+settings = group("Settings: show, check.")
 
 
 # ---- model -------------------------------------------------------------------------------------------------------

@@ -7,12 +7,15 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from sqlagent.cli.call import Call
 from sqlagent.ui.diagnostics import ExitCode
+
+if TYPE_CHECKING:
+    pass
 
 Group = dict[str, tuple[Any, Any]]
 """Name of a setting -> its annotated type and default, as typer wants them."""
@@ -77,6 +80,8 @@ def takes(*groups: Group) -> Callable[[Command], Command]:
         ]
 
         def wrapper(**values: Any) -> ExitCode:
+            from sqlagent.cli.call import Call  # with all of the service, which `--help` does not need
+
             with Call({name: values.pop(name) for name in shared}) as call:
                 return command(call, **values)
 
@@ -93,6 +98,18 @@ def help_alone(context: typer.Context) -> None:
     """For a group of commands called without one: its help, which is no error."""
     if context.invoked_subcommand is None:
         sys.stdout.write(f"{context.get_help()}\n")
+
+
+def group(words: str, *, cls: type[TyperGroup] = TyperGroup) -> typer.Typer:
+    """A group of commands."""
+    return typer.Typer(
+        cls=cls,
+        help=words,
+        callback=help_alone,
+        invoke_without_command=True,
+        rich_markup_mode=None,
+        add_completion=False,
+    )
 
 
 def _count(given: str | int) -> int:  # typer shows it the default too

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from sqlagent.cli.call import Call
-from sqlagent.cli.options import DATABASE, RULED, help_alone, takes
+from sqlagent.cli.options import DATABASE, RULED, group, takes
 from sqlagent.cli.sources import script
 from sqlagent.config import files
 from sqlagent.config.cases import FACTS, CaseFile, given_of, open_cases
@@ -28,12 +28,7 @@ from sqlagent.ui.diagnostics import ExitCode
 from sqlagent.ui.ruling import ruling, ruling_json, sight, verdict_json
 from sqlagent.ui.safe import visible
 
-group = typer.Typer(help="Rules: check, explain, test.", rich_markup_mode=None)
-
-
-def register(app: typer.Typer) -> None:
-    group.callback(invoke_without_command=True)(help_alone)
-    app.add_typer(group, name="policy")
+rules = group("Rules: check, explain, test.")
 
 
 def _say(lines: Sequence[str]) -> None:
@@ -43,7 +38,7 @@ def _say(lines: Sequence[str]) -> None:
 # ---- check -------------------------------------------------------------------------------------------------------
 
 
-@group.command("check")
+@rules.command("check")
 @takes(RULED)
 def policy_check(
     call: Call,
@@ -106,7 +101,7 @@ def _summary_json(book: Book) -> dict[str, Any]:
 # ---- explain -----------------------------------------------------------------------------------------------------
 
 
-@group.command("explain")
+@rules.command("explain")
 @takes(DATABASE, RULED)
 def policy_explain(
     call: Call,
@@ -137,7 +132,7 @@ def policy_explain(
 # ---- test --------------------------------------------------------------------------------------------------------
 
 
-@group.command("test")
+@rules.command("test")
 @takes(DATABASE, RULED)
 def policy_test(
     call: Call,

@@ -1,0 +1,68 @@
+"""The commands by name: what a list says of each, and where it is.  Only the one that is run is imported."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+COMMANDS = {
+    "ask": ("asking.ask", "Ask in words: SQL is drafted, measured, and you decide."),
+    "run": ("asking.run", "Put SQL that you wrote through the same gate."),
+    "resume": ("asking.resume", "Show what a session waits for, and go on with it."),
+    "undo": ("asking.undo", "Take back what a run changed: a proposal like any other."),
+    "settle": ("asking.settle", "Say what became of a run whose end was not seen."),
+    "expire": (
+        "asking.expire",
+        "Close every proposal whose time is up, or pass it on where its policy says so; for cron.",
+    ),
+    "check": ("checking.check", "Say what SQL would do, without running it."),
+    "pending": ("looking.pending", "List what waits for a person."),
+    "sessions": ("looking.sessions", "List every session, the newest first."),
+    "show": ("looking.show", "Show where a session stands, and what it would do."),
+    "schema": ("looking.schema", "Show what a model is told, to the letter."),
+    "help": (
+        "looking.help_",
+        "Explain exit-codes, environment, policy, databases, undo, audit, examples, on-pending, json, rules, "
+        "or a rule.",
+    ),
+    "doctor": ("doctor.doctor", "Check what is configured, found and missing."),
+    "audit": ("auditing.audit", "The record: show, verify, export."),
+    "examples": ("examples.examples", "What you approved, as a model learns it: list, forget, export."),
+    "policy": ("policy.rules", "Rules: check, explain, test."),
+    "model": ("machinery.model", "The embedded model: list, pull, status, stop."),
+    "config": ("machinery.settings", "Settings: show, check."),
+}
+"""Name -> the function or group, and the first sentence of its help."""
+
+
+class LoadedWhenRun(TyperGroup):
+    """Its commands stand there by their words; the one that is typed is put in its place."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, load(name) if name else command, rest
+
+
+def enlist(app: typer.Typer) -> None:
+    """Have a program list all of them; its group is `LoadedWhenRun`."""
+    for name, (_, words) in COMMANDS.items():
+        app.command(name, help=words)(_stand_in)
+
+
+def _stand_in() -> None:
+    """What is listed; it is never run."""
+
+
+def load(name: str) -> Any:
+    """The command itself, as typer runs it."""
+    module, _, attribute = COMMANDS[name][0].partition(".")
+    found = getattr(import_module(f"sqlagent.cli.{module}"), attribute)
+    if not isinstance(found, typer.Typer):
+        alone = typer.Typer(rich_markup_mode=None, add_completion=False)
+        alone.command(name)(found)
+        found = alone
+    return get_command(found)
