@@ -8,11 +8,13 @@ import sys
 import traceback
 from collections.abc import Mapping
 from enum import Enum, IntEnum
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from sqlagent.core import errors
-from sqlagent.core.session import Status
 from sqlagent.ui.safe import one_line, visible
+
+if TYPE_CHECKING:
+    from sqlagent.core.session import Status
 
 
 class ExitCode(IntEnum):
@@ -76,16 +78,17 @@ _CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
 )
 
 _STATUS_CODES = {
-    Status.NEW: ExitCode.PENDING,
-    Status.PENDING: ExitCode.PENDING,
-    Status.EXECUTED: ExitCode.OK,
-    Status.REJECTED: ExitCode.REJECTED,
-    Status.DENIED: ExitCode.DENIED,
-    Status.STALE: ExitCode.STALE,
-    Status.EXPIRED: ExitCode.STALE,
-    Status.UNKNOWN: ExitCode.UNKNOWN,
-    Status.FAILED: ExitCode.FAILED,
+    "new": ExitCode.PENDING,
+    "pending": ExitCode.PENDING,
+    "executed": ExitCode.OK,
+    "rejected": ExitCode.REJECTED,
+    "denied": ExitCode.DENIED,
+    "stale": ExitCode.STALE,
+    "expired": ExitCode.STALE,
+    "unknown": ExitCode.UNKNOWN,
+    "failed": ExitCode.FAILED,
 }
+"""By the words of `Status`, whose module `--help` does not need."""
 
 
 def exit_code_for(error: BaseException) -> ExitCode:
