@@ -15,10 +15,8 @@ from sqlagent.core.errors import Finished, NeedsApproval, OutcomeUnknown, Sqlage
 from sqlagent.core.seats import EXPIRED, unfit
 from sqlagent.core.session import Choice, Decision, Proposal, Report, Source, Status, Thread
 from sqlagent.databases.base import Database, OnConflict, Sink
-from sqlagent.service import weighing
 from sqlagent.service.endings import at_home, finished
 from sqlagent.service.parts import Kept, Listener, Parts
-from sqlagent.service.weighing import Weighed
 from sqlagent.store.identity import current_user
 from sqlagent.store.ids import new_id
 from sqlagent.store.journal import Journal, RunState
@@ -27,6 +25,7 @@ from sqlagent.store.rows import Kept as KeptRun
 if TYPE_CHECKING:
     from sqlagent.config import DatabaseSettings, Settings
     from sqlagent.pipeline.context import Context
+    from sqlagent.service.weighing import Weighed
 
 LONGEST_QUESTION = 20_000
 """Characters; what is longer is a file, not a question."""
@@ -261,10 +260,14 @@ class Agent:
 
         Raises `QueryError` where the database would not prepare it.
         """
+        from sqlagent.service import weighing  # only what explains the policy weighs without a run
+
         return weighing.of_sql(self._parts, self.settings.database, sql, by=self.by, sink=self._sink)
 
     def weigh_again(self, thread: str) -> Weighed:
         """The same of a thread's newest proposal, by the rules of today."""
+        from sqlagent.service import weighing  # as for `weigh`
+
         return weighing.of_thread(self._parts, thread)
 
     def settle(self, thread: str, state: RunState) -> Report:

@@ -16,7 +16,6 @@ from sqlagent.core.policy import Policy, Reads, Writes
 from sqlagent.core.session import Proposal, Report, Rowset, Thread
 from sqlagent.databases.base import Database, Limits, MeasureBudget, Sink
 from sqlagent.pipeline.crash import crash_points
-from sqlagent.pipeline.leftovers import sweep
 from sqlagent.store.journal import Journal
 from sqlagent.store.rows import Kept as KeptRun
 
@@ -158,9 +157,9 @@ class Parts:
 
     def policy(self, chosen: DatabaseSettings) -> Policy:
         """What people decided once about statements on this database."""
-        s, book = self._settings, self._settings.rules
-        writes = Writes.DENY if chosen.read_only else Writes.ASK
-        return book.policy(Policy(reads=Reads(s.reads), writes=writes, relaxed=frozenset(s.relax)))
+        s, writes = self._settings, Writes.DENY if chosen.read_only else Writes.ASK
+        plain = Policy(reads=Reads(s.reads), writes=writes, relaxed=frozenset(s.relax))
+        return s.rules.policy(plain) if s.policy else plain
 
     def note_policy(self, *, by: str) -> None:
         """Put on record which policy files are in force, whenever they are not those of last time."""
@@ -199,6 +198,8 @@ class Parts:
 
     def prune(self) -> None:
         """Forget what was kept for longer than `keep_undo`, and copies as old that belong to no run."""
+        from sqlagent.pipeline.leftovers import sweep  # only what is about to run or undo forgets
+
         before = self.journal.time(ahead=-self._settings.keep_undo)
         for run in self.journal.prune(before=before):
             (self._kept / f"{run}.db").unlink(missing_ok=True)
