@@ -14,11 +14,24 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 HEAVY = ("langgraph", "langchain", "langchain_core", "langchain_openai", "openai", "sqlglot", "xllamacpp", "httpx")
+RULING = (
+    "sqlagent.config.conditions",
+    "sqlagent.config.policies",
+    "sqlagent.core.policy.conditions",
+    "sqlagent.core.policy.decision",
+    "sqlagent.core.policy.explanation",
+    "sqlagent.core.policy.rulebook",
+)
+"""What reads rules and rules by them."""
+OTHERS = tuple(
+    f"sqlagent.cli.{name}" for name in ("asking", "auditing", "checking", "doctor", "examples", "machinery", "policy")
+)
+"""Commands that do not look at threads."""
 PROGRAM = """
 import sys
 from sqlagent.cli import run
 code = run(sys.argv[1:])
-print("MODULES", *sorted({name.partition(".")[0] for name in sys.modules}), file=sys.stderr)
+print("MODULES", *sorted(sys.modules), file=sys.stderr)
 sys.exit(code)
 """
 
@@ -37,7 +50,8 @@ def sqlagent(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def loaded(result: subprocess.CompletedProcess[str]) -> set[str]:
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("MODULES ")]
-    return set(line.split()[1:])
+    names = line.split()[1:]
+    return {*names, *(name.partition(".")[0] for name in names)}
 
 
 @dataclass(frozen=True)
@@ -67,6 +81,14 @@ def test_help_loads_nothing_heavy(tmp_path: Path, command: tuple[str, ...]) -> N
     assert loaded(result).isdisjoint({*HEAVY, "rich"})
 
 
+@pytest.mark.parametrize("command", [("--help",), ("--version",)])
+def test_what_the_program_says_of_itself_loads_no_command(tmp_path: Path, command: tuple[str, ...]) -> None:
+    result = sqlagent(tmp_path, *command)
+    assert result.returncode == 0, result.stderr
+    ours = {"sqlagent.config", "sqlagent.core.session", "sqlagent.service", "sqlagent.store"}
+    assert loaded(result).isdisjoint({*ours, *OTHERS, "sqlagent.cli.looking", "pydantic"})
+
+
 @pytest.mark.parametrize("command", [("pending",), ("sessions",), ("config", "show"), ("pending", "--json")])
 def test_looking_at_threads_loads_nothing_heavy(shop: Shop, command: tuple[str, ...]) -> None:
     result = sqlagent(shop.folder, *command)
@@ -80,8 +102,20 @@ def test_showing_a_thread_loads_nothing_heavy(shop: Shop) -> None:
     assert loaded(result).isdisjoint(HEAVY)
 
 
-def test_the_check_notices_the_graph_where_it_is_needed(shop: Shop) -> None:
-    assert {"langgraph", "sqlglot"} <= loaded(shop.asking)
+@pytest.mark.parametrize("command", ["pending", "sessions", "show"])
+def test_looking_loads_neither_rules_nor_other_commands(shop: Shop, command: str) -> None:
+    result = sqlagent(shop.folder, command, *([shop.thread] if command == "show" else []))
+    assert result.returncode == 0, result.stderr
+    assert loaded(result).isdisjoint(
+        {*RULING, *(f"sqlagent.cli.{name}" for name in OTHERS), "sqlagent.databases.sqlite"}
+    )
+
+
+def test_the_check_notices_what_is_loaded_where_it_is_needed(shop: Shop) -> None:
+    assert {"langgraph", "sqlglot", "sqlagent.cli.asking", "sqlagent.core.policy.rulebook"} <= loaded(shop.asking)
+    assert "sqlagent.config.conditions" not in loaded(shop.asking), "there is no policy file to read"
+    ruled = sqlagent(shop.folder, "policy", "test", "nowhere.toml")
+    assert {*RULING} <= loaded(ruled)
 
 
 @pytest.mark.parametrize("module", ["sqlagent", "sqlagent.config", "sqlagent.core.model", "sqlagent.service"])
