@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
+from contextlib import suppress
+
+INTERRUPTED = 130
 
 
 def main() -> None:
@@ -12,7 +16,14 @@ def main() -> None:
     gc.set_threshold(20_000)
     from sqlagent.cli import run  # here, so that a Ctrl-C while importing is not a traceback
 
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    if code == INTERRUPTED:
+        # Where a Ctrl-C came through code that Python made from text, it would end by the signal instead of the code.
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 if __name__ == "__main__":
