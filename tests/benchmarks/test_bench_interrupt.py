@@ -68,8 +68,8 @@ def test_a_ctrl_c_at_any_moment_of_a_preview(million: Path, sql: str, how: str) 
     takes = one_preview(million, sql, copy_bytes)
     source = random.Random(f"{sql} {how}")
     waits = sorted(interrupted(million, sql, copy_bytes, source.uniform(0, takes)) for _ in range(TIMES))
-    for place, figure in enumerate(("cpu", "wall")):
-        each = [wait[place] * 1e3 for wait in waits]
+    for figure, seconds in (("cpu", [wait[0] for wait in waits]), ("wall", [wait[1] for wait in waits])):
+        each = [second * 1e3 for second in seconds]
         found = f"median {statistics.median(each):4.0f} ms  longest {max(each):4.0f} ms of {TIMES}"
         say(f"{sql[:6]}, {how}, Ctrl-C to its answer, {figure}", found)
     say("    the longest were in", ", ".join(f"{where} ({cpu * 1e3:.0f} ms)" for cpu, _, where in waits[-4:]))
