@@ -16,6 +16,7 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import StateSnapshot
 
 from sqlagent.core.errors import SqlagentError, StoreError
+from sqlagent.pipeline.locks import thread_lock
 from sqlagent.store import private
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     from sqlagent.pipeline.graph import Graph
 
+_SETTING_UP = "checkpoints"
+"""What the lock is called that is held while the file is made; no thread has a name so long."""
 BUSY_SECONDS = 30.0
 
 
@@ -87,7 +90,8 @@ def open_saver(path: Path, reached: Callable[[str], None] = lambda _name: None) 
     The serializer restores JSON-like values and nothing else: by default whoever can write the file could run code in
     whoever reads it.
     """
-    with guarded(path):
+    # One at a time: SQLite does not wait for the lock that turning a new file to WAL takes, it says "locked".
+    with thread_lock(path.parent / "locks", _SETTING_UP), guarded(path):
         private.make_folder(path.parent)
         with suppress(FileExistsError):  # a file that is there is not touched: closing it would drop its locks
             os.close(private.open_file(path, os.O_RDWR | os.O_EXCL))
