@@ -4,41 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import sqlite3
-import unicodedata
 
 import pytest
-from cli_process import ROOT, Ran
 from cli_shop import Shop
+from hostile_text import HOSTILE, literal, quoted, raw, tamed
 
-HOSTILE: list[str] = [
-    json.loads(line)["text"] for line in (ROOT / "fixtures/hostile.jsonl").read_text(encoding="utf-8").splitlines()
-]
 NAMES = [text for text in HOSTILE if "\0" not in text and not any("\ud800" <= c <= "\udfff" for c in text)]
 """Those that SQLite takes for a name."""
 CELLS = [text for text in HOSTILE if not any("\ud800" <= c <= "\udfff" for c in text)]
 """Those that a database can hold as text; what is not UTF-8 is refused with an error of its own."""
-
-
-def raw(text: str) -> list[str]:
-    """Characters that act on a terminal, hide, or reorder a line."""
-    hidden = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-    return [f"U+{ord(c):04X}" for c in text if c not in "\n\t" and unicodedata.category(c) in hidden]
-
-
-def tamed(ran: Ran) -> Ran:
-    assert raw(ran.text) == []
-    assert raw(ran.err) == []
-    return ran
-
-
-def quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
 
 
 @pytest.fixture
@@ -119,7 +94,8 @@ def test_names_of_tables_and_columns(names: Shop, monkeypatch: pytest.MonkeyPatc
 def test_sql_and_what_the_database_says_of_it(shop: Shop, format_: str) -> None:
     """As text, as a name that is not there (which the database repeats in its error), as a comment, as it stands."""
     script = ";\n".join(
-        f"SELECT {text(t)}; SELECT {quoted(t)} FROM orders; DELETE FROM {quoted(t)}; /* {t} */ SELECT 1" for t in NAMES
+        f"SELECT {literal(t)}; SELECT {quoted(t)} FROM orders; DELETE FROM {quoted(t)}; /* {t} */ SELECT 1"
+        for t in NAMES
     )
     (shop.folder / "all.sql").write_text(script, encoding="utf-8", newline="")
     for database in ((), ("--db", "shop.db")):

@@ -3,38 +3,19 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Callable
 
 import pytest
-from cli_process import PROMPT, ROOT, Ran
+from cli_process import PROMPT
 from cli_shop import Asked, Shop
+from hostile_text import HOSTILE, literal, raw, tamed
 from openai_server import Reply
 
 from sqlagent.store.journal import Journal
 
-HOSTILE: list[str] = [
-    json.loads(line)["text"] for line in (ROOT / "fixtures/hostile.jsonl").read_text(encoding="utf-8").splitlines()
-]
 FEW = HOSTILE[::60]
 """One of each family, where every one costs a run."""
 ORDERS = "SELECT count(*) FROM orders"
-
-
-def raw(text: str) -> list[str]:
-    """Characters that act on a terminal, hide, or reorder a line."""
-    hidden = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-    return [f"U+{ord(c):04X}" for c in text if c not in "\n\t" and unicodedata.category(c) in hidden]
-
-
-def tamed(ran: Ran) -> Ran:
-    assert raw(ran.text) == []
-    assert raw(ran.err) == []
-    return ran
-
-
-def literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 IN_SQL: dict[str, Callable[[str], str]] = {
