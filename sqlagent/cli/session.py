@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
 from dataclasses import replace
 
 from sqlagent.cli.call import Call
 from sqlagent.core.draft import Clarification
 from sqlagent.core.errors import NeedsApproval, QueryError, SqlagentError, UsageError
 from sqlagent.core.session import Choice, Decision, Proposal, Report, Source, Status
-from sqlagent.ui.clarify import put, question, stays
+from sqlagent.ui.clarify import put, question
 from sqlagent.ui.diagnostics import ExitCode, exit_code_of, report_error
 from sqlagent.ui.human import review
 from sqlagent.ui.layout import Block, paragraph
@@ -75,11 +74,6 @@ def _answer_it(call: Call, report: Report, asked: Clarification) -> Report | Exi
     text, how = put(report.thread, asked, screen=call.screen, stdin=sys.stdin)
     if text:
         return call.agent.answer(report.thread, text, how=how)
-    if how in (How.EOF, How.INTERRUPT, How.HANGUP):
-        with suppress(OSError):
-            call.screen.line()  # the cursor still stands behind the prompt
-    with suppress(OSError):
-        call.screen.show(stays(report.thread))
     return ExitCode.INTERRUPTED if how == How.INTERRUPT else ExitCode.PENDING
 
 

@@ -64,7 +64,7 @@ def standing(first: Proposal, decided: Sequence[Decided]) -> Proposal:
     """`first`, as it was proposed, at the seat that is asked now; at the last one once that is decided."""
     now = replace(first, stages=len(first.seats), expires_at=_deadline(first, first.seats[0], first.created_at))
     for one in sorted(decided, key=lambda d: d.stage):
-        if one.stage != now.stage or not _passes_on(one.decision) or now.stage == now.stages:
+        if one.stage != now.stage or not passes_on(one.decision) or now.stage == now.stages:
             break
         seat = first.seats[now.stage]
         now = replace(
@@ -77,7 +77,8 @@ def standing(first: Proposal, decided: Sequence[Decided]) -> Proposal:
     return now
 
 
-def _passes_on(decision: Decision) -> bool:
+def passes_on(decision: Decision) -> bool:
+    """Whether the next seat is asked after it, where there is one."""
     return decision.choice in (Choice.APPROVE, Choice.ESCALATE)
 
 

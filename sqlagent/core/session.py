@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from sqlagent.core.draft import Attempt, Clarification
 from sqlagent.core.effect import Measurement
 from sqlagent.core.model import Analysis
-from sqlagent.core.policy.model import Seat
+from sqlagent.core.policy.model import Facts, Seat
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,10 @@ class Proposal:
     def seat(self) -> Seat:
         """The one that is asked."""
         return self.seats[self.stage - 1]
+
+    def facts(self, now: datetime) -> Facts:
+        """What the policy may look at, beside the statements, at this moment."""
+        return Facts(self.database, self.requested_by, now, self.environment, self.measurement, self.confidence)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ def propose(state: State, x: Context) -> State:
     if row.source is Source.UNDO:
         run, on_conflict = undoing.meant(row)
         drafted = replace(drafted, undo_of=run, on_conflict=on_conflict.value)
-    verdict = policy.decide(analysis, x.policy, facts_of(drafted, x))
+    verdict = policy.decide(analysis, x.policy, drafted.facts(x.journal.now()))
     drafted = _asked_of(drafted, verdict, database)
     if drafted.part_of and not drafted.stale and isinstance(verdict, policy.Ask):
         drafted = replace(drafted, stale=unlike(drafted, number, x))
@@ -69,18 +69,6 @@ def measured(sql: str, database: Database, x: Context) -> tuple[Analysis, Measur
         return counted, capped(measurement, counted)
     sizes = [direct_size(e, s) for e, s in zip(measurement.effects, analysis.statements, strict=True)]
     return with_effects(verdicts(lambda index, _opinion: sizes[index - 1]), measurement), measurement
-
-
-def facts_of(proposal: Proposal, x: Context) -> policy.Facts:
-    """What the policy may look at, beside the statements, at this moment."""
-    return policy.Facts(
-        database=proposal.database,
-        requester=proposal.requested_by,
-        now=x.journal.now(),
-        environment=proposal.environment,
-        measurement=proposal.measurement,
-        confidence=proposal.confidence,
-    )
 
 
 def _asked_of(drafted: Proposal, verdict: policy.Verdict, database: Database) -> Proposal:

@@ -13,7 +13,6 @@ from sqlagent.core.session import Outcome, Proposal, Status
 from sqlagent.databases.base import Database, Mark, OwnMark, Verdict
 from sqlagent.pipeline import undoing
 from sqlagent.pipeline.afterwards import figures
-from sqlagent.pipeline.analysis import facts_of
 from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.state import State
 from sqlagent.store import private
@@ -207,7 +206,7 @@ def _still_the_same(proposal: Proposal, database: Database, x: Context) -> None:
 
 def _still_permitted(proposal: Proposal, x: Context) -> None:
     """Hold it to the policy of whoever runs it, at this moment: the strictest word counts, from wherever."""
-    verdict = policy.decide(proposal.analysis, x.policy, facts_of(proposal, x))
+    verdict = policy.decide(proposal.analysis, x.policy, proposal.facts(x.journal.now()))
     if isinstance(verdict, policy.Deny):
         raise Stale(f"the policy denies it now: {verdict.why}  [{verdict.rule}]")
     asked_nobody = proposal.policy.startswith("allow")

@@ -12,6 +12,7 @@ from langgraph.types import interrupt
 from sqlagent.core import wire
 from sqlagent.core.draft import Attempt, Example
 from sqlagent.core.errors import NoDraft, NotPermitted, Stale, UsageError
+from sqlagent.core.seats import passes_on
 from sqlagent.core.session import Choice, Decision, Proposal, Source, Status
 from sqlagent.pipeline import answers, payload
 from sqlagent.pipeline.agreement import weighed
@@ -166,7 +167,7 @@ def decide(state: State, runtime: Runtime[Context]) -> State:
             if not isinstance(e, NotPermitted | Stale):  # of those the journal has written it down
                 x.journal.note("refused", who=x.by, thread=proposal.thread, proposal=proposal.id, because=e.message)
             return {**restored, "decision": None, "problem": f"{e.message}; {e.hint}" if e.hint else e.message}
-    if decision.choice in (Choice.APPROVE, Choice.ESCALATE) and stage < proposal.stages:
+    if passes_on(decision) and stage < proposal.stages:
         return at_seat(x.journal.proposal(proposal.id))
     return {"decision": on_record(decision), "problem": ""}
 

@@ -164,7 +164,7 @@ class Parts:
     def note_policy(self, *, by: str) -> None:
         """Put on record which policy files are in force, whenever they are not those of last time."""
         files = self._settings.policy
-        if files or self._noted_policy:
+        if files:
             sealed = hashlib.sha256(b"\0".join(file.path.read_bytes() for file in files)).hexdigest()
             if sealed != self._noted_policy:
                 rules = len(self._settings.rules.rules)

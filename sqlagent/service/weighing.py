@@ -46,12 +46,4 @@ def of_thread(parts: Parts, thread: str) -> Weighed:
     if not row.proposal:
         raise Finished(f"{thread} has no proposal yet", hint=f"sqlagent resume {thread}")
     proposal = parts.journal.proposal(row.proposal)
-    facts = Facts(
-        database=proposal.database,
-        requester=proposal.requested_by,
-        now=parts.journal.now(),
-        environment=proposal.environment,
-        measurement=proposal.measurement,
-        confidence=proposal.confidence,
-    )
-    return Weighed(proposal.analysis, facts, parts.policy(parts.settings_of(row)))
+    return Weighed(proposal.analysis, proposal.facts(parts.journal.now()), parts.policy(parts.settings_of(row)))

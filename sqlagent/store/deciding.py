@@ -10,8 +10,7 @@ from sqlagent.core.errors import NotPermitted, Stale, UnknownThread
 from sqlagent.core.seats import Decided, refusal, standing, timed_out
 from sqlagent.core.session import Choice, Decision, Proposal
 from sqlagent.store.book import Book
-from sqlagent.store.rows import Refusal, clarifications_in, decided_in, proposed_in
-from sqlagent.store.trail import head_in
+from sqlagent.store.rows import Refusal, clarifications_in, decided_in, newest_in, proposed_in
 
 
 class Deciding(Book):
@@ -96,8 +95,7 @@ class Deciding(Book):
         return there
 
     def _unfit(self, db: apsw.Connection, now: Proposal, decision: Decision) -> Stale | NotPermitted | None:
-        newest = db.execute("SELECT proposal FROM threads WHERE id = ?", (now.thread,)).get
-        if newest != now.id:
+        if newest_in(db, now.thread) != now.id:
             return Stale(f"{now.id} is not decided: {Refusal.SUPERSEDED}", hint=f"sqlagent show {now.thread}")
         if decision.digest != now.digest:
             return Stale(
@@ -147,9 +145,8 @@ class Deciding(Book):
 
     def latest(self, db: apsw.Connection) -> str:
         """Now, and never before what is on record: a clock that was set back revives nothing."""
-        newest = head_in(db)
-        at = db.execute("SELECT at FROM audit WHERE number = ?", (newest.number,)).get if newest else ""
-        return max(self.time(), at)
+        last = db.execute("SELECT at FROM audit ORDER BY number DESC LIMIT 1").get
+        return max(self.time(), last or "")
 
     def expire(self, proposal_id: str) -> Decision | None:
         """Record what time decided of a proposal that waits, where its own or its stage's is up."""
@@ -160,9 +157,8 @@ class Deciding(Book):
         with self.writing("a timeout") as db:
             decided = decided_in(db, proposal_id)
             now = standing(first, decided)
-            newest = db.execute("SELECT proposal FROM threads WHERE id = ?", (now.thread,)).get
             timeout = timed_out(first, now, self.latest(db))
-            if timeout is None or newest != now.id or any(d.stage == now.stage for d in decided):
+            if timeout is None or newest_in(db, now.thread) != now.id or any(d.stage == now.stage for d in decided):
                 return None
             return self._record(db, now, timeout)
 

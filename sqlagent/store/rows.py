@@ -103,6 +103,11 @@ def proposed_in(db: apsw.Connection, proposal: str) -> Proposal | None:
     return None if found is None else msgspec.json.decode(found, type=Proposal)
 
 
+def newest_in(db: apsw.Connection, thread: str) -> str:
+    """The id of the thread's newest proposal: no other one is decided or run."""
+    return str(db.execute("SELECT proposal FROM threads WHERE id = ?", (thread,)).get)
+
+
 def decided_in(db: apsw.Connection, proposal: str) -> tuple[Decided, ...]:
     """What was decided of a proposal, stage by stage."""
     rows: Any = db.execute(

@@ -18,6 +18,7 @@ from sqlagent.store.rows import (
     RunState,
     decided_in,
     kept_in,
+    newest_in,
     proposed_in,
     run_in,
     undoable_in,
@@ -38,7 +39,7 @@ class Runs(Book):
         with self.writing("a claim") as db:
             if run := run_in(db, proposal.id):
                 return run
-            if db.execute("SELECT proposal FROM threads WHERE id = ?", (proposal.thread,)).get != proposal.id:
+            if newest_in(db, proposal.thread) != proposal.id:
                 return self._refused(db, proposal, by, Refusal.SUPERSEDED)
             first = proposed_in(db, proposal.id)
             same = first is not None and first.sql == proposal.sql and first.analysis == proposal.analysis

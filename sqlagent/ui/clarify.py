@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TextIO
 
 from sqlagent.core.draft import Clarification
-from sqlagent.ui.keyboard import Keyboard, NothingTyped, signals_leave_it_pending
-from sqlagent.ui.layout import Block, Line, Role, paragraph, text_line
+from sqlagent.ui.keyboard import Keyboard, NothingTyped, say_it_waits, signals_leave_it_pending
+from sqlagent.ui.layout import Block, Line, paragraph
 from sqlagent.ui.safe import one_line
 from sqlagent.ui.screen import Screen
 
@@ -29,28 +29,37 @@ def keys(asked: Clarification) -> str:
 
 
 def put(thread: str, asked: Clarification, *, screen: Screen, stdin: TextIO) -> tuple[str, str]:
-    """The answer in words and how it was given (`key`, `typed`), or an empty one and how that came to be."""
-    keyboard = Keyboard(stdin)
+    """The answer in words and how it was given (`key`, `typed`), or an empty one and how that came to be.
+
+    Without an answer it says how to come back.
+    """
     try:
         with signals_leave_it_pending():
-            screen.show(question(thread, asked, columns=screen.columns))
-            while True:
-                screen.line(keys(asked))
-                keyboard.forget()
-                screen.ask("  > ")
-                typed = keyboard.line()
-                if typed == "":
-                    return "", "enter"
-                if typed.lower() == LATER:
-                    return "", "key"
-                answer, how = chosen(typed, asked)
-                if answer:
-                    return answer, how
-                screen.line(f"  {one_line(typed[:60])} is none of these")
+            answer, how = _answered(thread, asked, screen, Keyboard(stdin))
     except NothingTyped as nothing:
-        return "", str(nothing)
+        answer, how = "", str(nothing)
     except OSError:  # the screen cannot be written: the terminal was closed
-        return "", "hangup"
+        answer, how = "", "hangup"
+    if not answer:
+        say_it_waits(thread, screen, how)
+    return answer, how
+
+
+def _answered(thread: str, asked: Clarification, screen: Screen, keyboard: Keyboard) -> tuple[str, str]:
+    screen.show(question(thread, asked, columns=screen.columns))
+    while True:
+        screen.line(keys(asked))
+        keyboard.forget()
+        screen.ask("  > ")
+        typed = keyboard.line()
+        if typed == "":
+            return "", "enter"
+        if typed.lower() == LATER:
+            return "", "key"
+        answer, how = chosen(typed, asked)
+        if answer:
+            return answer, how
+        screen.line(f"  {one_line(typed[:60])} is none of these")
 
 
 def chosen(typed: str, asked: Clarification) -> tuple[str, str]:
@@ -59,9 +68,3 @@ def chosen(typed: str, asked: Clarification) -> tuple[str, str]:
         return typed, "typed"
     place = int(typed) if len(typed) < 4 else 0
     return (asked.choices[place - 1], "key") if 1 <= place <= len(asked.choices) else ("", "")
-
-
-def stays(thread: str) -> Block:
-    """How to come back."""
-    return Block((text_line(f"  {thread} stays pending; nothing ran", Role.PLAIN),
-                  text_line(f"  next: sqlagent resume {thread}")))  # fmt: skip

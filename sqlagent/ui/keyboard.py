@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TextIO
 
+from sqlagent.ui.screen import Screen
+
 _MOST = 65_536
 
 
@@ -50,6 +52,17 @@ class Keyboard:
             raise NothingTyped("interrupt") from pressed
         except OSError as gone:  # EIO: the terminal was closed
             raise NothingTyped("hangup") from gone
+
+
+def say_it_waits(thread: str, screen: Screen, how: str) -> None:
+    """That nothing was decided, and how to come back; `how` is what was done instead: `enter`, `key`, `eof`, ..."""
+    try:
+        if how not in ("enter", "key"):
+            screen.line()  # the cursor still stands behind the prompt
+        screen.line(f"  {thread} stays pending; nothing ran")
+        screen.line(f"  next: sqlagent resume {thread}")
+    except OSError:
+        return  # the terminal is gone, and with it whom to tell
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from sqlagent.core.session import Choice, Proposal
 from sqlagent.ui.batch import part_lines, several_lines
 from sqlagent.ui.editor import NoEdit, edited, paged
 from sqlagent.ui.human import Body, details, edit_size, numbered, review, statement_view
-from sqlagent.ui.keyboard import Keyboard, NothingTyped, signals_leave_it_pending
+from sqlagent.ui.keyboard import Keyboard, NothingTyped, say_it_waits, signals_leave_it_pending
 from sqlagent.ui.layout import Block, paragraph, text_line
 from sqlagent.ui.safe import one_line
 from sqlagent.ui.screen import Screen, is_terminal
@@ -121,18 +121,8 @@ def ask(
     except OSError:  # the screen cannot be written: EIO, the terminal was closed
         answer = Answer(Choice.LATER, How.HANGUP)
     if answer.choice is Choice.LATER:
-        _say_how_to_come_back(proposal, screen, answer.how)
+        say_it_waits(proposal.thread, screen, answer.how)
     return answer
-
-
-def _say_how_to_come_back(proposal: Proposal, screen: Screen, how: How) -> None:
-    try:
-        if how is not How.KEY and how is not How.ENTER:
-            screen.line()  # the cursor still stands behind the prompt
-        screen.line(f"  {proposal.thread} stays pending; nothing ran")
-        screen.line(f"  next: sqlagent resume {proposal.thread}")
-    except OSError:
-        return  # the terminal is gone, and with it whom to tell
 
 
 class _Conversation:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlagent.core.policy import Ask, Verdict, words
-from sqlagent.core.policy.cases import word_of
+from sqlagent.core.policy.decision import word_of
 from sqlagent.core.policy.explanation import Considered, Explained
 from sqlagent.ui.safe import one_line
 

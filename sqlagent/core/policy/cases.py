@@ -8,8 +8,8 @@ from datetime import datetime
 
 from sqlagent.core.model import Analysis, Operation, Risk, Size, Statement, SyntaxOpinion
 from sqlagent.core.policy.conditions import Changed
-from sqlagent.core.policy.decision import builtin_denial, relax, strictest, verdicts
-from sqlagent.core.policy.model import Allow, Ask, Deny, Facts, Policy, Verdict
+from sqlagent.core.policy.decision import builtin_denial, relax, strictest, verdicts, word_of
+from sqlagent.core.policy.model import Ask, Facts, Policy, Verdict
 from sqlagent.core.policy.seen import GIVEN, Sight, sights
 from sqlagent.core.verbs import Basis, Verb
 from sqlagent.core.verdict import judge
@@ -73,16 +73,6 @@ class Case:
     expected: Expected
     stated: frozenset[str] = frozenset()
     """Facts that the case states itself; against a real database only these replace what is true there."""
-
-
-def word_of(verdict: Verdict) -> str:
-    match verdict:
-        case Allow():
-            return "allow"
-        case Ask():
-            return "ask"
-        case Deny():
-            return "deny"
 
 
 def ruled(seen: Sequence[Sight], policy: Policy) -> Verdict:

@@ -136,6 +136,17 @@ def refusal(denial: Deny, database: str) -> tuple[str, str]:
     return f"the policy denies {denial.what} on {database}  {cited}", why + hint
 
 
+def word_of(verdict: Verdict) -> str:
+    """`allow`, `ask` or `deny`, as a policy file writes it."""
+    match verdict:
+        case Allow():
+            return "allow"
+        case Ask():
+            return "ask"
+        case Deny():
+            return "deny"
+
+
 def words(verdict: Verdict) -> str:
     """As the screen and the record say it: `ask, 2 people  [prod-writes, policy.toml:14]`, `allow [reads]`."""
     cited = "; ".join(", ".join(filter(None, pair)) for pair in _cited(verdict))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlagent.core.model import Analysis, Statement
 from sqlagent.core.policy.conditions import Answer
-from sqlagent.core.policy.decision import builtin_denial, strictest, verdicts
+from sqlagent.core.policy.decision import builtin_denial, strictest, verdicts, word_of
 from sqlagent.core.policy.model import Allow, Ask, Deny, Facts, Policy, Rule, Verdict
 from sqlagent.core.policy.rulebook import counts, least, match_of
 from sqlagent.core.policy.seen import SEEN, Sight, shown, sights
@@ -72,17 +72,7 @@ def consider(rule: Rule, sight: Sight) -> Considered:
     because = _why(rule, by, answers[by], sight) if by else "every condition holds" if rule.when else "no condition"
     if fires and not counts(rule):
         fires, because = False, "a project's file may not allow"
-    return Considered(rule.id, rule.where, _then(rule), fires, answer, by, because)
-
-
-def _then(rule: Rule) -> str:
-    match rule.then:
-        case Allow():
-            return "allow"
-        case Ask():
-            return "ask"
-        case Deny():
-            return "deny"
+    return Considered(rule.id, rule.where, word_of(rule.then), fires, answer, by, because)
 
 
 def _why(rule: Rule, by: str, answer: Answer, sight: Sight) -> str:
