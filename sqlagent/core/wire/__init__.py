@@ -1,0 +1,1 @@
+"""How other programs answer a waiting thread."""

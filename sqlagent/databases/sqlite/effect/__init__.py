@@ -1,0 +1,1 @@
+"""What a script changes, measured by running it where it leaves no trace."""
