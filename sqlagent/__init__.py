@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sqlagent.core.model import Risk
-    from sqlagent.core.session import Choice, Decision, Report, Status
+    from sqlagent.core.nouns.analysis import Risk
+    from sqlagent.core.nouns.session import Choice, Decision, Report, Status
     from sqlagent.service import Agent
 
 __version__ = "0.1.0"
 __all__ = ["Agent", "Choice", "Decision", "Report", "Risk", "Status", "__version__"]
 
-_HOME = dict.fromkeys(("Choice", "Decision", "Report", "Status"), "sqlagent.core.session") | {
+_HOME = dict.fromkeys(("Choice", "Decision", "Report", "Status"), "sqlagent.core.nouns.session") | {
     "Agent": "sqlagent.service",
-    "Risk": "sqlagent.core.model",
+    "Risk": "sqlagent.core.nouns.analysis",
 }
 
 

@@ -29,7 +29,7 @@ def main() -> None:
 
     import sqlagent.cli
     import sqlagent.llm.client
-    import sqlagent.pipeline.driver
+    import sqlagent.pipeline.thread.driver
     import sqlagent.service
     import sqlagent.ui.human  # noqa: F401
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sqlagent.core.digest import digest
-from sqlagent.core.model import Analysis, Kind, Risk, Statement
-from sqlagent.core.session import Choice, Decision, Proposal, Source, Status, Thread
+from sqlagent.core.approval.digest import digest
+from sqlagent.core.nouns.analysis import Analysis, Kind, Risk, Statement
+from sqlagent.core.nouns.session import Choice, Decision, Proposal, Source, Status, Thread
 from sqlagent.store.journal import Journal
 
 NOW = "2026-03-30T10:02:00.000+00:00"

@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 
 from sqlagent.config.conditions import CONDITIONS, Scope
 from sqlagent.config.stages import one_stage
-from sqlagent.core.effect import Effect, Measurement, ObjectChange, Touched, Undoable
-from sqlagent.core.model import Analysis, Kind, Operation, Risk, Size, Statement
+from sqlagent.core.nouns.analysis import Analysis, Kind, Operation, Risk, Size, Statement
+from sqlagent.core.nouns.effect import Effect, Measurement, ObjectChange, Touched, Undoable
+from sqlagent.core.nouns.verbs import Basis, Verb
 from sqlagent.core.policy import Allow, Ask, Deny, Facts, Origin, Policy, Rule, Stage
-from sqlagent.core.verbs import Basis, Verb
 
 ROLES: dict[str, tuple[str, ...]] = {"dba": ("ana", "ben"), "owner": ("zoe", "kim")}
 NOON = datetime(2026, 1, 6, 11, 0, tzinfo=UTC)

@@ -85,7 +85,7 @@ def test_help_loads_nothing_heavy(tmp_path: Path, command: tuple[str, ...]) -> N
 def test_what_the_program_says_of_itself_loads_no_command(tmp_path: Path, command: tuple[str, ...]) -> None:
     result = sqlagent(tmp_path, *command)
     assert result.returncode == 0, result.stderr
-    ours = {"sqlagent.config", "sqlagent.core.session", "sqlagent.service", "sqlagent.store"}
+    ours = {"sqlagent.config", "sqlagent.core.nouns.session", "sqlagent.service", "sqlagent.store"}
     assert loaded(result).isdisjoint({*ours, *OTHERS, "sqlagent.cli.looking", "pydantic"})
 
 
@@ -118,7 +118,7 @@ def test_the_check_notices_what_is_loaded_where_it_is_needed(shop: Shop) -> None
     assert {*RULING} <= loaded(ruled)
 
 
-@pytest.mark.parametrize("module", ["sqlagent", "sqlagent.config", "sqlagent.core.model", "sqlagent.service"])
+@pytest.mark.parametrize("module", ["sqlagent", "sqlagent.config", "sqlagent.core.nouns.analysis", "sqlagent.service"])
 def test_importing_a_part_is_cheap(module: str) -> None:
     program = f"import sys, {module}; print(*sorted(sys.modules))"
     result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -20,9 +20,9 @@ BREAKS = {
     "Layers point down; siblings never meet": ("store/tables.py", "import sqlagent.llm"),
     "The core is pure: no database, no network, no terminal, no graph, no clock": ("core/errors.py", "import sqlite3"),
     "LangGraph is known to pipeline/ alone": ("service.py", "import langgraph"),
-    "The model's client is known to llm/ alone": ("pipeline/nodes.py", "def f() -> None:\n    import openai"),
+    "The model's client is known to llm/ alone": ("pipeline/thread/nodes.py", "def f() -> None:\n    import openai"),
     "rich is known to ui/ alone, typer to cli/ alone": ("store/tables.py", "import rich"),
-    "typer is not known to ui/": ("ui/safe.py", "import typer"),
+    "typer is not known to ui/": ("ui/visible.py", "import typer"),
 }
 
 

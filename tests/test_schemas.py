@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from sqlagent import schemas
-from sqlagent.core.wire import Invalid, Pending, decode, decode_answer
+from sqlagent.core.wire.answers import Invalid, Pending, decode, decode_answer
 
 ROOT = Path(__file__).parent.parent
 MADE = run_path(str(ROOT / "fixtures" / "build_schemas.py"))

@@ -15,9 +15,9 @@ from sqlagent.cli.options import DATABASE, MODEL, PERSON, PROPOSING, ROWS, takes
 from sqlagent.cli.session import attend, conclude
 from sqlagent.cli.sources import open_source, script
 from sqlagent.config import show_duration
-from sqlagent.core.batch import places, rejection
+from sqlagent.core.approval.batch import places, rejection
 from sqlagent.core.errors import Finished, NeedsApproval, Stale, UsageError
-from sqlagent.core.session import Choice, Decision, Proposal, Report, Status, Thread
+from sqlagent.core.nouns.session import Choice, Decision, Proposal, Report, Status, Thread
 from sqlagent.databases.base import OnConflict
 from sqlagent.store.journal import RunState
 from sqlagent.ui.clarify import chosen

@@ -16,11 +16,11 @@ from sqlagent.cli.call import Call
 from sqlagent.cli.options import DATABASE, takes
 from sqlagent.cli.sources import open_source
 from sqlagent.core.errors import UsageError
-from sqlagent.core.model import EngineOpinion, Risk, Size, Statement, SyntaxOpinion
+from sqlagent.core.nouns.analysis import EngineOpinion, Risk, Size, Statement, SyntaxOpinion
 from sqlagent.databases.base import Database
 from sqlagent.ui.diagnostics import ExitCode
 from sqlagent.ui.machine import FORMAT_VERSION, statement_json
-from sqlagent.ui.safe import one_line
+from sqlagent.ui.visible import one_line
 
 FORMATS = ("text", "json", "github", "sarif")
 
@@ -144,7 +144,7 @@ def _threshold(name: str) -> Risk:
 
 def _script(text: str, dialect: str, database: Database | None) -> Iterator[Statement]:
     """Every statement judged, one by one; a database sees all of them first, for they may build on each other."""
-    from sqlagent.core.analyze import judge, opinions  # commands that only list should not wait for it
+    from sqlagent.core.analysis.analyze import judge, opinions  # commands that only list should not wait for it
 
     if database is None:
         for index, syntax in enumerate(opinions(text, dialect), 1):

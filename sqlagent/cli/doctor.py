@@ -17,7 +17,7 @@ from sqlagent.cli.call import Call
 from sqlagent.cli.options import DATABASE, MODEL, takes
 from sqlagent.core.errors import SqlagentError
 from sqlagent.ui.diagnostics import ExitCode
-from sqlagent.ui.safe import visible
+from sqlagent.ui.visible import visible
 
 _STANDS_ON = ("langgraph", "langchain-openai", "langgraph-checkpoint-sqlite", "sqlglot", "apsw", "typer", "rich")
 

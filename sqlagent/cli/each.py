@@ -8,8 +8,8 @@ from typing import Any
 from sqlagent.cli.call import Call
 from sqlagent.cli.session import attend, code_of, reject_unasked
 from sqlagent.core.errors import NeedsApproval, QueryError, UsageError
-from sqlagent.core.session import Status
-from sqlagent.core.split import Piece, split
+from sqlagent.core.nouns.session import Status
+from sqlagent.core.text.split import Piece, split
 from sqlagent.ui.diagnostics import ExitCode, report_error
 from sqlagent.ui.machine import report_json
 

@@ -14,12 +14,12 @@ from sqlagent.cli.call import Call
 from sqlagent.cli.options import DATABASE, Listed, takes
 from sqlagent.cli.topics import TOPICS, topic
 from sqlagent.core.errors import UsageError
-from sqlagent.core.session import Status, Thread
+from sqlagent.core.nouns.session import Status, Thread
 from sqlagent.ui import listing
 from sqlagent.ui.diagnostics import ExitCode
 from sqlagent.ui.layout import Block
 from sqlagent.ui.machine import report_json, threads_json
-from sqlagent.ui.safe import visible
+from sqlagent.ui.visible import visible
 
 
 @takes()

@@ -15,7 +15,7 @@ from sqlagent.cli.call import Call
 from sqlagent.cli.options import DATABASE, MODEL, group, takes
 from sqlagent.ui.diagnostics import ExitCode
 from sqlagent.ui.layout import table
-from sqlagent.ui.safe import visible
+from sqlagent.ui.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

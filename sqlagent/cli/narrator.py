@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlagent.core.session import Proposal
+from sqlagent.core.nouns.session import Proposal
 from sqlagent.ui.human import allowed
 from sqlagent.ui.progress import Download, Live, Progress
 from sqlagent.ui.screen import Screen

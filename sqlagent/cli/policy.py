@@ -26,7 +26,7 @@ from sqlagent.core.policy.explanation import Explained, explain, explain_seen
 from sqlagent.core.policy.seen import Sight, sights
 from sqlagent.ui.diagnostics import ExitCode
 from sqlagent.ui.ruling import ruling, ruling_json, sight, verdict_json
-from sqlagent.ui.safe import visible
+from sqlagent.ui.visible import visible
 
 rules = group("Rules: check, explain, test.")
 
@@ -202,7 +202,7 @@ def _policy(call: Call, book: Book) -> Policy:
 
 def _by_text(sql: str, given: Given, policy: Policy) -> tuple[Sight, ...]:
     """What can be seen without a database."""
-    from sqlagent.core.analyze import parse  # sqlglot, which `policy check` need not wait for
+    from sqlagent.core.analysis.analyze import parse  # sqlglot, which `policy check` need not wait for
 
     seen = sights_given(parse(sql, "sqlite"), given, policy)
     if not seen:

@@ -6,9 +6,9 @@ import sys
 from dataclasses import replace
 
 from sqlagent.cli.call import Call
-from sqlagent.core.draft import Clarification
 from sqlagent.core.errors import NeedsApproval, QueryError, SqlagentError, UsageError
-from sqlagent.core.session import Choice, Decision, Proposal, Report, Source, Status
+from sqlagent.core.nouns.draft import Clarification
+from sqlagent.core.nouns.session import Choice, Decision, Proposal, Report, Source, Status
 from sqlagent.ui.clarify import put, question
 from sqlagent.ui.diagnostics import ExitCode, exit_code_of, report_error
 from sqlagent.ui.human import review

@@ -13,11 +13,11 @@ from sqlagent.config.conditions import ENVIRONMENTS, said, texts
 from sqlagent.config.files import PolicyFile, Problem
 from sqlagent.config.kinds import Wrong, nearest
 from sqlagent.config.rules import Source
-from sqlagent.core.effect import Undoable
+from sqlagent.core.nouns.effect import Undoable
+from sqlagent.core.nouns.verbs import Verb
 from sqlagent.core.policy import Origin
 from sqlagent.core.policy.cases import Case, Expected, Given
 from sqlagent.core.policy.conditions import DAYS, Changed
-from sqlagent.core.verbs import Verb
 
 FILE_KEYS = ("policy", "given", "case")
 _VERDICTS = ("allow", "ask", "deny")

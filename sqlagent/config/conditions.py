@@ -9,8 +9,8 @@ from datetime import time, tzinfo
 from itertools import pairwise
 
 from sqlagent.config.kinds import Wrong, nearest
-from sqlagent.core.effect import Undoable
-from sqlagent.core.model import Kind, Risk, Verb
+from sqlagent.core.nouns.analysis import Kind, Risk, Verb
+from sqlagent.core.nouns.effect import Undoable
 from sqlagent.core.policy.conditions import (
     DAYS,
     OPERATORS,

@@ -8,11 +8,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
-from sqlagent.core.draft import Schema
-from sqlagent.core.effect import Measurement, Touched
 from sqlagent.core.errors import Stale
-from sqlagent.core.model import EngineOpinion, Size
-from sqlagent.core.session import Outcome
+from sqlagent.core.nouns.analysis import EngineOpinion, Size
+from sqlagent.core.nouns.draft import Schema
+from sqlagent.core.nouns.effect import Measurement, Touched
+from sqlagent.core.nouns.session import Outcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sqlagent.core.draft import Attempt, Clarification, Draft, Example, Schema, Turn
 from sqlagent.core.errors import AuthError, NoDraft, UsageError
+from sqlagent.core.nouns.draft import Attempt, Clarification, Draft, Example, Schema, Turn
 from sqlagent.core.secret import Secret
 from sqlagent.llm import prompt, reply
 from sqlagent.llm.conversation import Conversation, Endpoint, Say, quoted

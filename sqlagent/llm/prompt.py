@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from enum import Enum
 from hashlib import sha256
 
-from sqlagent.core.draft import Attempt, Clarification, Column, Example, Schema, Table, Turn
+from sqlagent.core.nouns.draft import Attempt, Clarification, Column, Example, Schema, Table, Turn
 
 Message = tuple[str, str]
 """A role (`system`, `human` or `ai`) and its text."""

@@ -15,8 +15,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlagent.core.draft import Draft
-from sqlagent.core.text import is_hidden
+from sqlagent.core.nouns.draft import Draft
+from sqlagent.core.text.raw_checks import is_hidden
 
 RIVALS = "the model gave {count} different answers; this is {which}"
 SCRIPT = "the model gave {count} pieces of SQL; they are one script here"

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from sqlagent import config
-from sqlagent.core.effect import Undoable
+from sqlagent.core.approval.seats import EXPIRED, unfit
 from sqlagent.core.errors import Finished, NeedsApproval, OutcomeUnknown, SqlagentError, UsageError
-from sqlagent.core.seats import EXPIRED, unfit
-from sqlagent.core.session import Choice, Decision, Proposal, Report, Source, Status, Thread
+from sqlagent.core.nouns.effect import Undoable
+from sqlagent.core.nouns.session import Choice, Decision, Proposal, Report, Source, Status, Thread
 from sqlagent.databases.base import Database, OnConflict, Sink
 from sqlagent.service.endings import at_home, finished
 from sqlagent.service.parts import Kept, Listener, Parts
@@ -24,7 +24,7 @@ from sqlagent.store.rows import Kept as KeptRun
 
 if TYPE_CHECKING:
     from sqlagent.config import DatabaseSettings, Settings
-    from sqlagent.pipeline.context import Context
+    from sqlagent.pipeline.thread.context import Context
     from sqlagent.service.weighing import Weighed
 
 LONGEST_QUESTION = 20_000
@@ -164,7 +164,9 @@ class Agent:
         proposal = self.journal.proposal(row.proposal)
         database = self._parts.database_of(row)
         if decision.choice in (Choice.EDIT, Choice.PARTIAL) and decision.digest == proposal.digest:
-            from sqlagent.pipeline.parts import check_it_can_be  # with the parser, which `pending` does not need
+            from sqlagent.pipeline.running.partial_batch import (
+                check_it_can_be,  # with the parser, which `pending` does not need
+            )
 
             check_it_can_be(decision, proposal, database)
         counted = self.journal.decide(proposal, decision)
@@ -231,7 +233,9 @@ class Agent:
                 f"{thread} has nothing to undo{self._why_not(row)}",
                 hint="sqlagent undo --list shows what can be undone",
             )
-        from sqlagent.pipeline.undoing import spelled  # with all of the pipeline's ports, which `pending` does not need
+        from sqlagent.pipeline.proposing.undo_proposal import (
+            spelled,  # with all of the pipeline's ports, which `pending` does not need
+        )
 
         question = f"undo {thread} (run {at_home(run.ran_at)} by {run.run_by})"
         self._parts.database_of(row)

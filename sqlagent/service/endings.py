@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from sqlagent.core.approval.seats import EXPIRED, Decided
 from sqlagent.core.errors import Finished
-from sqlagent.core.seats import EXPIRED, Decided
-from sqlagent.core.session import Choice, Thread
+from sqlagent.core.nouns.session import Choice, Thread
 from sqlagent.store.journal import Journal, Run
 
 _DONE = {Choice.APPROVE: "approved", Choice.PARTIAL: "approved in part", Choice.REJECT: "rejected"}

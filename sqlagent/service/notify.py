@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlagent.core.errors import StoreError
-from sqlagent.core.session import Report
+from sqlagent.core.nouns.session import Report
 from sqlagent.store.journal import Journal
 from sqlagent.store.notices import Notices
 
 if TYPE_CHECKING:
-    from sqlagent.pipeline.state import State
+    from sqlagent.pipeline.thread.state import State
 
 SECONDS = 10.0
 """What the answer waits for the program at most."""
@@ -96,9 +96,9 @@ def announce(
 
     Its failure, or the journal's, is one line for `note`: the session waits all the same.
     """
-    from sqlagent.pipeline import payload  # only where there is a hook
+    from sqlagent.pipeline.proposing import interrupt_payload  # only where there is a hook
 
-    waits = payload.clarification(state) if report.asks is not None else payload.question(state)
+    waits = interrupt_payload.clarification(state) if report.asks is not None else interrupt_payload.question(state)
     try:
         key, stage = _answered_once(report, state)
         if not Notices(journal).claim(key, stage):

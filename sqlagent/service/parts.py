@@ -12,19 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlagent.core.errors import Stale
+from sqlagent.core.nouns.session import Proposal, Report, Rowset, Thread
 from sqlagent.core.policy import Policy, Reads, Writes
-from sqlagent.core.session import Proposal, Report, Rowset, Thread
 from sqlagent.databases.base import Database, Limits, MeasureBudget, Sink
-from sqlagent.pipeline.crash import crash_points
+from sqlagent.pipeline.thread.crash_points import crash_points
 from sqlagent.store.journal import Journal
 from sqlagent.store.rows import Kept as KeptRun
 
 if TYPE_CHECKING:
     from sqlagent.config import DatabaseSettings, Settings
     from sqlagent.llm.client import Model
-    from sqlagent.pipeline.context import Context
-    from sqlagent.pipeline.driver import Driver
-    from sqlagent.pipeline.state import State
+    from sqlagent.pipeline.thread.context import Context
+    from sqlagent.pipeline.thread.driver import Driver
+    from sqlagent.pipeline.thread.state import State
 
 
 @dataclass(slots=True)
@@ -76,7 +76,7 @@ class Parts:
 
     @cached_property
     def driver(self) -> Driver:
-        from sqlagent.pipeline.driver import Driver  # imports LangGraph, which takes a second
+        from sqlagent.pipeline.thread.driver import Driver  # imports LangGraph, which takes a second
 
         return Driver(self._settings.state_dir, reached=self.reached)
 
@@ -126,7 +126,7 @@ class Parts:
 
     def context(self, row: Thread, *, by: str, sink: Sink) -> Context:
         """What the pipeline's nodes reach the world through, for this thread."""
-        from sqlagent.pipeline.context import Context
+        from sqlagent.pipeline.thread.context import Context
 
         s, chosen, heard = self._settings, self.settings_of(row), self._listener
         return Context(
@@ -198,7 +198,7 @@ class Parts:
 
     def prune(self) -> None:
         """Forget what was kept for longer than `keep_undo`, and copies as old that belong to no run."""
-        from sqlagent.pipeline.leftovers import sweep  # only what is about to run or undo forgets
+        from sqlagent.pipeline.running.orphaned_copies import sweep  # only what is about to run or undo forgets
 
         before = self.journal.time(ahead=-self._settings.keep_undo)
         for run in self.journal.prune(before=before):

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlagent.core.errors import Finished
-from sqlagent.core.model import Analysis
+from sqlagent.core.nouns.analysis import Analysis
+from sqlagent.core.nouns.session import Source, Status, Thread
 from sqlagent.core.policy import Facts, Policy
-from sqlagent.core.session import Source, Status, Thread
 
 if TYPE_CHECKING:
     from sqlagent.config import DatabaseSettings
@@ -27,7 +27,9 @@ class Weighed:
 
 def of_sql(parts: Parts, chosen: DatabaseSettings, sql: str, *, by: str, sink: Sink) -> Weighed:
     """SQL that nobody has proposed.  Raises `QueryError` where the database would not prepare it."""
-    from sqlagent.pipeline.analysis import measured  # with all of the pipeline's ports, which `policy check` needs not
+    from sqlagent.pipeline.proposing.analysis import (
+        measured,  # with all of the pipeline's ports, which `policy check` needs not
+    )
 
     at = parts.journal.time()
     row = Thread(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import apsw
 import msgspec
 
-from sqlagent.core.draft import Clarification
+from sqlagent.core.approval.seats import Decided, refusal, standing, timed_out
 from sqlagent.core.errors import NotPermitted, Stale, UnknownThread
-from sqlagent.core.seats import Decided, refusal, standing, timed_out
-from sqlagent.core.session import Choice, Decision, Proposal
-from sqlagent.store.book import Book
+from sqlagent.core.nouns.draft import Clarification
+from sqlagent.core.nouns.session import Choice, Decision, Proposal
+from sqlagent.store.journal_file import Book
 from sqlagent.store.rows import Refusal, clarifications_in, decided_in, newest_in, proposed_in
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import apsw
 import msgspec
 
-from sqlagent.core.draft import Attempt, Clarification, Example
 from sqlagent.core.errors import UsageError
-from sqlagent.core.session import Choice, Source, Status
-from sqlagent.store.book import Book
+from sqlagent.core.nouns.draft import Attempt, Clarification, Example
+from sqlagent.core.nouns.session import Choice, Source, Status
+from sqlagent.store.journal_file import Book
 
 LONGEST = 2_000
 """Characters of question and SQL together: a longer example would crowd the schema out of a small model's prompt."""

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import apsw
 import msgspec
 
-from sqlagent.core.draft import Attempt, Turn
 from sqlagent.core.errors import UnknownThread
-from sqlagent.core.session import Source, Status, Thread
+from sqlagent.core.nouns.draft import Attempt, Turn
+from sqlagent.core.nouns.session import Source, Status, Thread
 from sqlagent.store.deciding import Deciding
 from sqlagent.store.examples import learn_in
 from sqlagent.store.rows import THREADS, Marked, Refusal, Run, RunState, thread_of
-from sqlagent.store.runs import Runs
+from sqlagent.store.run_claims import Runs
 
 __all__ = ["Journal", "Marked", "Refusal", "Run", "RunState"]
 

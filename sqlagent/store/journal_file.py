@@ -12,8 +12,8 @@ from typing import Any
 import apsw
 
 from sqlagent.store.audit import Entry, Head
+from sqlagent.store.audit_log import append_in, entries_in, head_in
 from sqlagent.store.connection import guarded, open_file, transaction
-from sqlagent.store.trail import append_in, entries_in, head_in
 
 
 class Book:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlagent.store.book import Book
+from sqlagent.store.journal_file import Book
 
 
 class Notices:

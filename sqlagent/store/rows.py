@@ -10,9 +10,9 @@ from typing import Any
 import apsw
 import msgspec
 
-from sqlagent.core.draft import Clarification
-from sqlagent.core.seats import Decided
-from sqlagent.core.session import Choice, Decision, Outcome, Proposal, Source, Status, Thread
+from sqlagent.core.approval.seats import Decided
+from sqlagent.core.nouns.draft import Clarification
+from sqlagent.core.nouns.session import Choice, Decision, Outcome, Proposal, Source, Status, Thread
 
 
 class Marked(IntEnum):

@@ -7,9 +7,9 @@ from typing import Any
 import apsw
 import msgspec
 
-from sqlagent.core.seats import unfilled
-from sqlagent.core.session import Outcome, Proposal
-from sqlagent.store.book import Book
+from sqlagent.core.approval.seats import unfilled
+from sqlagent.core.nouns.session import Outcome, Proposal
+from sqlagent.store.journal_file import Book
 from sqlagent.store.rows import (
     Kept,
     Marked,

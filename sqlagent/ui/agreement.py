@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from sqlagent.core.session import Proposal
+from sqlagent.core.nouns.session import Proposal
 from sqlagent.ui.layout import Line, paragraph, shorten, text_line
-from sqlagent.ui.safe import one_line
+from sqlagent.ui.visible import one_line
 
 
 def agreement_lines(proposal: Proposal, columns: int) -> list[Line]:

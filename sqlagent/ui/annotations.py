@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 
-from sqlagent.core.model import Finding, Severity, Statement
-from sqlagent.ui.safe import visible
+from sqlagent.core.nouns.analysis import Finding, Severity, Statement
+from sqlagent.ui.visible import visible
 
 _COMMANDS = {Severity.NOTE: "notice", Severity.WARNING: "warning", Severity.DANGER: "error"}
 _LEVELS = {Severity.NOTE: "note", Severity.WARNING: "warning", Severity.DANGER: "error"}

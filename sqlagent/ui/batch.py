@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from sqlagent.core.batch import Alike, alike, need_words, needs, spans, total
-from sqlagent.core.model import Analysis, Basis, Operation, Size, Statement, Verb
-from sqlagent.core.session import Proposal
+from sqlagent.core.approval.batch import Alike, alike, need_words, needs, spans, total
+from sqlagent.core.nouns.analysis import Analysis, Basis, Operation, Size, Statement, Verb
+from sqlagent.core.nouns.session import Proposal
 from sqlagent.ui.layout import Block, Line, Role, Span, pad, paragraph, text_line, wrap
 from sqlagent.ui.operations import basis_word, does_words, role, shown_operations, size_words
-from sqlagent.ui.safe import one_line, width
+from sqlagent.ui.visible import one_line, width
 
 _DIALECTS = {"postgresql": "postgres", "mariadb": "mysql"}
 _MOST_MESSAGES = 3

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from sqlagent.core.draft import Clarification
+from sqlagent.core.nouns.draft import Clarification
 from sqlagent.ui.keyboard import Keyboard, NothingTyped, say_it_waits, signals_leave_it_pending
 from sqlagent.ui.layout import Block, Line, paragraph
-from sqlagent.ui.safe import one_line
 from sqlagent.ui.screen import Screen
+from sqlagent.ui.visible import one_line
 
 LATER = "l"
 

@@ -11,10 +11,10 @@ from enum import Enum, IntEnum
 from typing import TYPE_CHECKING, TextIO
 
 from sqlagent.core import errors
-from sqlagent.ui.safe import one_line, visible
+from sqlagent.ui.visible import one_line, visible
 
 if TYPE_CHECKING:
-    from sqlagent.core.session import Status
+    from sqlagent.core.nouns.session import Status
 
 
 class ExitCode(IntEnum):

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from sqlagent.core.session import Proposal
-from sqlagent.ui.safe import visible
+from sqlagent.core.nouns.session import Proposal
+from sqlagent.ui.visible import visible
 
 
 class NoEdit(Exception):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from sqlagent.core.effect import Cell, Measurement, Sample, Undoable
-from sqlagent.core.verbs import Basis, Verb
+from sqlagent.core.nouns.effect import Cell, Measurement, Sample, Undoable
+from sqlagent.core.nouns.verbs import Basis, Verb
 from sqlagent.ui.layout import Line, paragraph, text_line
-from sqlagent.ui.safe import cell, one_line
+from sqlagent.ui.visible import cell, one_line
 
 _WIDEST_VALUE = 60
 _FAILS = "it would fail"

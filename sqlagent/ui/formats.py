@@ -23,7 +23,7 @@ from itertools import chain, islice
 from typing import Any, BinaryIO
 
 from sqlagent.ui.layout import Align, pad
-from sqlagent.ui.safe import cell, escaped, one_line, plain, visible, width
+from sqlagent.ui.visible import cell, escaped, one_line, plain, visible, width
 
 Row = Sequence[Any]
 _CHUNK = 1_000

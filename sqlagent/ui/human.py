@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from sqlagent.core.batch import Alike
-from sqlagent.core.model import Analysis, Risk, Verb
-from sqlagent.core.session import Proposal
+from sqlagent.core.approval.batch import Alike
+from sqlagent.core.nouns.analysis import Analysis, Risk, Verb
+from sqlagent.core.nouns.session import Proposal
 from sqlagent.ui.agreement import agreement_lines, other_drafts
 from sqlagent.ui.batch import batch_lines, finding_lines, groups_of
 from sqlagent.ui.effects import measured_lines, sample_lines
 from sqlagent.ui.layout import Block, Line, Role, Span, local, pad, paragraph, text_line, wrap
 from sqlagent.ui.operations import operation_lines, shown_operations
 from sqlagent.ui.people import people_lines
-from sqlagent.ui.safe import one_line, visible, width
+from sqlagent.ui.visible import one_line, visible, width
 
 _RISK_ROLE = {Risk.READ: Role.ADDED, Risk.WRITE: Role.CHANGED, Risk.SEVERE: Role.REMOVED, Risk.UNKNOWN: Role.UNSURE}
 _LONGEST_QUESTION = 1_000

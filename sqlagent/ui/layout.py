@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlagent.ui.safe import visible, width
+from sqlagent.ui.visible import visible, width
 
 
 class Role(StrEnum):

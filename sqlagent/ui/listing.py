@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlagent.core.draft import Attempt
-from sqlagent.core.effect import Measurement
-from sqlagent.core.model import Verb
-from sqlagent.core.session import TERMINAL, Choice, Outcome, Report, Status, Thread
+from sqlagent.core.nouns.analysis import Verb
+from sqlagent.core.nouns.draft import Attempt
+from sqlagent.core.nouns.effect import Measurement
+from sqlagent.core.nouns.session import TERMINAL, Choice, Outcome, Report, Status, Thread
 from sqlagent.ui.clarify import question
 from sqlagent.ui.effects import size_words
 from sqlagent.ui.human import heading, numbered, review
 from sqlagent.ui.layout import Block, Line, local, paragraph, table, text_line
 from sqlagent.ui.people import still_needed
-from sqlagent.ui.safe import one_line
+from sqlagent.ui.visible import one_line
 
 _STATUS_WORDS = {
     Status.NEW: "has no SQL yet",

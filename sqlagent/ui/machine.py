@@ -9,9 +9,9 @@ from typing import Any, BinaryIO
 
 from msgspec import to_builtins
 
-from sqlagent.core.draft import Attempt
-from sqlagent.core.model import Finding, Operation, Statement
-from sqlagent.core.session import Outcome, Proposal, Report, Thread
+from sqlagent.core.nouns.analysis import Finding, Operation, Statement
+from sqlagent.core.nouns.draft import Attempt
+from sqlagent.core.nouns.session import Outcome, Proposal, Report, Thread
 from sqlagent.ui.formats import json_value
 
 FORMAT_VERSION = 1

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from sqlagent.core.model import Basis, Operation, Risk, Size, Statement, Verb
+from sqlagent.core.nouns.analysis import Basis, Operation, Risk, Size, Statement, Verb
 from sqlagent.ui.layout import Align, Line, Role, Span, pad, text_line, wrap
-from sqlagent.ui.safe import one_line, width
+from sqlagent.ui.visible import one_line, width
 
 _SYMBOL = {
     Verb.READ: " ",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from sqlagent.core.nouns.session import Approval, Proposal
 from sqlagent.core.policy import Seat
-from sqlagent.core.session import Approval, Proposal
 from sqlagent.ui.layout import Line, local, paragraph
-from sqlagent.ui.safe import one_line
+from sqlagent.ui.visible import one_line
 
 _MOST_NAMED = 5
 _ANYBODY = "anybody"

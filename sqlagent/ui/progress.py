@@ -6,8 +6,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from sqlagent.ui.safe import one_line, width
 from sqlagent.ui.screen import Screen
+from sqlagent.ui.visible import one_line, width
 
 _BEAT = 1.0
 _QUIET = 2.0

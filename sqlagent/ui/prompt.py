@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TextIO
 
-from sqlagent.core.batch import FEWEST, places, rejection, spans
+from sqlagent.core.approval.batch import FEWEST, places, rejection, spans
 from sqlagent.core.errors import NeedsApproval, UsageError
-from sqlagent.core.model import Analysis, Risk
-from sqlagent.core.session import Choice, Proposal
+from sqlagent.core.nouns.analysis import Analysis, Risk
+from sqlagent.core.nouns.session import Choice, Proposal
 from sqlagent.ui.batch import part_lines, several_lines
 from sqlagent.ui.editor import NoEdit, edited, paged
 from sqlagent.ui.human import Body, details, edit_size, numbered, review, statement_view
 from sqlagent.ui.keyboard import Keyboard, NothingTyped, say_it_waits, signals_leave_it_pending
 from sqlagent.ui.layout import Block, paragraph, text_line
-from sqlagent.ui.safe import one_line
 from sqlagent.ui.screen import Screen, is_terminal
+from sqlagent.ui.visible import one_line
 
 
 class How(StrEnum):

@@ -8,7 +8,7 @@ from typing import Any
 from sqlagent.core.policy import Ask, Verdict, words
 from sqlagent.core.policy.decision import word_of
 from sqlagent.core.policy.explanation import Considered, Explained
-from sqlagent.ui.safe import one_line
+from sqlagent.ui.visible import one_line
 
 
 def ruling(explained: Explained, *, rules: bool) -> list[str]:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TextIO
 
 from sqlagent.ui.layout import Block
-from sqlagent.ui.safe import visible
+from sqlagent.ui.visible import visible
 
 
 class Colour(StrEnum):

@@ -12,9 +12,9 @@ from policy_builders import a_measurement, a_policy, a_rule, a_statement, some_f
 
 from sqlagent.config.files import PolicyFile
 from sqlagent.config.policies import read
-from sqlagent.core.model import Analysis, Kind
+from sqlagent.core.nouns.analysis import Analysis, Kind
+from sqlagent.core.nouns.verbs import Verb
 from sqlagent.core.policy import Ask, Origin, Rule, decide
-from sqlagent.core.verbs import Verb
 
 pytestmark = pytest.mark.benchmark
 KINDS = (Kind.UPDATE, Kind.DELETE, Kind.INSERT)

@@ -14,9 +14,9 @@ from cli_process import ROOT, Ran
 from cli_shop import Shop
 from jsonschema import Draft7Validator
 
-from sqlagent.core import syntax
-from sqlagent.core.model import SyntaxOpinion
-from sqlagent.core.split import Piece
+from sqlagent.core.analysis import syntax_opinion
+from sqlagent.core.nouns.analysis import SyntaxOpinion
+from sqlagent.core.text.split import Piece
 
 FIELDS = ["index", "sql", "line", "kind", "risk", "reads", "writes", "findings", "opinions", "denied"]
 SCRIPT = """\
@@ -438,13 +438,13 @@ know; the standard's own schema is somebody else's file and is not kept here."""
 def test_a_long_script_is_answered_before_it_is_read_to_its_end(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """Statements are judged one by one: the first line is out before the last statement is split off."""
     order: list[str] = []
-    judged = syntax.opinion
+    judged = syntax_opinion.opinion
 
     def opinion(piece: Piece, dialect: str) -> SyntaxOpinion:
         order.append("judged")
         return judged(piece, dialect)
 
-    monkeypatch.setattr(syntax, "opinion", opinion)
+    monkeypatch.setattr(syntax_opinion, "opinion", opinion)
     monkeypatch.setattr(sys.stdout, "write", lambda _text: order.append("said"))
     (shop.folder / "a.sql").write_text("SELECT 1;\n" * 50)
     shop.run("check", "a.sql", "--json")

@@ -11,7 +11,7 @@ from cli_shop import Shop
 
 from sqlagent.config.conditions import CONDITIONS
 from sqlagent.config.stages import STAGE_KEYS
-from sqlagent.core.session import Status
+from sqlagent.core.nouns.session import Status
 from sqlagent.service import Agent
 
 POLICIES = ROOT / "fixtures" / "policies"

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from sqlagent.core.analyze import parse
-from sqlagent.core.model import Risk
+from sqlagent.core.analysis.analyze import parse
+from sqlagent.core.nouns.analysis import Risk
 
 ATTACKS = Path(__file__).parents[2] / "fixtures" / "attacks"
 ONLY_THE_ENGINE_SEES = {"view_fn"}

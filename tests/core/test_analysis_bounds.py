@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from sqlagent.core.analyze import parse
-from sqlagent.core.model import Bound, Risk
+from sqlagent.core.analysis.analyze import parse
+from sqlagent.core.nouns.analysis import Bound, Risk
 
 
 @pytest.mark.parametrize(

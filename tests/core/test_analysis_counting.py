@@ -5,8 +5,8 @@ from __future__ import annotations
 import apsw
 import pytest
 
-from sqlagent.core.analyze import Counting, counting, parse
-from sqlagent.core.model import Risk
+from sqlagent.core.analysis.analyze import Counting, counting, parse
+from sqlagent.core.nouns.analysis import Risk
 
 SCHEMA = """
     CREATE TABLE users(id INTEGER PRIMARY KEY, name TEXT, role TEXT, "odd name" INT);

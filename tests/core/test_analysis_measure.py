@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from sqlagent.core.analyze import parse
+from sqlagent.core.analysis.analyze import parse
 from sqlagent.core.functions import functions
-from sqlagent.core.model import Risk
+from sqlagent.core.nouns.analysis import Risk
 
 DATA = Path(__file__).parents[3] / "shared" / "measure" / "dev"
 BEYOND_THE_TEXT = {"at282"}

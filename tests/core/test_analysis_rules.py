@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from sqlagent.core.analyze import judge, parse
-from sqlagent.core.model import Access, Basis, EngineOpinion, Kind, Risk, Size, Verb
+from sqlagent.core.analysis.analyze import judge, parse
+from sqlagent.core.nouns.analysis import Access, Basis, EngineOpinion, Kind, Risk, Size, Verb
 from sqlagent.core.rules import catalogue
 
 RULES = Path(__file__).parents[2] / "fixtures" / "rules"

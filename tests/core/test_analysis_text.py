@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from sqlagent.core.analyze import parse
-from sqlagent.core.model import Risk
-from sqlagent.core.text import is_hidden, mixes_scripts
+from sqlagent.core.analysis.analyze import parse
+from sqlagent.core.nouns.analysis import Risk
+from sqlagent.core.text.raw_checks import is_hidden, mixes_scripts
 
 
 @pytest.mark.parametrize(

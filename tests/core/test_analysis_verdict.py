@@ -4,8 +4,19 @@ from typing import Any
 
 import pytest
 
-from sqlagent.core.analyze import judge, parse
-from sqlagent.core.model import Access, Basis, EngineOpinion, Kind, Operation, Risk, Severity, Size, Statement, Verb
+from sqlagent.core.analysis.analyze import judge, parse
+from sqlagent.core.nouns.analysis import (
+    Access,
+    Basis,
+    EngineOpinion,
+    Kind,
+    Operation,
+    Risk,
+    Severity,
+    Size,
+    Statement,
+    Verb,
+)
 
 UNCOUNTED = Size()
 READ_T = (Access(Verb.READ, "t", "a"),)

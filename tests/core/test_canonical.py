@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sqlagent.core.canonical import canonical, is_ordered
+from sqlagent.core.text.canonical import canonical, is_ordered
 
 
 @pytest.mark.parametrize(

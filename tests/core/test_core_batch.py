@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sqlagent.core.batch import Need, alike, need_words, needs, places, rejection, shape, spans
+from sqlagent.core.approval.batch import Need, alike, need_words, needs, places, rejection, shape, spans
 from sqlagent.core.errors import UsageError
-from sqlagent.core.model import Kind, Operation, Risk, Statement, Verb
+from sqlagent.core.nouns.analysis import Kind, Operation, Risk, Statement, Verb
 
 
 def a_statement(

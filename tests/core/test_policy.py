@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sqlagent.core.model import Analysis, Kind, Risk, Statement
+from sqlagent.core.nouns.analysis import Analysis, Kind, Risk, Statement
 from sqlagent.core.policy import RELAXABLE, Allow, Ask, Deny, Facts, Policy, Reads, Writes, decide, relax, words
 
 FACTS = Facts("shop.db", "ana", datetime(2026, 3, 30, 10, 2, tzinfo=UTC))

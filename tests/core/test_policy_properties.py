@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from policy_builders import NOON, ROLES, a_measurement, a_policy, a_rule, a_statement
 
-from sqlagent.core.effect import Measurement, Undoable
-from sqlagent.core.model import Analysis, Kind, Risk
+from sqlagent.core.nouns.analysis import Analysis, Kind, Risk
+from sqlagent.core.nouns.effect import Measurement, Undoable
+from sqlagent.core.nouns.verbs import Basis, Verb
 from sqlagent.core.policy import (
     Allow,
     Ask,
@@ -31,7 +32,6 @@ from sqlagent.core.policy.conditions import Match
 from sqlagent.core.policy.rulebook import Rulebook, counts, least
 from sqlagent.core.policy.seen import SEEN, sights
 from sqlagent.core.policy.stages import merge
-from sqlagent.core.verbs import Basis, Verb
 
 TABLES = ("orders", "customers", "tmp_x", "audit_log")
 PATTERNS = (*TABLES, "tmp_*", "*", "secrets")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from policy_builders import a_policy, a_rule, a_statement, some_facts
 
-from sqlagent.core.model import Analysis, Kind
+from sqlagent.core.nouns.analysis import Analysis, Kind
 from sqlagent.core.policy import Allow, Ask, Deny, OnTimeout, Reads, Stage, decide, refusal, words
 from sqlagent.core.policy.stages import merge
 

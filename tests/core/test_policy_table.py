@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from policy_builders import a_measurement, a_policy, a_rule, a_statement, alone, some_facts
 
-from sqlagent.core.effect import Measurement, Undoable
-from sqlagent.core.model import Kind, Risk, Statement
+from sqlagent.core.nouns.analysis import Kind, Risk, Statement
+from sqlagent.core.nouns.effect import Measurement, Undoable
+from sqlagent.core.nouns.verbs import Basis, Verb
 from sqlagent.core.policy import Allow, Ask, Deny, decide
-from sqlagent.core.verbs import Basis, Verb
 
 
 @dataclass(frozen=True)

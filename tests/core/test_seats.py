@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sqlagent.core.digest import next_stage
-from sqlagent.core.model import Analysis, Kind, Risk, Statement
+from sqlagent.core.approval.digest import next_stage
+from sqlagent.core.approval.seats import Decided, cover, later, refusal, standing, timed_out, unfilled, unfit
+from sqlagent.core.nouns.analysis import Analysis, Kind, Risk, Statement
+from sqlagent.core.nouns.session import Choice, Decision, Proposal
 from sqlagent.core.policy import OnTimeout, Seat
-from sqlagent.core.seats import Decided, cover, later, refusal, standing, timed_out, unfilled, unfit
-from sqlagent.core.session import Choice, Decision, Proposal
 
 T0 = "2026-03-30T10:00:00.000+00:00"
 ANYBODY, NOT_ASKER = Seat(), Seat(not_requester=True)

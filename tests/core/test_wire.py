@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sqlagent.core.session import Choice
-from sqlagent.core.split import split
-from sqlagent.core.wire import LONGEST_SQL, LONGEST_TEXT, Invalid, Pending, decode, decode_answer, shown
+from sqlagent.core.nouns.session import Choice
+from sqlagent.core.text.split import split
+from sqlagent.core.wire.answers import LONGEST_SQL, LONGEST_TEXT, Invalid, Pending, decode, decode_answer, shown
 
 DIGEST = "3f" * 32
 OTHER = "9a" * 32

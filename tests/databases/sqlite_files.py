@@ -9,8 +9,8 @@ from typing import Any
 
 import apsw
 
-from sqlagent.core.model import EngineOpinion
-from sqlagent.core.session import Outcome
+from sqlagent.core.nouns.analysis import EngineOpinion
+from sqlagent.core.nouns.session import Outcome
 from sqlagent.databases.base import Database, Limits, Mark
 from sqlagent.databases.open import open_database
 

@@ -11,9 +11,9 @@ import pytest
 from generated_writes import content_of, difference, run_bare
 from sqlite_files import JOURNAL, LIMITS, MARKING, SHOP, Kept, ask, dump, make, nothing
 
-from sqlagent.core.effect import Effect, Measurement, Touched
-from sqlagent.core.session import Outcome
-from sqlagent.core.verbs import Basis, Verb
+from sqlagent.core.nouns.effect import Effect, Measurement, Touched
+from sqlagent.core.nouns.session import Outcome
+from sqlagent.core.nouns.verbs import Basis, Verb
 from sqlagent.databases.base import Database, EffectDiffers, Limits, Mark, MeasureBudget
 from sqlagent.databases.open import open_database
 

@@ -11,8 +11,8 @@ import apsw
 import pytest
 from sqlite_files import SHOP, ask, make
 
-from sqlagent.core.effect import Effect, Measurement, ObjectChange, Undoable
-from sqlagent.core.verbs import Basis, Verb
+from sqlagent.core.nouns.effect import Effect, Measurement, ObjectChange, Undoable
+from sqlagent.core.nouns.verbs import Basis, Verb
 from sqlagent.databases.base import Database, MeasureBudget
 from sqlagent.databases.open import open_database
 

@@ -10,7 +10,7 @@ import pytest
 from generated_writes import SCHEMAS, Writes, content_of, difference, run_bare, without_numbers
 from sqlite_files import LIMITS, Kept, make, nothing
 
-from sqlagent.core.effect import Measurement, Undoable
+from sqlagent.core.nouns.effect import Measurement, Undoable
 from sqlagent.databases.base import Database, MeasureBudget, OnConflict, Verdict
 from sqlagent.databases.open import open_database
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlite_files import folder, make, opinion
 
-from sqlagent.core.model import Access, EngineOpinion, Kind, Risk, Verb
+from sqlagent.core.nouns.analysis import Access, EngineOpinion, Kind, Risk, Verb
 from sqlagent.databases.open import open_database
 
 

@@ -11,7 +11,7 @@ from sqlite_files import JOURNAL, MARKING, ask, dump, make, opinion, run
 from sqlagent.core.errors import ConnectError, QueryError, Stale
 from sqlagent.databases.base import Mark, MeasureBudget, OwnMark
 from sqlagent.databases.open import open_database
-from sqlagent.databases.sqlite.marker import RULE, TABLE
+from sqlagent.databases.sqlite.connection.marker_table import RULE, TABLE
 
 OWN = OwnMark("k7f3.1", "2026-03-30T10:04:00.000+00:00", "d1")
 NEXT = replace(OWN, run="k7f3.2")

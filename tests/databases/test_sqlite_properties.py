@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlite_files import SHOP, folder, make
 
-from sqlagent.core.model import Risk
+from sqlagent.core.nouns.analysis import Risk
 from sqlagent.databases.base import Database
 from sqlagent.databases.open import open_database
 

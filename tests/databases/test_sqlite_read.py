@@ -15,7 +15,7 @@ import pytest
 from sqlite_files import Kept, folder, make, read
 
 from sqlagent.core.errors import QueryError, SqlagentError, TimedOut
-from sqlagent.core.model import Basis, Risk, Size
+from sqlagent.core.nouns.analysis import Basis, Risk, Size
 from sqlagent.databases.base import Database, Limits
 from sqlagent.databases.open import open_database
 

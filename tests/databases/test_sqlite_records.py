@@ -15,13 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sqlagent.databases.sqlite import bag, records
-from sqlagent.databases.sqlite.bag import Bag
-from sqlagent.databases.sqlite.doubles import without_doubles
-from sqlagent.databases.sqlite.fingerprint import Form
-from sqlagent.databases.sqlite.reading import read
-from sqlagent.databases.sqlite.records import OPERATIONS, blocks, written
-from sqlagent.databases.sqlite.tables import Tables
+from sqlagent.databases.sqlite.effect.changeset import DELETE, INSERT, OPERATIONS, Table, blocks, written
+from sqlagent.databases.sqlite.effect.changeset_summary import read
+from sqlagent.databases.sqlite.effect.duplicate_rows import without_doubles
+from sqlagent.databases.sqlite.effect.fingerprint import Form
+from sqlagent.databases.sqlite.effect.multiset_hash import Bag
+from sqlagent.databases.sqlite.opinion.table_shapes import Tables
 
 TABLES = "CREATE TABLE t (id INTEGER PRIMARY KEY, x, y); CREATE TABLE u (x, y); CREATE TABLE log (x, k PRIMARY KEY);"
 values = st.one_of(
@@ -38,10 +37,10 @@ rows = st.tuples(st.integers(0, 40), values, values)
 @pytest.fixture(autouse=True)
 def _small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a few hundred records go every way that a million go."""
-    monkeypatch.setattr(records, "_WORTH_A_PATTERN", 0)
-    monkeypatch.setattr(records, "_LEARNT_AT_ONCE", 3)
-    monkeypatch.setattr(records, "_AT_ONCE", 500)
-    monkeypatch.setattr(bag, "_SORTED_AT_ONCE", 8)
+    monkeypatch.setattr("sqlagent.databases.sqlite.effect.changeset._WORTH_A_PATTERN", 0)
+    monkeypatch.setattr("sqlagent.databases.sqlite.effect.changeset._LEARNT_AT_ONCE", 3)
+    monkeypatch.setattr("sqlagent.databases.sqlite.effect.changeset._AT_ONCE", 500)
+    monkeypatch.setattr("sqlagent.databases.sqlite.effect.multiset_hash._SORTED_AT_ONCE", 8)
 
 
 def a_session(db: apsw.Connection) -> apsw.Session:
@@ -85,12 +84,12 @@ def bits(row: tuple[Any, ...] | None) -> Any:
     return None if row is None else tuple(struct.pack(">d", v) if isinstance(v, float) else v for v in row)
 
 
-def told(changeset: bytes) -> Iterator[tuple[str, str, bool, Any, Any]]:
-    for table, some in blocks(changeset):
+def told(recorded: bytes) -> Iterator[tuple[str, str, bool, Any, Any]]:
+    for table, some in blocks(recorded):
         for record in some:
             row = tuple(map(plainly, table.values(record)))
-            old = None if record[0] == records.INSERT else row[: table.columns]
-            new = None if record[0] == records.DELETE else row[-table.columns :]
+            old = None if record[0] == INSERT else row[: table.columns]
+            new = None if record[0] == DELETE else row[-table.columns :]
             yield table.name, OPERATIONS[record[0]], bool(record[1]), old, new
 
 
@@ -111,7 +110,7 @@ def test_thousands_at_a_time_and_value_by_value_are_the_same() -> None:
     check_records()
 
 
-def _numbered(changeset: bytes) -> Iterator[tuple[records.Table, list[bytes], int]]:
+def _numbered(changeset: bytes) -> Iterator[tuple[Table, list[bytes], int]]:
     seen: Counter[str] = Counter()
     for table, some in blocks(changeset):
         yield table, some, seen[table.name]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlite_files import ask, make
 
-from sqlagent.core.draft import Column, Table
+from sqlagent.core.nouns.draft import Column, Table
 from sqlagent.databases.open import open_database
 
 

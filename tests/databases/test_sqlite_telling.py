@@ -11,7 +11,6 @@ from sqlite_files import SHOP, make
 
 from sqlagent.databases.base import Database, Limits, MeasureBudget, OnConflict
 from sqlagent.databases.open import open_database
-from sqlagent.databases.sqlite import telling
 
 NUMBERS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 60000)"
 INSERT = f"INSERT INTO numbers {NUMBERS} SELECT x FROM n"
@@ -49,8 +48,8 @@ def apply(db: Database, *statements: str, said: list[str]) -> bytes:
 
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(telling, "_FIRST", 0)
-    monkeypatch.setattr(telling, "_BETWEEN", 0)
+    monkeypatch.setattr("sqlagent.databases.sqlite.connection.progress._FIRST", 0)
+    monkeypatch.setattr("sqlagent.databases.sqlite.connection.progress._BETWEEN", 0)
 
 
 @pytest.mark.usefixtures("at_once")
@@ -102,7 +101,7 @@ def test_a_read_says_nothing_once_its_rows_come(db: Database) -> None:
 
 
 def test_what_ends_within_a_second_says_nothing(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(telling, "monotonic", lambda: 5.0)
+    monkeypatch.setattr("sqlagent.databases.sqlite.connection.progress.monotonic", lambda: 5.0)
     said: list[str] = []
     apply(db, INSERT, said=said)
     assert said == []

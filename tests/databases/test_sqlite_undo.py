@@ -13,10 +13,10 @@ import pytest
 from generated_writes import content_of, without_numbers
 from sqlite_files import LIMITS, SHOP, Kept, ask, make, nothing
 
-from sqlagent.core.effect import Measurement, Undoable
 from sqlagent.core.errors import Stale, StoreError
-from sqlagent.core.session import Outcome
-from sqlagent.core.verbs import Verb
+from sqlagent.core.nouns.effect import Measurement, Undoable
+from sqlagent.core.nouns.session import Outcome
+from sqlagent.core.nouns.verbs import Verb
 from sqlagent.databases.base import Conflict, Database, EffectDiffers, MeasureBudget, OnConflict, UndoPlan, Verdict
 from sqlagent.databases.open import open_database
 

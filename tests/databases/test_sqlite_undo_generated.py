@@ -11,7 +11,7 @@ import pytest
 from generated_writes import SCHEMAS, Writes, content_of, quoted, run_bare, without_numbers
 from sqlite_files import LIMITS, Kept, ask, make, nothing
 
-from sqlagent.core.effect import Undoable
+from sqlagent.core.nouns.effect import Undoable
 from sqlagent.databases.base import Database, MeasureBudget, OnConflict
 from sqlagent.databases.open import open_database
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sqlagent.core.analyze import judge, parse
-from sqlagent.core.model import Risk, Size, Statement
+from sqlagent.core.analysis.analyze import judge, parse
+from sqlagent.core.nouns.analysis import Risk, Size, Statement
 from sqlagent.databases.open import open_database
 
 SCHEMA = """

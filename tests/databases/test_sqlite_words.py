@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sqlagent.databases.sqlite.words import explained
+from sqlagent.databases.sqlite.connection.error_text import explained
 
 NAMES = {
     "products": ("id", "name", "category_id"),

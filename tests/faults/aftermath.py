@@ -18,8 +18,8 @@ import msgspec
 from shops import SCRATCH, SELL, Shop, a_shop, in_child, once_each, waiting
 
 from sqlagent.core.errors import Finished, OutcomeUnknown, SqlagentError
-from sqlagent.core.session import Report, Status
-from sqlagent.pipeline.driver import Driver  # imported once, so that no child has to
+from sqlagent.core.nouns.session import Report, Status
+from sqlagent.pipeline.thread.driver import Driver  # imported once, so that no child has to
 from sqlagent.store.journal import RunState
 
 assert Driver is not None

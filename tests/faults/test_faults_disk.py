@@ -9,7 +9,7 @@ from aftermath import How, Tally, Told, answered, approves, judge, kept_shop, re
 from broken_disk import Disk, Fault
 from shops import Shop, in_child
 
-from sqlagent.core.session import Report
+from sqlagent.core.nouns.session import Report
 
 EVERY = [7, pytest.param(1, marks=pytest.mark.long)]
 

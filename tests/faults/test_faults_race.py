@@ -12,7 +12,7 @@ from aftermath import AFTER, How, at_once, content, kept_shop
 from shops import Shop, audited, once_each
 
 from sqlagent.core.errors import Finished
-from sqlagent.core.session import Report, Status
+from sqlagent.core.nouns.session import Report, Status
 
 PEOPLE = [f"person-{n}" for n in range(30)]
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from openai_server import OpenAIServer, Reply, Request
 
-from sqlagent.core.draft import Attempt, Clarification, Column, Draft, Example, Schema, Table, Turn
 from sqlagent.core.errors import AuthError, ConnectError, ModelError, UsageError
+from sqlagent.core.nouns.draft import Attempt, Clarification, Column, Draft, Example, Schema, Table, Turn
 from sqlagent.core.secret import Secret
 from sqlagent.llm import prompt
 from sqlagent.llm.client import DEFAULT_REMOTE, Model, ModelSpec, open_model
@@ -361,7 +361,7 @@ def test_importing_the_client_imports_no_model_sdk() -> None:
 
 def test_tracing_is_off_whatever_the_environment_says(openai_server: OpenAIServer, tmp_path: Path) -> None:
     code = (
-        "import sys, sqlagent.llm.client as c; from sqlagent.core.draft import Schema\n"
+        "import sys, sqlagent.llm.client as c; from sqlagent.core.nouns.draft import Schema\n"
         f"c.open_model(c.ModelSpec('m', {openai_server.base_url!r})).draft('q', Schema('sqlite', '', ()))\n"
         "from langsmith.utils import tracing_is_enabled; print(tracing_is_enabled())"
     )

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from sqlagent.core.draft import Column, Schema, Table
 from sqlagent.core.errors import ConnectError
+from sqlagent.core.nouns.draft import Column, Schema, Table
 from sqlagent.llm import local, weights
 from sqlagent.llm.client import ModelSpec, open_model
 from sqlagent.llm.locks import is_held, try_hold

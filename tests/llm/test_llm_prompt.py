@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sqlagent.core.draft import Attempt, Clarification, Column, Example, Schema, Table, Turn
+from sqlagent.core.nouns.draft import Attempt, Clarification, Column, Example, Schema, Table, Turn
 from sqlagent.llm.prompt import MOST_EXAMPLES, Asking, asked, fitted, messages, prompt_sha256, schema_text
 
 CUSTOMERS = Table(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sqlagent.core.text import is_hidden
+from sqlagent.core.text.raw_checks import is_hidden
 from sqlagent.llm.reply import LONGEST_CHOICE, MOST_CHOICES, parse, whole_characters
 
 ONE = "SELECT name\n  FROM customers\n WHERE country = 'DE'  -- Germany; not France\n ORDER BY name"

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from openai_server import Batches, OpenAIServer, Reply, Request, Scripted
 
-from sqlagent.core.draft import Attempt, Column, Draft, Schema, Table
+from sqlagent.core.nouns.draft import Attempt, Column, Draft, Schema, Table
 from sqlagent.llm.client import Model, ModelSpec, open_model
 
 SHOP = Schema("sqlite", "3.54.1", (Table("orders", (Column("id", "INTEGER", primary_key=True),)),))

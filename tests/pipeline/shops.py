@@ -18,9 +18,9 @@ import apsw
 import msgspec
 
 from sqlagent import config
-from sqlagent.core.session import Report
-from sqlagent.pipeline.checkpoints import open_saver
-from sqlagent.pipeline.graph import Graph, build
+from sqlagent.core.nouns.session import Report
+from sqlagent.pipeline.thread.checkpoints import open_saver
+from sqlagent.pipeline.thread.graph import Graph, build
 from sqlagent.service import Agent, Listener
 from sqlagent.store.audit import Entry, verify
 

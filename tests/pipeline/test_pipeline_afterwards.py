@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from shops import SELL, Shop, a_shop, approved, in_child, unkept, waiting
 
-from sqlagent.core.session import Report, Result, Status
-from sqlagent.pipeline.driver import Driver  # imported once, so that no child has to
+from sqlagent.core.nouns.session import Report, Result, Status
+from sqlagent.pipeline.thread.driver import Driver  # imported once, so that no child has to
 from sqlagent.service import Agent
 from sqlagent.ui.listing import receipt
 

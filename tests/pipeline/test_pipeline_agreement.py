@@ -12,11 +12,11 @@ import pytest
 from openai_server import Batches, OpenAIServer, Reply
 from shops import SELL, Shop, a_shop
 
-from sqlagent.core.model import Analysis, Risk
-from sqlagent.core.session import Choice, Decision, Report, Status
+from sqlagent.core.nouns.analysis import Analysis, Risk
+from sqlagent.core.nouns.session import Choice, Decision, Report, Status
 from sqlagent.databases.base import Database
 from sqlagent.databases.open import open_database
-from sqlagent.pipeline.agreement import MOST_MEASURED, Agreement, agree
+from sqlagent.pipeline.proposing.draft_agreement import MOST_MEASURED, Agreement, agree
 from sqlagent.service import Listener
 
 COUNT = "SELECT count(*) FROM stock"

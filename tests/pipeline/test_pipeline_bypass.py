@@ -12,10 +12,10 @@ from langgraph.types import Command
 from shops import SELL, Shop, a_shop, waiting
 
 from sqlagent.core.errors import Finished, Stale, StoreError
-from sqlagent.core.session import Choice, Decision, Report, Status
-from sqlagent.pipeline.checkpoints import Saver
-from sqlagent.pipeline.context import Context
-from sqlagent.pipeline.graph import Graph
+from sqlagent.core.nouns.session import Choice, Decision, Report, Status
+from sqlagent.pipeline.thread.checkpoints import Saver
+from sqlagent.pipeline.thread.context import Context
+from sqlagent.pipeline.thread.graph import Graph
 from sqlagent.service import Agent
 
 EVERYTHING = "DELETE FROM stock"

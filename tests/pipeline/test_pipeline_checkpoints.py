@@ -27,10 +27,10 @@ from openai_server import OpenAIServer
 from shops import SELL, Shop, a_shop, waiting
 
 from sqlagent.core.errors import Finished, StoreError, UnknownThread
-from sqlagent.core.session import Choice, Decision, Outcome, Report, Status
-from sqlagent.pipeline import checkpoints, driver, state
-from sqlagent.pipeline.checkpoints import open_saver
-from sqlagent.pipeline.graph import build
+from sqlagent.core.nouns.session import Choice, Decision, Outcome, Report, Status
+from sqlagent.pipeline.thread import checkpoints, driver, state
+from sqlagent.pipeline.thread.checkpoints import open_saver
+from sqlagent.pipeline.thread.graph import build
 from sqlagent.store.journal import Marked, RunState
 
 PAUSED = Path(__file__).parents[2] / "fixtures" / "paused"

@@ -17,8 +17,8 @@ import pytest
 from shops import SCRATCH, SELL, Shop, a_shop, approved, audited, in_child, once_each, waiting
 
 from sqlagent.core.errors import Finished, OutcomeUnknown, SqlagentError, StoreError, UnknownThread
-from sqlagent.core.session import Report, Status
-from sqlagent.pipeline.driver import Driver  # imported once, so that no child has to
+from sqlagent.core.nouns.session import Report, Status
+from sqlagent.pipeline.thread.driver import Driver  # imported once, so that no child has to
 
 assert Driver is not None
 

@@ -10,8 +10,8 @@ import pytest
 from shops import SELL, UNKEPT, Shop, a_shop, approved, audited, in_child, in_order, once_each, unkept, waiting
 
 from sqlagent.core.errors import Stale
-from sqlagent.core.model import Basis
-from sqlagent.core.session import Report, Status
+from sqlagent.core.nouns.analysis import Basis
+from sqlagent.core.nouns.session import Report, Status
 from sqlagent.databases.base import MeasureBudget
 from sqlagent.service import parts as service_parts
 from sqlagent.store.journal import RunState

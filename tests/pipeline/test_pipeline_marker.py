@@ -11,7 +11,7 @@ import pytest
 from shops import SCRATCH, Shop, a_shop, approved, once_each, unkept, waiting
 from test_pipeline_crashes import Scene, a_scene, approves, decided, gone_on, gone_on_here, hit, ran, seen_through
 
-from sqlagent.core.session import Report, Status
+from sqlagent.core.nouns.session import Report, Status
 from sqlagent.databases.base import Verdict
 from sqlagent.store.journal import Marked, RunState
 

@@ -31,10 +31,10 @@ from hypothesis.stateful import (
 )
 from shops import Shop, a_shop, audited, in_child
 
+from sqlagent.core.approval.seats import unfilled
 from sqlagent.core.errors import OutcomeUnknown, SqlagentError
+from sqlagent.core.nouns.session import Choice, Decision, Proposal, Report, Status
 from sqlagent.core.policy import OnTimeout
-from sqlagent.core.seats import unfilled
-from sqlagent.core.session import Choice, Decision, Proposal, Report, Status
 from sqlagent.service import Agent
 from sqlagent.store.rows import decided_in, proposed_in
 

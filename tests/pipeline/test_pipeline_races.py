@@ -15,8 +15,8 @@ from openai_server import OpenAIServer, Reply
 from shops import SCRATCH, SELL, Shop, a_shop, once_each, waiting
 
 from sqlagent.core.errors import AuthError, Finished, SqlagentError, Stale
-from sqlagent.core.session import Choice, Decision, Report, Status
-from sqlagent.pipeline.driver import Driver  # imported once, so that no child has to
+from sqlagent.core.nouns.session import Choice, Decision, Report, Status
+from sqlagent.pipeline.thread.driver import Driver  # imported once, so that no child has to
 from sqlagent.store.journal import RunState
 
 assert Driver is not None

@@ -20,8 +20,8 @@ from sqlagent.core.errors import (
     Stale,
     UnknownThread,
 )
-from sqlagent.core.model import Risk
-from sqlagent.core.session import Choice, Decision, Report, Status
+from sqlagent.core.nouns.analysis import Risk
+from sqlagent.core.nouns.session import Choice, Decision, Report, Status
 from sqlagent.service import Agent, Listener
 
 NO_COLUMN = "SELECT nme FROM stock"

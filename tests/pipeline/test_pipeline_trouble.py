@@ -22,9 +22,9 @@ from openai_server import OpenAIServer, Reply
 from shops import SELL, Shop, a_shop, in_child, in_order, once_each, unkept, waiting
 
 from sqlagent.core.errors import Busy, ConnectError, Finished, OutcomeUnknown, SqlagentError, StoreError
-from sqlagent.core.session import Choice, Decision, Report, Status
+from sqlagent.core.nouns.session import Choice, Decision, Report, Status
 from sqlagent.databases import open as databases
-from sqlagent.pipeline import crash, driver, locks
+from sqlagent.pipeline.thread import crash_points, driver, thread_lock
 from sqlagent.service import Agent
 from sqlagent.service import parts as service_parts
 from sqlagent.store.journal import Marked, RunState
@@ -164,7 +164,7 @@ def trial(shop: Shop) -> str:
 def waiting_quietly(shop: Shop) -> Report:
     """Asked before the finger is on the key."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(service_parts, "crash_points", crash.crash_points)
+        patch.setattr(service_parts, "crash_points", crash_points.crash_points)
         return waiting(shop)
 
 
@@ -252,8 +252,8 @@ def test_a_reader_that_keeps_the_commit_out_keeps_the_approval_too(
 
 def test_two_agents_of_one_thread_say_who_is_busy(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = waiting(shop)
-    with locks.thread_lock(shop.state / "locks", asked.thread):
-        monkeypatch.setattr(driver, "thread_lock", partial(locks.thread_lock, wait=0.05))
+    with thread_lock.thread_lock(shop.state / "locks", asked.thread):
+        monkeypatch.setattr(driver, "thread_lock", partial(thread_lock.thread_lock, wait=0.05))
         with shop.agent() as agent, pytest.raises(Busy, match=asked.thread):
             agent.resume(asked.thread)
 

@@ -23,12 +23,12 @@ from shops import SELL, Shop, a_shop, audited
 
 from sqlagent import schemas
 from sqlagent.core.errors import Finished, NeedsApproval, UsageError
-from sqlagent.core.session import Report, Status
-from sqlagent.core.wire import Invalid
+from sqlagent.core.nouns.session import Report, Status
+from sqlagent.core.wire.answers import Invalid
 from sqlagent.graph import graph, open_graph
-from sqlagent.pipeline import payload
-from sqlagent.pipeline.served import Served
-from sqlagent.pipeline.state import State
+from sqlagent.pipeline.proposing import interrupt_payload
+from sqlagent.pipeline.thread.langgraph_server import Served
+from sqlagent.pipeline.thread.state import State
 from sqlagent.store.identity import current_user
 
 BATCH = "; ".join(f"DELETE FROM stock WHERE id = {id_}" for id_ in (1, 2, 3))
@@ -409,8 +409,8 @@ STATES = st.fixed_dictionaries({}, optional=dict.fromkeys([*State.__annotations_
 
 @given(STATES)
 def test_asking_cannot_fail_whatever_somebody_wrote_into_the_state(state: Any) -> None:
-    held_to_json(payload.question(state))
-    held_to_json(payload.clarification(state))
+    held_to_json(interrupt_payload.question(state))
+    held_to_json(interrupt_payload.clarification(state))
 
 
 def held_to_json(document: object) -> None:
@@ -419,7 +419,7 @@ def held_to_json(document: object) -> None:
 
 @given(st.text(), st.text(alphabet="`~[]()!<>\n\u202e\x1b*_#|ab", max_size=60))
 def test_no_text_leaves_the_fence_of_the_words_for_people(question: str, problem: str) -> None:
-    said = payload.question({"question": question, "problem": problem, "digest": "0" * 64})["description"]
+    said = interrupt_payload.question({"question": question, "problem": problem, "digest": "0" * 64})["description"]
     head, _, rest = said.partition("\n\n")
     fence = rest[: rest.index("text\n")]
     assert head == "**UNKNOWN**"

@@ -14,7 +14,7 @@ from cli_shop import Asked
 
 from sqlagent import config
 from sqlagent.core.errors import Finished, OutcomeUnknown, Stale
-from sqlagent.core.session import Choice, Decision, Report, Status
+from sqlagent.core.nouns.session import Choice, Decision, Report, Status
 from sqlagent.service import Agent
 from sqlagent.store.audit import verify
 from sqlagent.store.journal import Marked, RunState

@@ -9,7 +9,7 @@ import pytest
 from shops import SELL, Shop, a_shop, approved, in_child
 
 from sqlagent.core.errors import Finished
-from sqlagent.core.session import Choice, Decision, Report
+from sqlagent.core.nouns.session import Choice, Decision, Report
 
 TEN = datetime(2026, 3, 30, 10, 4).astimezone()
 """Where the person is."""

@@ -19,7 +19,7 @@ from journal_builders import a_journal
 from shops import SELL, Shop, a_shop, in_child
 
 from sqlagent.core.errors import ConfigError, StoreError
-from sqlagent.core.session import Report, Status
+from sqlagent.core.nouns.session import Report, Status
 from sqlagent.service import Agent, Listener
 from sqlagent.service.notify import Hook
 from sqlagent.store.journal import Journal

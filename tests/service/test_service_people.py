@@ -13,7 +13,7 @@ import pytest
 from shops import SELL, a_shop
 
 from sqlagent.core.errors import Finished, NotPermitted, Stale
-from sqlagent.core.session import Choice, Decision, Report, Status
+from sqlagent.core.nouns.session import Choice, Decision, Report, Status
 from sqlagent.service import Agent
 
 TWO = """

@@ -14,12 +14,12 @@ from shops import SELL, a_shop
 from shops import approved as approved_in
 
 from sqlagent import config
-from sqlagent.core.effect import Undoable
 from sqlagent.core.errors import Finished, Stale, UnknownThread, UsageError
-from sqlagent.core.model import Risk, Verb
-from sqlagent.core.session import Choice, Decision, Report, Status
+from sqlagent.core.nouns.analysis import Risk, Verb
+from sqlagent.core.nouns.effect import Undoable
+from sqlagent.core.nouns.session import Choice, Decision, Report, Status
 from sqlagent.databases.base import MeasureBudget, OnConflict
-from sqlagent.pipeline.locks import thread_lock
+from sqlagent.pipeline.thread.thread_lock import thread_lock
 from sqlagent.service import Agent, parts
 from sqlagent.store.journal import Marked
 

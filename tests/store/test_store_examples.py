@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from journal_builders import a_decision, a_proposal, a_thread
 
-from sqlagent.core.draft import Attempt, Clarification, Example
 from sqlagent.core.errors import UsageError
-from sqlagent.core.session import Choice, Proposal, Source, Status
+from sqlagent.core.nouns.draft import Attempt, Clarification, Example
+from sqlagent.core.nouns.session import Choice, Proposal, Source, Status
 from sqlagent.store.examples import LONGEST, Examples, Lesson, match_query
 from sqlagent.store.journal import Journal
 

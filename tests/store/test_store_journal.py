@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from journal_builders import a_decision, a_journal, a_proposal, a_thread
 
-from sqlagent.core.draft import Attempt, Turn
 from sqlagent.core.errors import Stale, StoreError, UnknownThread
-from sqlagent.core.session import Choice, Outcome, Result, Source, Status
+from sqlagent.core.nouns.draft import Attempt, Turn
+from sqlagent.core.nouns.session import Choice, Outcome, Result, Source, Status
 from sqlagent.store.connection import open_file
 from sqlagent.store.journal import Journal, Marked, Refusal, Run, RunState
 

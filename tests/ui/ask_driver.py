@@ -12,9 +12,9 @@ from pathlib import Path
 
 from ui_builders import a_batch, a_long_batch, a_proposal, a_read, a_statement, a_table_made_and_read
 
-from sqlagent.core.model import Risk
+from sqlagent.core.nouns.analysis import Risk
+from sqlagent.core.nouns.session import Approval
 from sqlagent.core.policy import Seat
-from sqlagent.core.session import Approval
 from sqlagent.ui.prompt import Retry, ask
 from sqlagent.ui.screen import Screen
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from ui_builders import a_proposal
 
-from sqlagent.core.session import Proposal
+from sqlagent.core.nouns.session import Proposal
 from sqlagent.ui import human, machine
 
 

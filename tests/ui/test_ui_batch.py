@@ -17,11 +17,11 @@ from ui_builders import (
     untamed,
 )
 
-from sqlagent.core.model import Basis, Finding, Operation, Risk, Size, Verb
-from sqlagent.core.session import Proposal
+from sqlagent.core.nouns.analysis import Basis, Finding, Operation, Risk, Size, Verb
+from sqlagent.core.nouns.session import Proposal
 from sqlagent.ui.batch import groups_of, part_lines, several_lines
 from sqlagent.ui.human import Body, review
-from sqlagent.ui.safe import width
+from sqlagent.ui.visible import width
 
 
 def shown(proposal: Proposal, columns: int = 80) -> str:

@@ -9,7 +9,7 @@ import pytest
 from ui_builders import HOSTILE, untamed
 
 from sqlagent.core import errors
-from sqlagent.core.session import Status
+from sqlagent.core.nouns.session import Status
 from sqlagent.ui.diagnostics import (
     ExitCode,
     Saying,

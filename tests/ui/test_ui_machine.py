@@ -11,8 +11,8 @@ import pytest
 from test_ui_screens import NOW, a_report, a_thread, hostile_proposal
 from ui_builders import HOSTILE, a_batch, a_proposal, untamed
 
-from sqlagent.core.model import Statement
-from sqlagent.core.session import Outcome, Proposal, Result, Status, Thread
+from sqlagent.core.nouns.analysis import Statement
+from sqlagent.core.nouns.session import Outcome, Proposal, Result, Status, Thread
 from sqlagent.ui.listing import pending_table
 from sqlagent.ui.machine import JsonRows, report_json, statement_json, threads_json, write_document
 

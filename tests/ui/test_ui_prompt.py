@@ -12,9 +12,9 @@ from ui_builders import FakeTerminal, a_proposal, a_read, a_screen, a_statement,
 from ui_terminal import PROMPT, Terminal
 
 from sqlagent.core.errors import NeedsApproval
-from sqlagent.core.model import Analysis, Risk
-from sqlagent.core.session import Proposal
-from sqlagent.core.split import joined
+from sqlagent.core.nouns.analysis import Analysis, Risk
+from sqlagent.core.nouns.session import Proposal
+from sqlagent.core.text.split import joined
 from sqlagent.ui.prompt import Input, ask, can_prompt, word_for
 
 

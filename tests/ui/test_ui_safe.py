@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ui_builders import HOSTILE, untamed
 
-from sqlagent.ui.safe import cell, escaped, one_line, visible, width
+from sqlagent.ui.visible import cell, escaped, one_line, visible, width
 
 
 def test_the_corpus_is_as_large_as_promised() -> None:

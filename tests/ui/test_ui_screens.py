@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from ui_builders import CANCEL, HOSTILE, a_batch, a_proposal, a_read, a_statement, check_screen, untamed
 
-from sqlagent.core.draft import Attempt
-from sqlagent.core.model import Basis, Finding, Kind, Operation, Risk, Size, Verb
-from sqlagent.core.session import Outcome, Proposal, Report, Result, Source, Status, Thread
+from sqlagent.core.nouns.analysis import Basis, Finding, Kind, Operation, Risk, Size, Verb
+from sqlagent.core.nouns.draft import Attempt
+from sqlagent.core.nouns.session import Outcome, Proposal, Report, Result, Source, Status, Thread
 from sqlagent.ui.human import Body, details, diff, review, statement_view, unasked
 from sqlagent.ui.layout import Block
 from sqlagent.ui.listing import age, pending_footer, pending_table, receipt, sessions_table, show
-from sqlagent.ui.safe import width
+from sqlagent.ui.visible import width
 
 NOW = datetime(2026, 3, 30, 12, 2, tzinfo=UTC)
 

@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sqlagent.core.model import Analysis, Basis, Finding, Kind, Operation, Risk, Size, Statement, Verb
-from sqlagent.core.session import Proposal
+from sqlagent.core.nouns.analysis import Analysis, Basis, Finding, Kind, Operation, Risk, Size, Statement, Verb
+from sqlagent.core.nouns.session import Proposal
 from sqlagent.ui.screen import Colour, Screen
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlagent.core.counting import Counting
-from sqlagent.core.model import SyntaxOpinion
-from sqlagent.core.verdict import judge
+from sqlagent.core.analysis.count_query import Counting
+from sqlagent.core.analysis.verdict import judge
+from sqlagent.core.nouns.analysis import SyntaxOpinion
 
 __all__ = ["Counting", "counting", "judge", "opinions", "parse"]
 
@@ -18,14 +18,16 @@ def parse(script: str, dialect: str) -> tuple[SyntaxOpinion, ...]:
 
 def opinions(script: str, dialect: str) -> Iterator[SyntaxOpinion]:
     """The same one by one, for scripts of any length."""
-    from sqlagent.core.split import split
-    from sqlagent.core.syntax import opinion  # sqlglot takes 180 ms to import, and listing a thread needs none of it
+    from sqlagent.core.analysis.syntax_opinion import (
+        opinion,  # sqlglot takes 180 ms to import, and listing a thread needs none of it
+    )
+    from sqlagent.core.text.split import split
 
     return (opinion(piece, dialect) for piece in split(script, dialect))
 
 
 def counting(opinion: SyntaxOpinion, dialect: str) -> Counting | None:
     """How to count what the statement matches; None where no rewrite of its text is proven a READ."""
-    from sqlagent.core.counting import counting as count  # for the same reason
+    from sqlagent.core.analysis.count_query import counting as count  # for the same reason
 
     return count(opinion, dialect)

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlagent.core.lexer import WORD
-from sqlagent.core.model import Risk, SyntaxOpinion
-from sqlagent.core.split import Piece, split
+from sqlagent.core.nouns.analysis import Risk, SyntaxOpinion
+from sqlagent.core.text.lexer import WORD
+from sqlagent.core.text.split import Piece, split
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,9 @@ def counting(opinion: SyntaxOpinion, dialect: str) -> Counting | None:
 
 
 def _is_read(sql: str, dialect: str) -> bool:
-    from sqlagent.core.syntax import opinion as opinion_of  # sqlglot takes 180 ms, and Counting itself needs none of it
+    from sqlagent.core.analysis.syntax_opinion import (
+        opinion as opinion_of,  # sqlglot takes 180 ms, and Counting itself needs none of it
+    )
 
     pieces = list(split(sql, dialect))
     return len(pieces) == 1 and opinion_of(pieces[0], dialect).risk is Risk.READ

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from sqlagent.core.effect import Effect, Measurement, Touched, Undoable
-from sqlagent.core.model import Analysis, Operation, Size, Statement
-from sqlagent.core.verbs import Basis, Verb
+from sqlagent.core.nouns.analysis import Analysis, Operation, Size, Statement
+from sqlagent.core.nouns.effect import Effect, Measurement, Touched, Undoable
+from sqlagent.core.nouns.verbs import Basis, Verb
 
 _ROWS = frozenset({Verb.INSERT, Verb.UPDATE, Verb.DELETE})
 

@@ -9,20 +9,20 @@ from importlib.resources import files
 
 from sqlglot import exp
 
-from sqlagent.core.bounds import bound
-from sqlagent.core.calls import Worst, worst_call
+from sqlagent.core.analysis.table_names import tables
+from sqlagent.core.analysis.where_bounds import bound
 from sqlagent.core.functions import Effect, effect_of
-from sqlagent.core.heads import PARSED, Head, head
-from sqlagent.core.lexer import BROKEN
-from sqlagent.core.model import Bound, Kind, Risk, SyntaxOpinion
-from sqlagent.core.operators import foreign_operator
-from sqlagent.core.pragmas import pragma
+from sqlagent.core.nouns.analysis import Bound, Kind, Risk, SyntaxOpinion
 from sqlagent.core.rules import remarks_on
-from sqlagent.core.shapes import shape
-from sqlagent.core.split import Piece
-from sqlagent.core.tables import tables
-from sqlagent.core.text import remarks
-from sqlagent.core.tree import Tree, Unreadable, parse_one
+from sqlagent.core.text.ddl_words import shape
+from sqlagent.core.text.first_words import PARSED, Head, head
+from sqlagent.core.text.function_calls import Worst, worst_call
+from sqlagent.core.text.lexer import BROKEN
+from sqlagent.core.text.parse_tree import Tree, Unreadable, parse_one
+from sqlagent.core.text.postgres_operators import foreign_operator
+from sqlagent.core.text.raw_checks import remarks
+from sqlagent.core.text.split import Piece
+from sqlagent.core.text.sqlite_pragmas import pragma
 
 SHAPES = frozenset({Kind.CREATE, Kind.ALTER, Kind.DROP})
 EXPLAINED = frozenset({Kind.SELECT, Kind.INSERT, Kind.REPLACE, Kind.UPDATE, Kind.DELETE, Kind.MERGE})

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from sqlagent.core.functions import Effect, effect_of
-from sqlagent.core.tree import Tree
+from sqlagent.core.text.parse_tree import Tree
 
 _FOLDS_LOWER = frozenset({"postgres", "redshift", "materialize", "risingwave"})
 _SQLITE_ALIASES = {"sqlite_schema": "sqlite_master", "sqlite_temp_schema": "sqlite_temp_master"}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from sqlagent.core.functions import Effect, effect_of
-from sqlagent.core.model import (
+from sqlagent.core.nouns.analysis import (
     Access,
     EngineOpinion,
     Finding,

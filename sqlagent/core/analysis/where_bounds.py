@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from sqlagent.core.model import Bound
+from sqlagent.core.nouns.analysis import Bound
 
 _COMPARE: dict[type[exp.Expr], Callable[[Any, Any], bool]] = {
     exp.EQ: operator.eq,

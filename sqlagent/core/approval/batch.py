@@ -7,12 +7,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from sqlagent.core.effect import Effect, Undoable
 from sqlagent.core.errors import UsageError
-from sqlagent.core.lexer import COMMENT, NUMBER, STRING, WORD, scan
-from sqlagent.core.model import Kind, Statement
-from sqlagent.core.session import Proposal
-from sqlagent.core.verbs import Basis, Verb
+from sqlagent.core.nouns.analysis import Kind, Statement
+from sqlagent.core.nouns.effect import Effect, Undoable
+from sqlagent.core.nouns.session import Proposal
+from sqlagent.core.nouns.verbs import Basis, Verb
+from sqlagent.core.text.lexer import COMMENT, NUMBER, STRING, WORD, scan
 
 FEWEST = 6
 """Alike statements that are told in one line; fewer are told one by one."""

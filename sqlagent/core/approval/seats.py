@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlagent.core.digest import digest, next_stage
+from sqlagent.core.approval.digest import digest, next_stage
+from sqlagent.core.nouns.session import Approval, Choice, Decision, Proposal
 from sqlagent.core.policy.model import OnTimeout, Seat
-from sqlagent.core.session import Approval, Choice, Decision, Proposal
 
 POLICY = "policy"
 """Who decides, and how, where the policy lets it run unasked."""

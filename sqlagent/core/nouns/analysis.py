@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
-from sqlagent.core.verbs import Basis as Basis
-from sqlagent.core.verbs import Verb as Verb
+from sqlagent.core.nouns.verbs import Basis as Basis
+from sqlagent.core.nouns.verbs import Verb as Verb
 
 
 class Risk(IntEnum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlagent.core.verbs import Basis, Verb
+from sqlagent.core.nouns.verbs import Basis, Verb
 
 
 @dataclass(frozen=True, slots=True)

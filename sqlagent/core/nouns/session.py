@@ -7,9 +7,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlagent.core.draft import Attempt, Clarification
-from sqlagent.core.effect import Measurement
-from sqlagent.core.model import Analysis
+from sqlagent.core.nouns.analysis import Analysis
+from sqlagent.core.nouns.draft import Attempt, Clarification
+from sqlagent.core.nouns.effect import Measurement
 from sqlagent.core.policy.model import Facts, Seat
 
 

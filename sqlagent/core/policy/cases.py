@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlagent.core.model import Analysis, Operation, Risk, Size, Statement, SyntaxOpinion
+from sqlagent.core.analysis.verdict import judge
+from sqlagent.core.nouns.analysis import Analysis, Operation, Risk, Size, Statement, SyntaxOpinion
+from sqlagent.core.nouns.verbs import Basis, Verb
 from sqlagent.core.policy.conditions import Changed
 from sqlagent.core.policy.decision import builtin_denial, relax, strictest, verdicts, word_of
 from sqlagent.core.policy.model import Ask, Facts, Policy, Verdict
 from sqlagent.core.policy.seen import GIVEN, Sight, sights
-from sqlagent.core.verbs import Basis, Verb
-from sqlagent.core.verdict import judge
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sqlagent.core.model import Analysis, Kind, Risk, Statement
+from sqlagent.core.nouns.analysis import Analysis, Kind, Risk, Statement
 from sqlagent.core.policy.model import Allow, Ask, Deny, Facts, Policy, Reads, Rule, Verdict, Writes
 from sqlagent.core.policy.rulebook import Rulebook
 from sqlagent.core.policy.seen import Sight, sights

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlagent.core.model import Analysis, Statement
+from sqlagent.core.nouns.analysis import Analysis, Statement
 from sqlagent.core.policy.conditions import Answer
 from sqlagent.core.policy.decision import builtin_denial, strictest, verdicts, word_of
 from sqlagent.core.policy.model import Allow, Ask, Deny, Facts, Policy, Rule, Verdict

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlagent.core.effect import Measurement
+from sqlagent.core.nouns.effect import Measurement
 
 RELAXABLE = ("hidden-characters", "executable-comment")
 """What a user may relax.  The other denials stand: no adapter carries out what reaches outside the database, ends its

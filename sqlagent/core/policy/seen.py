@@ -6,11 +6,11 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlagent.core.effect import Effect, Undoable
-from sqlagent.core.model import Analysis, Kind, Risk, Statement
+from sqlagent.core.nouns.analysis import Analysis, Kind, Risk, Statement
+from sqlagent.core.nouns.effect import Effect, Undoable
+from sqlagent.core.nouns.verbs import Basis, Verb
 from sqlagent.core.policy.conditions import Changed, Named, Touched
 from sqlagent.core.policy.model import Facts
-from sqlagent.core.verbs import Basis, Verb
 
 GIVEN = "given"
 """The opinion of a database that is not asked: somebody says what it would see."""

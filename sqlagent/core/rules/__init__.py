@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlagent.core.model import Finding, SyntaxOpinion
+from sqlagent.core.nouns.analysis import Finding, SyntaxOpinion
 from sqlagent.core.rules import of_denial, of_verdict
 from sqlagent.core.rules.rule import Known, Rule, Text
 
 if TYPE_CHECKING:
-    from sqlagent.core.tree import Tree
+    from sqlagent.core.text.parse_tree import Tree
 
 __all__ = ["OF_VERDICT", "Rule", "catalogue", "remarks_on"]
 

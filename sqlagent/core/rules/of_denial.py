@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlagent.core.model import Risk, Severity
+from sqlagent.core.nouns.analysis import Risk, Severity
 from sqlagent.core.rules.rule import Known, rule
 
 

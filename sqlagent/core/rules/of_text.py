@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from sqlglot import exp
 
-from sqlagent.core.bounds import truth
-from sqlagent.core.model import Severity
+from sqlagent.core.analysis.where_bounds import truth
+from sqlagent.core.nouns.analysis import Severity
 from sqlagent.core.rules.rule import Text, rule
 
 

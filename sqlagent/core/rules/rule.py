@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from inspect import cleandoc
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from sqlagent.core.model import EngineOpinion, Finding, Risk, Severity, Size, Statement, SyntaxOpinion
+from sqlagent.core.nouns.analysis import EngineOpinion, Finding, Risk, Severity, Size, Statement, SyntaxOpinion
 
 if TYPE_CHECKING:  # sqlglot takes 180 ms to import, and a manual page needs none of it
-    from sqlagent.core.tree import Tree
+    from sqlagent.core.text.parse_tree import Tree
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from sqlagent.core.split import Piece, split
-from sqlagent.core.text import too_large
-from sqlagent.core.tree import Unreadable, parse_exactly
+from sqlagent.core.text.parse_tree import Unreadable, parse_exactly
+from sqlagent.core.text.raw_checks import too_large
+from sqlagent.core.text.split import Piece, split
 
 
 def canonical(script: str, dialect: str) -> str:

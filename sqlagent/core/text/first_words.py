@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlagent.core.calls import unquoted
-from sqlagent.core.lexer import QUOTED, STRING, WORD
-from sqlagent.core.model import Kind, Risk
-from sqlagent.core.split import Piece
+from sqlagent.core.nouns.analysis import Kind, Risk
+from sqlagent.core.text.function_calls import unquoted
+from sqlagent.core.text.lexer import QUOTED, STRING, WORD
+from sqlagent.core.text.split import Piece
 
 KINDS = {
     "SELECT": Kind.SELECT,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sqlagent.core.functions import Effect, functions
-from sqlagent.core.lexer import QUOTED, STRING, SYMBOL, WORD, Token
+from sqlagent.core.text.lexer import QUOTED, STRING, SYMBOL, WORD, Token
 
 RESERVED = frozenset(
     """

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
 
-from sqlagent.core.legible import legible
-from sqlagent.core.lexer import QUOTED, STRING
-from sqlagent.core.split import Piece, split
+from sqlagent.core.text.lexer import QUOTED, STRING
+from sqlagent.core.text.parser_spellings import legible
+from sqlagent.core.text.split import Piece, split
 
 # What sqlglot cannot parse it also logs as a warning; here that is an opinion, and said once.
 logging.getLogger("sqlglot").setLevel(logging.ERROR)

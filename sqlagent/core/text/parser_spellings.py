@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlagent.core.calls import ends_value
-from sqlagent.core.lexer import STRING, SYMBOL, Token
-from sqlagent.core.operators import operators
-from sqlagent.core.split import Piece
+from sqlagent.core.text.function_calls import ends_value
+from sqlagent.core.text.lexer import STRING, SYMBOL, Token
+from sqlagent.core.text.postgres_operators import operators
+from sqlagent.core.text.split import Piece
 
 _POSTGRES_ONLY = frozenset(
     """

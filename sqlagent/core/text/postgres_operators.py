@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import NamedTuple
 
-from sqlagent.core.lexer import SYMBOL, Token
+from sqlagent.core.text.lexer import SYMBOL, Token
 
 BUILT_IN = frozenset(
     """

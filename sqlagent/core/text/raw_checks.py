@@ -6,9 +6,9 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from sqlagent.core.lexer import QUOTED, STRING, WORD, Token, lexicon
-from sqlagent.core.model import Finding, Severity
-from sqlagent.core.split import Piece
+from sqlagent.core.nouns.analysis import Finding, Severity
+from sqlagent.core.text.lexer import QUOTED, STRING, WORD, Token, lexicon
+from sqlagent.core.text.split import Piece
 
 MAX_LENGTH = 32 * 1024
 MAX_DEPTH = 200

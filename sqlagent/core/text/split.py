@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from sqlagent.core.lexer import BROKEN, COMMENT, SYMBOL, WORD, Token, lexicon, scan
+from sqlagent.core.text.lexer import BROKEN, COMMENT, SYMBOL, WORD, Token, lexicon, scan
 
 _BLOCKS = frozenset({"TRIGGER", "PROCEDURE", "FUNCTION", "EVENT", "RULE"})
 _LOOPS = frozenset({"IF", "LOOP", "WHILE", "REPEAT"})

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlagent.core.calls import unquoted
-from sqlagent.core.heads import Head
-from sqlagent.core.model import Kind, Risk
-from sqlagent.core.split import Piece
+from sqlagent.core.nouns.analysis import Kind, Risk
+from sqlagent.core.text.first_words import Head
+from sqlagent.core.text.function_calls import unquoted
+from sqlagent.core.text.split import Piece
 
 TELLS = frozenset(
     """

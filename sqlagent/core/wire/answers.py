@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlagent.core.errors import UsageError
-from sqlagent.core.session import Choice, Decision
-from sqlagent.core.split import joined
+from sqlagent.core.nouns.session import Choice, Decision
+from sqlagent.core.text.split import joined
 
 TOOL = "execute_sql"
 """What our one action is called in the shapes of LangChain and Agent Inbox."""

@@ -10,10 +10,10 @@ from typing import TypeVar
 
 import apsw
 
-from sqlagent.core.draft import Schema
-from sqlagent.core.effect import Measurement
-from sqlagent.core.model import EngineOpinion, Size
-from sqlagent.core.session import Outcome
+from sqlagent.core.nouns.analysis import EngineOpinion, Size
+from sqlagent.core.nouns.draft import Schema
+from sqlagent.core.nouns.effect import Measurement
+from sqlagent.core.nouns.session import Outcome
 from sqlagent.databases.base import (
     Capabilities,
     Limits,
@@ -25,10 +25,9 @@ from sqlagent.databases.base import (
     UndoPlan,
     Verdict,
 )
-from sqlagent.databases.sqlite import effects, execute, inspect, marker, schema, undo_plan
-from sqlagent.databases.sqlite.authorizer import Guard
-from sqlagent.databases.sqlite.binding import Binding
-from sqlagent.databases.sqlite.connect import (
+from sqlagent.databases.sqlite.connection import marker_table
+from sqlagent.databases.sqlite.connection.authorizer import Guard
+from sqlagent.databases.sqlite.connection.open import (
     check_file,
     is_half_written,
     open_reader,
@@ -36,11 +35,16 @@ from sqlagent.databases.sqlite.connect import (
     recover,
     speaking_of,
 )
-from sqlagent.databases.sqlite.decided import decided
-from sqlagent.databases.sqlite.facts import Facts, facts
-from sqlagent.databases.sqlite.kept import decoded
-from sqlagent.databases.sqlite.undo import Undo
-from sqlagent.databases.sqlite.undo_run import UndoRun
+from sqlagent.databases.sqlite.effect import measure
+from sqlagent.databases.sqlite.effect.undo_record import decoded
+from sqlagent.databases.sqlite.opinion import inspect, schema
+from sqlagent.databases.sqlite.opinion.schema_facts import Facts, facts
+from sqlagent.databases.sqlite.run import transaction
+from sqlagent.databases.sqlite.run.binding import Binding
+from sqlagent.databases.sqlite.run.in_doubt import decided
+from sqlagent.databases.sqlite.undo import plan as undo_plan
+from sqlagent.databases.sqlite.undo.rows import Undo
+from sqlagent.databases.sqlite.undo.run import UndoRun
 
 _T = TypeVar("_T")
 
@@ -114,29 +118,29 @@ class Sqlite:
         return inspect.inspect(reader, self._guard, statements, known=self._facts[1], foreign_keys=keys)
 
     def count(self, sql: str, *, seconds: float) -> Size:
-        return self._reading(lambda reader: execute.count(reader, self._guard, sql, seconds=seconds))
+        return self._reading(lambda reader: transaction.count(reader, self._guard, sql, seconds=seconds))
 
     def read(self, sql: str, *, sink: Sink, limits: Limits, heard: Callable[[str], None] | None = None) -> Outcome:
         return self._reading(
-            lambda reader: execute.read(reader, self._guard, sql, sink=sink, limits=limits, heard=heard)
+            lambda reader: transaction.read(reader, self._guard, sql, sink=sink, limits=limits, heard=heard)
         )
 
     def marks_atomically(self) -> bool:
-        self._marks_atomically = self._reading(execute.journal_mode) in execute.ROLLBACK_MODES
+        self._marks_atomically = self._reading(transaction.journal_mode) in transaction.ROLLBACK_MODES
         return self._marks_atomically
 
     def marks_in_itself(self) -> bool:
         return self._marker_table
 
     def marked(self, mark: OwnMark) -> bool | None:
-        return self._reading(lambda reader: marker.marked(reader, mark))
+        return self._reading(lambda reader: marker_table.marked(reader, mark))
 
     def measure(
         self, statements: Sequence[str], *, budget: MeasureBudget, heard: Callable[[str], None] | None
     ) -> Measurement:
         keys = self._foreign_keys
         return self._previewing(
-            lambda reader: effects.measure(
+            lambda reader: measure.measure(
                 reader, self._path, statements, foreign_keys=keys, budget=budget, heard=heard
             )
         )
@@ -167,7 +171,7 @@ class Sqlite:
             binding = None
             if expected is not None or keep is not None or copy_to is not None:
                 binding = Binding(connection, expected, keep, limits.changes_bytes, copy_to)
-            run = execute.Run(connection, guard, self._path, limits, reached, binding, self._marker_table, heard)
+            run = transaction.Run(connection, guard, self._path, limits, reached, binding, self._marker_table, heard)
             return run.apply(statements, sink=sink, mark=mark, verify=verify, atomic=promised)
 
     @contextmanager
@@ -212,7 +216,7 @@ class Sqlite:
         promised = self._marks_atomically or self.marks_atomically()
         with self._writer(foreign_keys=keys and not kept.reshapes) as (connection, guard):
             run = UndoRun(Undo(connection, kept, copy), on_conflict, expected, keep, copy_to, check_keys=keys)
-            bound = execute.Run(connection, guard, self._path, limits, reached, None, self._marker_table, heard)
+            bound = transaction.Run(connection, guard, self._path, limits, reached, None, self._marker_table, heard)
             return run.apply(bound, mark=mark, verify=verify, atomic=promised)
 
     def interrupt(self) -> None:

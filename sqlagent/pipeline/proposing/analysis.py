@@ -7,19 +7,19 @@ from dataclasses import asdict, replace
 from time import monotonic
 
 from sqlagent.core import policy
-from sqlagent.core.analyze import Counting, counting, judge, parse
-from sqlagent.core.draft import Attempt
-from sqlagent.core.effect import Measurement
-from sqlagent.core.measured import capped, direct_size, with_effects
-from sqlagent.core.model import Analysis, Basis, EngineOpinion, Risk, Size, SyntaxOpinion, Verb
-from sqlagent.core.seats import POLICY, first_digest
-from sqlagent.core.session import Choice, Decision, Proposal, Source, Status
+from sqlagent.core.analysis.analyze import Counting, counting, judge, parse
+from sqlagent.core.analysis.measured import capped, direct_size, with_effects
+from sqlagent.core.approval.seats import POLICY, first_digest
+from sqlagent.core.nouns.analysis import Analysis, Basis, EngineOpinion, Risk, Size, SyntaxOpinion, Verb
+from sqlagent.core.nouns.draft import Attempt
+from sqlagent.core.nouns.effect import Measurement
+from sqlagent.core.nouns.session import Choice, Decision, Proposal, Source, Status
 from sqlagent.databases.base import Database
-from sqlagent.pipeline import undoing
-from sqlagent.pipeline.carrying import unlike
-from sqlagent.pipeline.context import Context
-from sqlagent.pipeline.refusal import Refused
-from sqlagent.pipeline.state import State
+from sqlagent.pipeline.proposing import undo_proposal
+from sqlagent.pipeline.proposing.refusal import Refused
+from sqlagent.pipeline.running.approved_part import unlike
+from sqlagent.pipeline.thread.context import Context
+from sqlagent.pipeline.thread.state import State
 
 
 def propose(state: State, x: Context) -> State:
@@ -28,13 +28,13 @@ def propose(state: State, x: Context) -> State:
     row = x.journal.thread(state["thread"])
     measurement: Measurement | None
     if row.source is Source.UNDO:
-        analysis, measurement = undoing.planned(row, database, x)
+        analysis, measurement = undo_proposal.planned(row, database, x)
     else:
         analysis, measurement = measured(state["sql"], database, x)
     number = state.get("number", 0) + 1
     drafted = _proposal(state, x, analysis, measurement, f"{state['thread']}.{number}")
     if row.source is Source.UNDO:
-        run, on_conflict = undoing.meant(row)
+        run, on_conflict = undo_proposal.meant(row)
         drafted = replace(drafted, undo_of=run, on_conflict=on_conflict.value)
     verdict = policy.decide(analysis, x.policy, drafted.facts(x.journal.now()))
     drafted = _asked_of(drafted, verdict, database)

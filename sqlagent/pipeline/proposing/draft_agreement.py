@@ -9,13 +9,13 @@ from time import monotonic
 from typing import Any
 
 from sqlagent.core import policy
-from sqlagent.core.draft import Draft
 from sqlagent.core.errors import SqlagentError
-from sqlagent.core.model import Analysis, Kind, Risk, Size
+from sqlagent.core.nouns.analysis import Analysis, Kind, Risk, Size
+from sqlagent.core.nouns.draft import Draft
 from sqlagent.databases.base import Database, Limits, MeasureBudget
-from sqlagent.pipeline.analysis import heard, judged
-from sqlagent.pipeline.context import Context
-from sqlagent.pipeline.state import State
+from sqlagent.pipeline.proposing.analysis import heard, judged
+from sqlagent.pipeline.thread.context import Context
+from sqlagent.pipeline.thread.state import State
 
 MOST_MEASURED = 3
 """Different changes that are measured to see whether they come to the same; of more, only the text is compared."""
@@ -102,7 +102,7 @@ def agree(
 
 def _alike(candidates: Sequence[str], dialect: str) -> list[_Opinion]:
     """The drafts by their text; all that are no SQL are of one opinion."""
-    from sqlagent.core.canonical import canonical  # sqlglot, which a single draft does not need here
+    from sqlagent.core.text.canonical import canonical  # sqlglot, which a single draft does not need here
 
     found: dict[str, _Opinion] = {}
     for place, sql in enumerate(candidates):
@@ -130,7 +130,7 @@ def _look_closer(
 
 
 def _read(opinion: _Opinion, analysis: Analysis, database: Database, limits: Limits, deadline: float) -> None:
-    from sqlagent.core.canonical import is_ordered
+    from sqlagent.core.text.canonical import is_ordered
 
     sink, ordered = _Hashed(), False
     for statement in analysis.statements:

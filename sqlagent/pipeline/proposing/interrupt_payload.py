@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sqlagent.core.text import is_hidden
-from sqlagent.core.wire import TOOL
-from sqlagent.pipeline.state import State
+from sqlagent.core.text.raw_checks import is_hidden
+from sqlagent.core.wire.answers import TOOL
+from sqlagent.pipeline.thread.state import State
 
 VERSION = 1
 CLARIFY = "clarify"

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from sqlagent.core.effect import Measurement, ObjectChange, Touched, Undoable
-from sqlagent.core.model import Analysis, Finding, Kind, Operation, Risk, Severity, Size, Statement
-from sqlagent.core.session import Outcome, Proposal, Result, Thread
-from sqlagent.core.verbs import Basis, Verb
+from sqlagent.core.nouns.analysis import Analysis, Finding, Kind, Operation, Risk, Severity, Size, Statement
+from sqlagent.core.nouns.effect import Measurement, ObjectChange, Touched, Undoable
+from sqlagent.core.nouns.session import Outcome, Proposal, Result, Thread
+from sqlagent.core.nouns.verbs import Basis, Verb
 from sqlagent.databases.base import Conflict, Database, OnConflict, UndoPlan
-from sqlagent.pipeline.context import Context
-from sqlagent.pipeline.refusal import Refused
+from sqlagent.pipeline.proposing.refusal import Refused
+from sqlagent.pipeline.thread.context import Context
 
 
 def spelled(run: str, on_conflict: OnConflict) -> str:

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from sqlagent.core import policy
+from sqlagent.core.approval.seats import cover, present_digest
 from sqlagent.core.errors import ConnectError, QueryError, Stale, StoreError, TimedOut
-from sqlagent.core.seats import cover, present_digest
-from sqlagent.core.session import Outcome, Proposal, Status
+from sqlagent.core.nouns.session import Outcome, Proposal, Status
 from sqlagent.databases.base import Database, Mark, OwnMark, Verdict
-from sqlagent.pipeline import undoing
-from sqlagent.pipeline.afterwards import figures
-from sqlagent.pipeline.context import Context
-from sqlagent.pipeline.state import State
+from sqlagent.pipeline.proposing import undo_proposal
+from sqlagent.pipeline.running.recovered_figures import figures
+from sqlagent.pipeline.thread.context import Context
+from sqlagent.pipeline.thread.state import State
 from sqlagent.store import private
 from sqlagent.store.journal import Marked, Refusal, Run, RunState
 
@@ -167,7 +167,7 @@ def _carry_out(proposal: Proposal, database: Database, x: Context, held: _Held) 
     claimed = x.journal.run(proposal.id)
     mark = Mark(x.journal.path, sql, parameters, _own_mark(proposal, claimed) if claimed else None)
     if proposal.undo_of:
-        return undoing.take_back(
+        return undo_proposal.take_back(
             proposal, database, x, limits=x.limits, mark=mark, verify=verify, reached=held.reached,
             copy_to=_copy_to(proposal, x), heard=x.so_far,
         )  # fmt: skip

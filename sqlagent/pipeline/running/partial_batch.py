@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlagent.core.batch import spans
+from sqlagent.core.approval.batch import spans
 from sqlagent.core.errors import UsageError
-from sqlagent.core.session import Choice, Decision, Proposal
-from sqlagent.core.split import joined
+from sqlagent.core.nouns.session import Choice, Decision, Proposal
+from sqlagent.core.text.split import joined
 from sqlagent.databases.base import Database
-from sqlagent.pipeline.analysis import heard
-from sqlagent.pipeline.refusal import Refused
+from sqlagent.pipeline.proposing.analysis import heard
+from sqlagent.pipeline.proposing.refusal import Refused
 
 
 def left_of(proposal: Proposal, keep: Sequence[int]) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sqlagent.core.model import Risk
-from sqlagent.core.session import Outcome, Proposal, Result
+from sqlagent.core.nouns.analysis import Risk
+from sqlagent.core.nouns.session import Outcome, Proposal, Result
 
 
 def figures(proposal: Proposal) -> Outcome:

@@ -16,13 +16,13 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import StateSnapshot
 
 from sqlagent.core.errors import SqlagentError, StoreError
-from sqlagent.pipeline.locks import thread_lock
+from sqlagent.pipeline.thread.thread_lock import thread_lock
 from sqlagent.store import private
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
 
-    from sqlagent.pipeline.graph import Graph
+    from sqlagent.pipeline.thread.graph import Graph
 
 _SETTING_UP = "checkpoints"
 """What the lock is called that is held while the file is made; no thread has a name so long."""

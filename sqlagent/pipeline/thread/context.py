@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlagent.core.nouns.session import Proposal
 from sqlagent.core.policy import Policy
-from sqlagent.core.session import Proposal
 from sqlagent.databases.base import Database, Limits, MeasureBudget, Sink
 from sqlagent.llm.client import Model
 from sqlagent.store.journal import Journal

@@ -9,16 +9,16 @@ from typing import Any, cast
 from langgraph.types import Command, StateSnapshot
 
 from sqlagent.core.errors import StoreError
-from sqlagent.core.session import TERMINAL, Choice, Source, Status, Thread
+from sqlagent.core.nouns.session import TERMINAL, Choice, Source, Status, Thread
 from sqlagent.llm.conversation import tracing_off
-from sqlagent.pipeline import undoing
-from sqlagent.pipeline.afterwards import figures
-from sqlagent.pipeline.analysis import at_seat
-from sqlagent.pipeline.checkpoints import head, open_saver
-from sqlagent.pipeline.context import Context
-from sqlagent.pipeline.graph import build
-from sqlagent.pipeline.locks import thread_lock
-from sqlagent.pipeline.state import GRAPH_VERSION, NEW_TURN, State, on_record
+from sqlagent.pipeline.proposing import undo_proposal
+from sqlagent.pipeline.proposing.analysis import at_seat
+from sqlagent.pipeline.running.recovered_figures import figures
+from sqlagent.pipeline.thread.checkpoints import head, open_saver
+from sqlagent.pipeline.thread.context import Context
+from sqlagent.pipeline.thread.graph import build
+from sqlagent.pipeline.thread.state import GRAPH_VERSION, NEW_TURN, State, on_record
+from sqlagent.pipeline.thread.thread_lock import thread_lock
 from sqlagent.store.journal import RunState
 
 STEPS = 40
@@ -109,7 +109,7 @@ def anew(row: Thread, x: Context) -> State:
     if row.source is Source.PERSON:
         state |= {"sql": row.sql, "author": row.requested_by}
     if row.source is Source.UNDO:
-        state |= {"sql": undoing.text(row), "author": row.requested_by}
+        state |= {"sql": undo_proposal.text(row), "author": row.requested_by}
     if not row.proposal:
         return state
     last = x.journal.proposal(row.proposal)

@@ -9,20 +9,20 @@ from typing import Any
 from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 
-from sqlagent.core import wire
-from sqlagent.core.draft import Attempt, Example
+from sqlagent.core.approval.seats import passes_on
 from sqlagent.core.errors import NoDraft, NotPermitted, Stale, UsageError
-from sqlagent.core.seats import passes_on
-from sqlagent.core.session import Choice, Decision, Proposal, Source, Status
-from sqlagent.pipeline import answers, payload
-from sqlagent.pipeline.agreement import weighed
-from sqlagent.pipeline.analysis import at_seat, propose
-from sqlagent.pipeline.carrying import carry_over
-from sqlagent.pipeline.context import Context
-from sqlagent.pipeline.execution import run
-from sqlagent.pipeline.parts import check_it_can_be, left_of
-from sqlagent.pipeline.refusal import Refused
-from sqlagent.pipeline.state import Failed, State, on_record
+from sqlagent.core.nouns.draft import Attempt, Example
+from sqlagent.core.nouns.session import Choice, Decision, Proposal, Source, Status
+from sqlagent.core.wire import answers as wire
+from sqlagent.pipeline.proposing import answer_arrival, interrupt_payload
+from sqlagent.pipeline.proposing.analysis import at_seat, propose
+from sqlagent.pipeline.proposing.draft_agreement import weighed
+from sqlagent.pipeline.proposing.refusal import Refused
+from sqlagent.pipeline.running.approved_part import carry_over
+from sqlagent.pipeline.running.execution import run
+from sqlagent.pipeline.running.partial_batch import check_it_can_be, left_of
+from sqlagent.pipeline.thread.context import Context
+from sqlagent.pipeline.thread.state import Failed, State, on_record
 from sqlagent.store.examples import Examples
 from sqlagent.store.journal import RunState
 
@@ -91,7 +91,7 @@ def _alike(state: State, x: Context) -> tuple[Example, ...]:
 
 def clarify(state: State) -> State:
     """Wait for a person's answer to what the model asks back; as bare as `review`, for the same reasons."""
-    return {"reply": interrupt(payload.clarification(state), response_schema=answers.CLARIFIED)}
+    return {"reply": interrupt(interrupt_payload.clarification(state), response_schema=answer_arrival.CLARIFIED)}
 
 
 def hear(state: State, runtime: Runtime[Context]) -> State:
@@ -144,7 +144,7 @@ def _another_try(state: State, x: Context, *, sql: str, error: str, hint: str, a
 
 def review(state: State) -> State:
     """Wait for a person.  Nothing before the interrupt has an effect, and nothing after it can fail."""
-    return {"decision": interrupt(payload.question(state), response_schema=answers.REVIEWED)}
+    return {"decision": interrupt(interrupt_payload.question(state), response_schema=answer_arrival.REVIEWED)}
 
 
 def decide(state: State, runtime: Runtime[Context]) -> State:
@@ -158,7 +158,7 @@ def decide(state: State, runtime: Runtime[Context]) -> State:
     stage = state.get("stage", 1)
     decision = x.journal.decision(proposal.id, stage)
     if decision is None:
-        restored = answers.restored(state, proposal)
+        restored = answer_arrival.restored(state, proposal)
         try:
             if restored:
                 raise wire.Invalid("what was asked is not what is on record", "an answer to what is asked now")
@@ -176,7 +176,7 @@ def _answered(raw: Any, proposal: Proposal, x: Context) -> Decision:
     """What a LangGraph client answered, put on record; raises where it may not count."""
     pending = wire.Pending(
         digest=proposal.digest, sql=proposal.sql, statements=tuple(s.sql for s in proposal.analysis.statements),
-        addressed=answers.addressed(raw),
+        addressed=answer_arrival.addressed(raw),
     )  # fmt: skip
     said = replace(wire.decode(raw, pending=pending), by=x.by)
     check_it_can_be(said, proposal, x.database())

@@ -7,7 +7,7 @@ from typing import Any, Literal, NotRequired, cast
 
 from typing_extensions import TypedDict  # pydantic, which LangGraph asks, takes no other before Python 3.12
 
-from sqlagent.core.session import Decision
+from sqlagent.core.nouns.session import Decision
 
 GRAPH_VERSION = 1
 """Raise it when a node or a field changes meaning: a thread paused by another version is analyzed and asked again."""

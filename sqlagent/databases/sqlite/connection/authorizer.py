@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import apsw
 
-from sqlagent.databases.sqlite import marker
+from sqlagent.databases.sqlite.connection import marker_table
 
 OUTSIDE, UNSAFE_PRAGMA, TRANSACTION_CONTROL = "outside-database", "unsafe-pragma", "transaction-control"
 """Ids of the rules that forbid a statement."""
@@ -135,7 +135,7 @@ def forbidding_rule(event: Event) -> str:
             return OUTSIDE if (event.second or "").lower() in REACHING_OUT else ""
         case code if code in ROWS | SHAPE | UPKEEP | _HARMLESS:
             if _changes_marks(event):
-                return marker.RULE
+                return marker_table.RULE
             at = event.first if code == apsw.SQLITE_ALTER_TABLE else event.database
             if at not in (None, "", "main", "temp"):
                 return OUTSIDE
@@ -146,7 +146,7 @@ def forbidding_rule(event: Event) -> str:
 
 def _changes_marks(event: Event) -> bool:
     """Whether it would change the table that sqlagent keeps its marks in, or make one of that name."""
-    return event.code in ROWS | SHAPE and (marker.is_ours(event.first) or marker.is_ours(event.second))
+    return event.code in ROWS | SHAPE and (marker_table.is_ours(event.first) or marker_table.is_ours(event.second))
 
 
 def is_harmless_pragma(name: str, argument: str | None) -> bool:

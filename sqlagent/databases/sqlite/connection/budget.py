@@ -9,7 +9,7 @@ from time import monotonic
 import apsw
 
 from sqlagent.core.errors import QueryError
-from sqlagent.databases.sqlite.telling import so_far
+from sqlagent.databases.sqlite.connection.progress import so_far
 
 _STEPS_BETWEEN_LOOKS = 20_000
 _BETWEEN_WORDS = 0.25  # seconds

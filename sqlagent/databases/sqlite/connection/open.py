@@ -14,7 +14,7 @@ from urllib.parse import quote
 import apsw
 
 from sqlagent.core.errors import ConnectError, QueryError, TimedOut
-from sqlagent.databases.sqlite.authorizer import Guard
+from sqlagent.databases.sqlite.connection.authorizer import Guard
 
 _SUFFIXES = (".db", ".sqlite", ".sqlite3")
 _STEPS_BETWEEN_LOOKS = 20_000  # about a millisecond of SQLite's work: Ctrl-C and time limits are noticed that fast

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import apsw
 
-from sqlagent.core.lexer import COMMENT, scan
+from sqlagent.core.text.lexer import COMMENT, scan
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from sqlagent.core.effect import Touched
-from sqlagent.core.model import Access, Verb
-from sqlagent.databases.sqlite.net import Tally
+from sqlagent.core.nouns.analysis import Access, Verb
+from sqlagent.core.nouns.effect import Touched
+from sqlagent.databases.sqlite.effect.net_changes import Tally
 
 _CHANGES = frozenset({Verb.INSERT, Verb.UPDATE, Verb.DELETE})
 _ORDER = (Verb.INSERT, Verb.UPDATE, Verb.DELETE)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from itertools import groupby, islice, pairwise
 from operator import itemgetter
 
-from sqlagent.databases.sqlite.bag import Bag
-from sqlagent.databases.sqlite.records import DELETE, INSERT, OPERATIONS, UPDATE, Check, Table, blocks, integer
+from sqlagent.databases.sqlite.effect.changeset import DELETE, INSERT, OPERATIONS, UPDATE, Check, Table, blocks, integer
+from sqlagent.databases.sqlite.effect.multiset_hash import Bag
 
 LOOKED_AT = 1000  # rows of a table and an operation, among which the first by key are shown
 

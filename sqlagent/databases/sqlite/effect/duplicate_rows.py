@@ -13,9 +13,9 @@ from typing import Any
 
 import apsw
 
-from sqlagent.databases.sqlite.records import Check
-from sqlagent.databases.sqlite.tables import TableShape
-from sqlagent.databases.sqlite.unseen import Unmeasurable
+from sqlagent.databases.sqlite.effect.changeset import Check
+from sqlagent.databases.sqlite.effect.invisible_rows import Unmeasurable
+from sqlagent.databases.sqlite.opinion.table_shapes import TableShape
 
 _SURELY_SMALL = 60  # rows touched with which no table of a session has grown
 _BETWEEN_CHECKS = 4096

@@ -6,13 +6,13 @@ import hashlib
 import struct
 from collections.abc import Container, Iterator, Sequence
 
-from sqlagent.databases.sqlite.bag import Bag
-from sqlagent.databases.sqlite.meter import Meter
-from sqlagent.databases.sqlite.net import Segment, is_shown
-from sqlagent.databases.sqlite.reading import plain
-from sqlagent.databases.sqlite.records import DELETE, INSERT, STAYS, Check, Table, blocks, integer, written
-from sqlagent.databases.sqlite.tables import TableShape
-from sqlagent.databases.sqlite.unseen import Row, UnseenChange
+from sqlagent.databases.sqlite.connection.budget import Meter
+from sqlagent.databases.sqlite.effect.changeset import DELETE, INSERT, STAYS, Check, Table, blocks, integer, written
+from sqlagent.databases.sqlite.effect.changeset_summary import plain
+from sqlagent.databases.sqlite.effect.invisible_rows import Row, UnseenChange
+from sqlagent.databases.sqlite.effect.multiset_hash import Bag
+from sqlagent.databases.sqlite.effect.net_changes import Segment, is_shown
+from sqlagent.databases.sqlite.opinion.table_shapes import TableShape
 
 _NEW_ROW, _NEW_ROW_AS_REAL = b"\x06", b"\x07"
 """In a hashed row, kinds of value that no changeset knows: the first, second, ... row that a script adds to a table."""

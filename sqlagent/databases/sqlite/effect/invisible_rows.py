@@ -9,8 +9,8 @@ from typing import Any
 
 import apsw
 
-from sqlagent.databases.sqlite.schema import quoted
-from sqlagent.databases.sqlite.tables import ROWID, TableShape
+from sqlagent.databases.sqlite.opinion.schema import quoted
+from sqlagent.databases.sqlite.opinion.table_shapes import ROWID, TableShape
 
 _MOST = 200_000  # rows that are held in memory at once, before and after
 _KEEPS_NOTHING = re.compile(r"\bcontent\s*=\s*(''|\"\")", re.IGNORECASE)

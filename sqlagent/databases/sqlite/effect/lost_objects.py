@@ -12,9 +12,9 @@ import apsw
 
 from sqlagent.core.errors import StoreError
 from sqlagent.core.modes import of_file
-from sqlagent.databases.sqlite.connect import file_uri
-from sqlagent.databases.sqlite.schema import quoted
-from sqlagent.databases.sqlite.tables import Tables
+from sqlagent.databases.sqlite.connection.open import file_uri
+from sqlagent.databases.sqlite.opinion.schema import quoted
+from sqlagent.databases.sqlite.opinion.table_shapes import Tables
 
 _CATALOG = """
 CREATE TABLE catalog (

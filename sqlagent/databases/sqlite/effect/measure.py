@@ -9,23 +9,25 @@ from pathlib import Path
 
 import apsw
 
-from sqlagent.core.effect import Effect, Measurement, Undoable
 from sqlagent.core.errors import ConnectError
-from sqlagent.core.model import Basis, EngineOpinion, Kind
+from sqlagent.core.nouns.analysis import Basis, EngineOpinion, Kind
+from sqlagent.core.nouns.effect import Effect, Measurement, Undoable
 from sqlagent.databases.base import MeasureBudget
-from sqlagent.databases.sqlite import causes, clock, inspect
-from sqlagent.databases.sqlite.authorizer import Guard, Mode
-from sqlagent.databases.sqlite.facts import facts
-from sqlagent.databases.sqlite.fingerprint import fingerprint
-from sqlagent.databases.sqlite.meter import Meter, PastBudget
-from sqlagent.databases.sqlite.net import Segment, segments, tally
-from sqlagent.databases.sqlite.prepare import Uncompilable, prepare, start
-from sqlagent.databases.sqlite.private import file_itself, private_copy, size_of
-from sqlagent.databases.sqlite.recorder import Change, Recorder
-from sqlagent.databases.sqlite.samples import samples
-from sqlagent.databases.sqlite.shape import broken, object_changes
-from sqlagent.databases.sqlite.unseen import Unmeasurable
-from sqlagent.databases.sqlite.volatile import Unsteady, is_volatile, volatile_columns
+from sqlagent.databases.sqlite.connection import clock
+from sqlagent.databases.sqlite.connection.authorizer import Guard, Mode
+from sqlagent.databases.sqlite.connection.budget import Meter, PastBudget
+from sqlagent.databases.sqlite.connection.prepare import Uncompilable, prepare, start
+from sqlagent.databases.sqlite.effect import causes
+from sqlagent.databases.sqlite.effect.fingerprint import fingerprint
+from sqlagent.databases.sqlite.effect.invisible_rows import Unmeasurable
+from sqlagent.databases.sqlite.effect.net_changes import Segment, segments, tally
+from sqlagent.databases.sqlite.effect.recorder import Change, Recorder
+from sqlagent.databases.sqlite.effect.samples import samples
+from sqlagent.databases.sqlite.effect.sandbox import file_itself, private_copy, size_of
+from sqlagent.databases.sqlite.effect.schema_changes import broken, object_changes
+from sqlagent.databases.sqlite.effect.volatile_columns import Unsteady, is_volatile, volatile_columns
+from sqlagent.databases.sqlite.opinion import inspect
+from sqlagent.databases.sqlite.opinion.schema_facts import facts
 
 _COPY = "private copy"
 _BUSY = 0.5  # seconds that a preview waits for a lock before it says so

@@ -9,12 +9,12 @@ from typing import Any
 
 import apsw
 
-from sqlagent.core.model import Verb
-from sqlagent.databases.sqlite.reading import LOOKED_AT, Reading
-from sqlagent.databases.sqlite.recorder import Change
-from sqlagent.databases.sqlite.shape import Loss, Object
-from sqlagent.databases.sqlite.tables import TableShape
-from sqlagent.databases.sqlite.unseen import Row, UnseenChange, same
+from sqlagent.core.nouns.analysis import Verb
+from sqlagent.databases.sqlite.effect.changeset_summary import LOOKED_AT, Reading
+from sqlagent.databases.sqlite.effect.invisible_rows import Row, UnseenChange, same
+from sqlagent.databases.sqlite.effect.recorder import Change
+from sqlagent.databases.sqlite.effect.schema_changes import Loss, Object
+from sqlagent.databases.sqlite.opinion.table_shapes import TableShape
 
 VERBS = {"INSERT": Verb.INSERT, "UPDATE": Verb.UPDATE, "DELETE": Verb.DELETE}
 

@@ -9,15 +9,30 @@ from typing import Any
 
 import apsw
 
-from sqlagent.databases.sqlite.authorizer import ROWS, SHAPE, Event
-from sqlagent.databases.sqlite.copier import Copier
-from sqlagent.databases.sqlite.doubles import suspects, without_doubles
-from sqlagent.databases.sqlite.reading import Reading, read
-from sqlagent.databases.sqlite.records import Check
-from sqlagent.databases.sqlite.released import give_back
-from sqlagent.databases.sqlite.shape import Loss, Objects, about_bytes, broken, content_digest, losses, objects
-from sqlagent.databases.sqlite.tables import Tables, TableShape
-from sqlagent.databases.sqlite.unseen import Row, Unmeasurable, UnseenChange, check_visible, difference, rows_of
+from sqlagent.databases.sqlite.connection.authorizer import ROWS, SHAPE, Event
+from sqlagent.databases.sqlite.connection.memory import give_back
+from sqlagent.databases.sqlite.effect.changeset import Check
+from sqlagent.databases.sqlite.effect.changeset_summary import Reading, read
+from sqlagent.databases.sqlite.effect.duplicate_rows import suspects, without_doubles
+from sqlagent.databases.sqlite.effect.invisible_rows import (
+    Row,
+    Unmeasurable,
+    UnseenChange,
+    check_visible,
+    difference,
+    rows_of,
+)
+from sqlagent.databases.sqlite.effect.lost_objects import Copier
+from sqlagent.databases.sqlite.effect.schema_changes import (
+    Loss,
+    Objects,
+    about_bytes,
+    broken,
+    content_digest,
+    losses,
+    objects,
+)
+from sqlagent.databases.sqlite.opinion.table_shapes import Tables, TableShape
 
 _DROP = re.compile(r"\bDROP\b", re.IGNORECASE)  # of a table, or of a column
 _AT_ONCE = 1 << 18  # bytes

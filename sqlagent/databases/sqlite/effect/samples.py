@@ -7,11 +7,11 @@ from typing import Any
 
 import apsw
 
-from sqlagent.core.effect import Cell, Sample
-from sqlagent.core.model import Verb
-from sqlagent.databases.sqlite.net import Tally
-from sqlagent.databases.sqlite.tables import ROWID, TableShape
-from sqlagent.databases.sqlite.unseen import Row, UnseenChange
+from sqlagent.core.nouns.analysis import Verb
+from sqlagent.core.nouns.effect import Cell, Sample
+from sqlagent.databases.sqlite.effect.invisible_rows import Row, UnseenChange
+from sqlagent.databases.sqlite.effect.net_changes import Tally
+from sqlagent.databases.sqlite.opinion.table_shapes import ROWID, TableShape
 
 _A_TABLE = 3  # of each table and verb
 _LONGEST = 200  # characters of a text

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import apsw
 
-from sqlagent.databases.sqlite.authorizer import Guard
-from sqlagent.databases.sqlite.connect import open_memory, open_writer
-from sqlagent.databases.sqlite.meter import Meter
+from sqlagent.databases.sqlite.connection.authorizer import Guard
+from sqlagent.databases.sqlite.connection.budget import Meter
+from sqlagent.databases.sqlite.connection.open import open_memory, open_writer
 
 _PAGES_A_STEP = 2_000
 _ROOM = 400_000_000  # bytes that a script may add to a private copy

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import apsw
 
-from sqlagent.core.effect import ObjectChange
-from sqlagent.core.model import Verb
-from sqlagent.databases.sqlite.schema import quoted
-from sqlagent.databases.sqlite.tables import Tables
+from sqlagent.core.nouns.analysis import Verb
+from sqlagent.core.nouns.effect import ObjectChange
+from sqlagent.databases.sqlite.opinion.schema import quoted
+from sqlagent.databases.sqlite.opinion.table_shapes import Tables
 
 _OBJECTS = """
 SELECT s.type, s.name, s.tbl_name, s.sql, s.rootpage FROM sqlite_schema AS s

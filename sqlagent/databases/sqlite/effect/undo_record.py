@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from sqlagent.core.errors import StoreError
-from sqlagent.databases.sqlite.net import Segment
-from sqlagent.databases.sqlite.shape import Object
+from sqlagent.databases.sqlite.effect.net_changes import Segment
+from sqlagent.databases.sqlite.effect.schema_changes import Object
 
 _FORMAT = 1
 

@@ -8,11 +8,11 @@ from itertools import chain, takewhile
 
 import apsw
 
-from sqlagent.databases.sqlite.clock import CHANCE, CLOCKS, FAR, NEAR
-from sqlagent.databases.sqlite.fingerprint import fingerprint
-from sqlagent.databases.sqlite.meter import Meter
-from sqlagent.databases.sqlite.net import Segment, is_shown
-from sqlagent.databases.sqlite.unseen import Row
+from sqlagent.databases.sqlite.connection.budget import Meter
+from sqlagent.databases.sqlite.connection.clock import CHANCE, CLOCKS, FAR, NEAR
+from sqlagent.databases.sqlite.effect.fingerprint import fingerprint
+from sqlagent.databases.sqlite.effect.invisible_rows import Row
+from sqlagent.databases.sqlite.effect.net_changes import Segment, is_shown
 
 _BETWEEN_CHECKS = 4096
 _TRIES = 24

@@ -8,9 +8,9 @@ from itertools import pairwise
 
 import apsw
 
-from sqlagent.core.lexer import COMMENT, QUOTED, STRING, scan
-from sqlagent.core.model import Access, EngineOpinion, Kind, Risk, Verb
-from sqlagent.databases.sqlite.authorizer import (
+from sqlagent.core.nouns.analysis import Access, EngineOpinion, Kind, Risk, Verb
+from sqlagent.core.text.lexer import COMMENT, QUOTED, STRING, scan
+from sqlagent.databases.sqlite.connection.authorizer import (
     ADDS,
     CREATES,
     DROPS,
@@ -26,11 +26,11 @@ from sqlagent.databases.sqlite.authorizer import (
     harmless_functions,
     is_harmless,
 )
-from sqlagent.databases.sqlite.connect import Budget
-from sqlagent.databases.sqlite.facts import Facts, facts
-from sqlagent.databases.sqlite.prepare import Prepared, Uncompilable, plan, prepare
-from sqlagent.databases.sqlite.replica import Replica
-from sqlagent.databases.sqlite.words import explained
+from sqlagent.databases.sqlite.connection.error_text import explained
+from sqlagent.databases.sqlite.connection.open import Budget
+from sqlagent.databases.sqlite.connection.prepare import Prepared, Uncompilable, plan, prepare
+from sqlagent.databases.sqlite.opinion.schema_facts import Facts, facts
+from sqlagent.databases.sqlite.opinion.scratch_schema import Replica
 
 _SECONDS = 5.0  # compiling takes microseconds; this is for the statement that was written to take for ever
 _KINDS = {

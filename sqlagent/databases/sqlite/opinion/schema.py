@@ -8,10 +8,10 @@ from contextlib import suppress
 
 import apsw
 
-from sqlagent.core.draft import Column, Schema, Table
 from sqlagent.core.errors import QueryError, TimedOut
-from sqlagent.core.lexer import COMMENT, scan
-from sqlagent.databases.sqlite.connect import Budget
+from sqlagent.core.nouns.draft import Column, Schema, Table
+from sqlagent.core.text.lexer import COMMENT, scan
+from sqlagent.databases.sqlite.connection.open import Budget
 
 _SECONDS_A_TABLE = 0.2
 _LOOKED_AT = 2000  # rows of a table that are looked at for examples

@@ -7,8 +7,8 @@ from contextlib import suppress
 import apsw
 
 from sqlagent.core.errors import QueryError, TimedOut
-from sqlagent.databases.sqlite.authorizer import Mode
-from sqlagent.databases.sqlite.connect import Budget, open_memory
+from sqlagent.databases.sqlite.connection.authorizer import Mode
+from sqlagent.databases.sqlite.connection.open import Budget, open_memory
 
 _SECONDS = 2.0
 _SCHEMA = """

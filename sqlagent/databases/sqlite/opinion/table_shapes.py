@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import apsw
 
-from sqlagent.databases.sqlite.schema import quoted
+from sqlagent.databases.sqlite.opinion.schema import quoted
 
 ROWID = "_rowid_"
 """What the session extension calls the key of a table that declares none."""

@@ -9,18 +9,18 @@ from pathlib import Path
 
 import apsw
 
-from sqlagent.core.effect import Measurement, Touched
-from sqlagent.core.model import Basis, Verb
+from sqlagent.core.nouns.analysis import Basis, Verb
+from sqlagent.core.nouns.effect import Measurement, Touched
 from sqlagent.databases.base import EffectDiffers
-from sqlagent.databases.sqlite.authorizer import Event
-from sqlagent.databases.sqlite.copier import Copier
-from sqlagent.databases.sqlite.fingerprint import fingerprint
-from sqlagent.databases.sqlite.kept import encoded
-from sqlagent.databases.sqlite.net import Segment, segments, tally
-from sqlagent.databases.sqlite.recorder import Change, Recorder
-from sqlagent.databases.sqlite.records import Check
-from sqlagent.databases.sqlite.schema import fingerprint as schema_fingerprint
-from sqlagent.databases.sqlite.unseen import Unmeasurable
+from sqlagent.databases.sqlite.connection.authorizer import Event
+from sqlagent.databases.sqlite.effect.changeset import Check
+from sqlagent.databases.sqlite.effect.fingerprint import fingerprint
+from sqlagent.databases.sqlite.effect.invisible_rows import Unmeasurable
+from sqlagent.databases.sqlite.effect.lost_objects import Copier
+from sqlagent.databases.sqlite.effect.net_changes import Segment, segments, tally
+from sqlagent.databases.sqlite.effect.recorder import Change, Recorder
+from sqlagent.databases.sqlite.effect.undo_record import encoded
+from sqlagent.databases.sqlite.opinion.schema import fingerprint as schema_fingerprint
 
 _NOTHING = "nothing was changed"
 

@@ -15,11 +15,11 @@ from typing import Any
 import apsw
 
 from sqlagent.databases.base import Verdict
-from sqlagent.databases.sqlite.kept import Kept, KeptPart
-from sqlagent.databases.sqlite.restore import changed
-from sqlagent.databases.sqlite.schema import fingerprint, quoted
-from sqlagent.databases.sqlite.tables import Tables, TableShape
-from sqlagent.databases.sqlite.unseen import Row, rowid_name, same
+from sqlagent.databases.sqlite.effect.invisible_rows import Row, rowid_name, same
+from sqlagent.databases.sqlite.effect.undo_record import Kept, KeptPart
+from sqlagent.databases.sqlite.opinion.schema import fingerprint, quoted
+from sqlagent.databases.sqlite.opinion.table_shapes import Tables, TableShape
+from sqlagent.databases.sqlite.undo.objects import changed
 
 _MOST = 10_000  # rows that are asked
 

@@ -13,15 +13,15 @@ from typing import Any
 import apsw
 
 from sqlagent.core.errors import ConnectError, OutcomeUnknown, QueryError, SqlagentError, Stale, StoreError
-from sqlagent.core.model import Basis, Size
-from sqlagent.core.session import Outcome, Result
+from sqlagent.core.nouns.analysis import Basis, Size
+from sqlagent.core.nouns.session import Outcome, Result
 from sqlagent.databases.base import Limits, Mark, Sink
-from sqlagent.databases.sqlite.authorizer import ROWS, SHAPE, UPKEEP, Guard, Mode, forbidding_rule
-from sqlagent.databases.sqlite.binding import Binding
-from sqlagent.databases.sqlite.connect import Budget, file_uri, is_half_written
-from sqlagent.databases.sqlite.marker import Marker
-from sqlagent.databases.sqlite.prepare import Prepared, Uncompilable, prepare, start
-from sqlagent.databases.sqlite.telling import Telling
+from sqlagent.databases.sqlite.connection.authorizer import ROWS, SHAPE, UPKEEP, Guard, Mode, forbidding_rule
+from sqlagent.databases.sqlite.connection.marker_table import Marker
+from sqlagent.databases.sqlite.connection.open import Budget, file_uri, is_half_written
+from sqlagent.databases.sqlite.connection.prepare import Prepared, Uncompilable, prepare, start
+from sqlagent.databases.sqlite.connection.progress import Telling
+from sqlagent.databases.sqlite.run.binding import Binding
 
 ROLLBACK_MODES = frozenset({"delete", "truncate", "persist"})
 """Journal modes in which a commit to two files is one commit."""

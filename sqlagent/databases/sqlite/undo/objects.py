@@ -6,15 +6,23 @@ from dataclasses import replace
 
 import apsw
 
-from sqlagent.core.effect import ObjectChange, Touched
-from sqlagent.core.model import Verb
-from sqlagent.databases.sqlite.copier import Copier, Copy
-from sqlagent.databases.sqlite.kept import KeptPart
-from sqlagent.databases.sqlite.recorder import Change
-from sqlagent.databases.sqlite.schema import quoted
-from sqlagent.databases.sqlite.shape import Loss, Object, Objects, about_bytes, content_digest, object_changes, objects
-from sqlagent.databases.sqlite.tables import Tables
-from sqlagent.databases.sqlite.unseen import Unmeasurable, check_visible
+from sqlagent.core.nouns.analysis import Verb
+from sqlagent.core.nouns.effect import ObjectChange, Touched
+from sqlagent.databases.sqlite.effect.invisible_rows import Unmeasurable, check_visible
+from sqlagent.databases.sqlite.effect.lost_objects import Copier, Copy
+from sqlagent.databases.sqlite.effect.recorder import Change
+from sqlagent.databases.sqlite.effect.schema_changes import (
+    Loss,
+    Object,
+    Objects,
+    about_bytes,
+    content_digest,
+    object_changes,
+    objects,
+)
+from sqlagent.databases.sqlite.effect.undo_record import KeptPart
+from sqlagent.databases.sqlite.opinion.schema import quoted
+from sqlagent.databases.sqlite.opinion.table_shapes import Tables
 
 _DROPPED_FIRST = ("trigger", "view", "index", "table")
 _MADE_FIRST = ("table", "index", "view", "trigger")

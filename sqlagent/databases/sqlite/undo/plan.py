@@ -8,22 +8,22 @@ from pathlib import Path
 
 import apsw
 
-from sqlagent.core.effect import Effect, Measurement, ObjectChange, Sample, Touched
 from sqlagent.core.errors import ConnectError
-from sqlagent.core.model import Basis, Verb
+from sqlagent.core.nouns.analysis import Basis, Verb
+from sqlagent.core.nouns.effect import Effect, Measurement, ObjectChange, Sample, Touched
 from sqlagent.databases.base import MeasureBudget, UndoPlan
-from sqlagent.databases.sqlite import causes
-from sqlagent.databases.sqlite.authorizer import Event
-from sqlagent.databases.sqlite.effects import places, rolled_back, undoable
-from sqlagent.databases.sqlite.fingerprint import fingerprint
-from sqlagent.databases.sqlite.kept import Kept, KeptPart
-from sqlagent.databases.sqlite.meter import Meter, PastBudget
-from sqlagent.databases.sqlite.net import segments, tally
-from sqlagent.databases.sqlite.recorder import Change, Recorder
-from sqlagent.databases.sqlite.restore import Refused, what_comes_and_goes
-from sqlagent.databases.sqlite.samples import samples
-from sqlagent.databases.sqlite.undo import Undo
-from sqlagent.databases.sqlite.unseen import Unmeasurable
+from sqlagent.databases.sqlite.connection.authorizer import Event
+from sqlagent.databases.sqlite.connection.budget import Meter, PastBudget
+from sqlagent.databases.sqlite.effect import causes
+from sqlagent.databases.sqlite.effect.fingerprint import fingerprint
+from sqlagent.databases.sqlite.effect.invisible_rows import Unmeasurable
+from sqlagent.databases.sqlite.effect.measure import places, rolled_back, undoable
+from sqlagent.databases.sqlite.effect.net_changes import segments, tally
+from sqlagent.databases.sqlite.effect.recorder import Change, Recorder
+from sqlagent.databases.sqlite.effect.samples import samples
+from sqlagent.databases.sqlite.effect.undo_record import Kept, KeptPart
+from sqlagent.databases.sqlite.undo.objects import Refused, what_comes_and_goes
+from sqlagent.databases.sqlite.undo.rows import Undo
 
 
 def plan(

@@ -11,16 +11,16 @@ from typing import Any, Protocol
 import apsw
 
 from sqlagent.databases.base import Conflict
-from sqlagent.databases.sqlite.authorizer import Event
-from sqlagent.databases.sqlite.copier import Copier, Copy
-from sqlagent.databases.sqlite.decided import row_now
-from sqlagent.databases.sqlite.kept import Kept, KeptPart, KeptRow, KeptTable
-from sqlagent.databases.sqlite.recorder import Change
-from sqlagent.databases.sqlite.restore import Refused, changed, restore
-from sqlagent.databases.sqlite.samples import shown
-from sqlagent.databases.sqlite.schema import quoted
-from sqlagent.databases.sqlite.tables import ROWID, Tables, forgiving_table
-from sqlagent.databases.sqlite.unseen import rowid_name, same
+from sqlagent.databases.sqlite.connection.authorizer import Event
+from sqlagent.databases.sqlite.effect.invisible_rows import rowid_name, same
+from sqlagent.databases.sqlite.effect.lost_objects import Copier, Copy
+from sqlagent.databases.sqlite.effect.recorder import Change
+from sqlagent.databases.sqlite.effect.samples import shown
+from sqlagent.databases.sqlite.effect.undo_record import Kept, KeptPart, KeptRow, KeptTable
+from sqlagent.databases.sqlite.opinion.schema import quoted
+from sqlagent.databases.sqlite.opinion.table_shapes import ROWID, Tables, forgiving_table
+from sqlagent.databases.sqlite.run.in_doubt import row_now
+from sqlagent.databases.sqlite.undo.objects import Refused, changed, restore
 
 _LISTED = 100  # conflicts that are named
 _WHY = {

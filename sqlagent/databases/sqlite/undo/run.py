@@ -8,20 +8,20 @@ from pathlib import Path
 
 import apsw
 
-from sqlagent.core.effect import Measurement
 from sqlagent.core.errors import QueryError, Stale
-from sqlagent.core.session import Outcome, Result
+from sqlagent.core.nouns.effect import Measurement
+from sqlagent.core.nouns.session import Outcome, Result
 from sqlagent.databases.base import Mark, OnConflict
-from sqlagent.databases.sqlite.authorizer import Event
-from sqlagent.databases.sqlite.binding import Binding
-from sqlagent.databases.sqlite.connect import Budget
-from sqlagent.databases.sqlite.copier import Copier
-from sqlagent.databases.sqlite.execute import Run
-from sqlagent.databases.sqlite.kept import KeptPart
-from sqlagent.databases.sqlite.recorder import Change
-from sqlagent.databases.sqlite.restore import Refused, what_comes_and_goes
-from sqlagent.databases.sqlite.tables import Tables
-from sqlagent.databases.sqlite.undo import Undo
+from sqlagent.databases.sqlite.connection.authorizer import Event
+from sqlagent.databases.sqlite.connection.open import Budget
+from sqlagent.databases.sqlite.effect.lost_objects import Copier
+from sqlagent.databases.sqlite.effect.recorder import Change
+from sqlagent.databases.sqlite.effect.undo_record import KeptPart
+from sqlagent.databases.sqlite.opinion.table_shapes import Tables
+from sqlagent.databases.sqlite.run.binding import Binding
+from sqlagent.databases.sqlite.run.transaction import Run
+from sqlagent.databases.sqlite.undo.objects import Refused, what_comes_and_goes
+from sqlagent.databases.sqlite.undo.rows import Undo
 
 _NOTHING = "nothing was changed"
 
