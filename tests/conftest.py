@@ -15,7 +15,7 @@ from config_folders import folders
 from openai_server import openai_server
 
 from sqlagent.config.files import user_folder
-from sqlagent.llm import weights
+from sqlagent.llm import catalogue, weights
 
 __all__ = ["folders", "model", "openai_server", "shop", "warm"]
 
@@ -37,7 +37,7 @@ def weights_path() -> Path:
     """The embedded model's default weights, for tests marked `model`; without them those tests are skipped."""
     if find_spec("xllamacpp") is None:
         pytest.skip("the embedded model is not installed: pip install 'sqlagent[local]'")
-    found = weights.find(weights.named(""), _CACHE)
+    found = weights.find(catalogue.named(""), _CACHE)
     if found is None:
         pytest.skip("the embedded model's weights are not here: sqlagent model pull")
     return found

@@ -144,7 +144,7 @@ def _threshold(name: str) -> Risk:
 
 def _script(text: str, dialect: str, database: Database | None) -> Iterator[Statement]:
     """Every statement judged, one by one; a database sees all of them first, for they may build on each other."""
-    from sqlagent.core.analysis.analyze import judge, opinions  # commands that only list should not wait for it
+    from sqlagent.core.analyze import judge, opinions  # commands that only list should not wait for it
 
     if database is None:
         for index, syntax in enumerate(opinions(text, dialect), 1):

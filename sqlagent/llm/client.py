@@ -150,9 +150,9 @@ def open_model(
 
 
 def _embedded(spec: ModelSpec, cache_dir: Path | None, state_dir: Path | None, progress: Progress | None) -> Model:
-    from sqlagent.llm import local, weights
+    from sqlagent.llm import catalogue, local, weights
 
-    kept = weights.named(spec.model.partition(":")[2])
+    kept = catalogue.named(spec.model.partition(":")[2])
     local.require_runtime()
 
     def connect(say: Say) -> Endpoint:

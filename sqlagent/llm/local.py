@@ -20,7 +20,7 @@ from typing import Any
 
 from sqlagent.core.errors import ConnectError, StoreError
 from sqlagent.core.secret import Secret
-from sqlagent.llm import weights
+from sqlagent.llm import catalogue, weights
 from sqlagent.llm.locks import held, is_held, private_folder
 
 LOAD_SECONDS = 180.0
@@ -83,7 +83,7 @@ class Embedded:
 
 def listing(cache_dir: Path | None = None, state_dir: Path | None = None) -> tuple[Embedded, ...]:
     """Every model of the catalogue: whether it is here, and whether it runs."""
-    return tuple(_listed(each, cache_dir, state_dir) for each in weights.CATALOGUE)
+    return tuple(_listed(each, cache_dir, state_dir) for each in catalogue.CATALOGUE)
 
 
 def status(cache_dir: Path | None = None, state_dir: Path | None = None) -> tuple[Embedded, ...]:
@@ -146,7 +146,7 @@ def _folder_of(model: Path, state_dir: Path | None) -> Path:
     return servers_dir(state_dir) / f"{model.stem[:40]}-{sha256(path.encode()).hexdigest()[:8]}"
 
 
-def _listed(each: weights.Weights, cache_dir: Path | None, state_dir: Path | None) -> Embedded:
+def _listed(each: catalogue.Weights, cache_dir: Path | None, state_dir: Path | None) -> Embedded:
     path = weights.find(each, cache_dir)
     server = _answering(_folder_of(path, state_dir)) if path else None
     return Embedded(
@@ -154,7 +154,7 @@ def _listed(each: weights.Weights, cache_dir: Path | None, state_dir: Path | Non
         short=each.short,
         size=each.size,
         licence=each.licence,
-        default=each is weights.CATALOGUE[0],
+        default=each is catalogue.CATALOGUE[0],
         path=str(path or ""),
         url=server.url if server else "",
         pid=server.pid if server else 0,

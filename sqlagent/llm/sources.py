@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import IO, cast
 
-from sqlagent.llm.weights import HUB, Progress, Weights
+from sqlagent.llm.catalogue import HUB, Progress, Weights
 
 SILENCE = 8.0
 """Seconds without a byte after which the hub is given up: a blocked network must not cost more than that."""

@@ -7,7 +7,7 @@ import tracemalloc
 
 import pytest
 
-from sqlagent.core.analysis.analyze import opinions
+from sqlagent.core.analyze import opinions
 
 pytestmark = pytest.mark.benchmark
 

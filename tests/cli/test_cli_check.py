@@ -440,9 +440,9 @@ def test_a_long_script_is_answered_before_it_is_read_to_its_end(shop: Shop, monk
     order: list[str] = []
     judged = syntax_opinion.opinion
 
-    def opinion(piece: Piece, dialect: str) -> SyntaxOpinion:
+    def opinion(piece: Piece, dialect: str, remarks_on: syntax_opinion.Remarks) -> SyntaxOpinion:
         order.append("judged")
-        return judged(piece, dialect)
+        return judged(piece, dialect, remarks_on)
 
     monkeypatch.setattr(syntax_opinion, "opinion", opinion)
     monkeypatch.setattr(sys.stdout, "write", lambda _text: order.append("said"))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sqlagent.core.analysis.analyze import parse
+from sqlagent.core.analyze import parse
 from sqlagent.core.nouns.analysis import Risk
 
 ATTACKS = Path(__file__).parents[2] / "fixtures" / "attacks"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sqlagent.core.analysis.analyze import parse
+from sqlagent.core.analyze import parse
 from sqlagent.core.nouns.analysis import Bound, Risk
 
 

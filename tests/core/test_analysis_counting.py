@@ -5,7 +5,7 @@ from __future__ import annotations
 import apsw
 import pytest
 
-from sqlagent.core.analysis.analyze import Counting, counting, parse
+from sqlagent.core.analyze import Counting, counting, parse
 from sqlagent.core.nouns.analysis import Risk
 
 SCHEMA = """

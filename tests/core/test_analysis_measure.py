@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sqlagent.core.analysis.analyze import parse
+from sqlagent.core.analyze import parse
 from sqlagent.core.functions import functions
 from sqlagent.core.nouns.analysis import Risk
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sqlagent.core.analysis.analyze import judge, parse
+from sqlagent.core.analyze import judge, parse
 from sqlagent.core.nouns.analysis import Access, Basis, EngineOpinion, Kind, Risk, Size, Verb
 from sqlagent.core.rules import catalogue
 

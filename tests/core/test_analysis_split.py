@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sqlagent.core.analysis.analyze import opinions, parse
+from sqlagent.core.analyze import opinions, parse
 
 TRIGGER = "CREATE TRIGGER a AFTER INSERT ON t BEGIN SELECT CASE WHEN 1 THEN 2 END; DELETE FROM x; END"
 

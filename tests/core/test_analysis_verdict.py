@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sqlagent.core.analysis.analyze import judge, parse
+from sqlagent.core.analyze import judge, parse
 from sqlagent.core.nouns.analysis import (
     Access,
     Basis,

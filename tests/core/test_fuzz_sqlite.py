@@ -7,7 +7,7 @@ import apsw.ext
 import pytest
 from fuzzing import SCHEMA, Grammar
 
-from sqlagent.core.analysis.analyze import parse
+from sqlagent.core.analyze import parse
 from sqlagent.core.nouns.analysis import Risk
 
 _HARMLESS = {apsw.SQLITE_SELECT, apsw.SQLITE_READ, apsw.SQLITE_FUNCTION, apsw.SQLITE_RECURSIVE, apsw.SQLITE_PRAGMA}

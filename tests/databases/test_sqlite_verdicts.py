@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sqlagent.core.analysis.analyze import judge, parse
+from sqlagent.core.analyze import judge, parse
 from sqlagent.core.nouns.analysis import Risk, Size, Statement
 from sqlagent.databases.open import open_database
 

@@ -18,7 +18,7 @@ import pytest
 
 from sqlagent.core.errors import ConnectError
 from sqlagent.core.nouns.draft import Column, Schema, Table
-from sqlagent.llm import local, weights
+from sqlagent.llm import catalogue, local
 from sqlagent.llm.client import ModelSpec, open_model
 from sqlagent.llm.locks import is_held, try_hold
 
@@ -72,10 +72,10 @@ def test_the_listing_of_a_fresh_machine_has_every_model_and_none_of_them_here(tm
 
 
 def test_a_registration_whose_server_died_is_not_believed(tmp_path: Path) -> None:
-    model = tmp_path / "models" / weights.CATALOGUE[1].file
+    model = tmp_path / "models" / catalogue.CATALOGUE[1].file
     model.parent.mkdir()
     with model.open("wb") as file:
-        file.truncate(weights.CATALOGUE[1].size)
+        file.truncate(catalogue.CATALOGUE[1].size)
     a_registration(local._folder_of(model, tmp_path / "state"), pid=os.getpid())
     (listed,) = [each for each in local.listing(tmp_path, tmp_path / "state") if each.short == "0.5b"]
     assert listed.installed

@@ -18,7 +18,8 @@ import pytest
 
 from sqlagent.core.errors import ConnectError, SqlagentError, StoreError, UsageError
 from sqlagent.llm import weights
-from sqlagent.llm.weights import CATALOGUE, Weights, fetch, find, named
+from sqlagent.llm.catalogue import CATALOGUE, Weights, named
+from sqlagent.llm.weights import fetch, find
 
 PART = 40_000
 BYTES = bytes(range(256)) * 480 + b"the end"

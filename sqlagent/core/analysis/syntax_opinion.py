@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 from importlib.resources import files
@@ -12,8 +13,7 @@ from sqlglot import exp
 from sqlagent.core.analysis.table_names import tables
 from sqlagent.core.analysis.where_bounds import bound
 from sqlagent.core.functions import Effect, effect_of
-from sqlagent.core.nouns.analysis import Bound, Kind, Risk, SyntaxOpinion
-from sqlagent.core.rules import remarks_on
+from sqlagent.core.nouns.analysis import Bound, Finding, Kind, Risk, SyntaxOpinion
 from sqlagent.core.text.ddl_words import shape
 from sqlagent.core.text.first_words import PARSED, Head, head
 from sqlagent.core.text.function_calls import Worst, worst_call
@@ -31,8 +31,16 @@ ROOTS = (exp.Select, exp.SetOperation, exp.Subquery, exp.Values, exp.Pivot)
 """What the tree of a query may start with."""
 
 
-def opinion(piece: Piece, dialect: str) -> SyntaxOpinion:
-    """The opinion of one statement; whatever goes wrong on the way makes it UNKNOWN."""
+Remarks = Callable[[Tree, SyntaxOpinion, str], tuple[Finding, ...]]
+"""What is remarked about one statement's tree, given the opinion so far and the dialect."""
+
+
+def _no_remarks(_tree: Tree, _opinion: SyntaxOpinion, _dialect: str) -> tuple[Finding, ...]:
+    return ()
+
+
+def opinion(piece: Piece, dialect: str, remarks_on: Remarks = _no_remarks) -> SyntaxOpinion:
+    """The opinion of one statement, with the caller's remarks; whatever goes wrong on the way makes it UNKNOWN."""
     raw, first = remarks(piece, dialect), head(piece, dialect)
     blank = SyntaxOpinion(
         sql=piece.sql, line=piece.line, kind=first.kind, risk=Risk.UNKNOWN, parsed=False, findings=raw.findings
@@ -42,7 +50,7 @@ def opinion(piece: Piece, dialect: str) -> SyntaxOpinion:
     if any(t.kind == BROKEN for t in piece.tokens):
         return replace(blank, why="a string, name or comment in it never ends")
     try:
-        return _read(piece, dialect, first, blank)
+        return _read(piece, dialect, first, blank, remarks_on)
     except Unreadable as unreadable:
         reaches = _outside(piece, dialect)
         return replace(blank, why=reaches or str(unreadable), denied="outside-database" if reaches else "")
@@ -50,15 +58,15 @@ def opinion(piece: Piece, dialect: str) -> SyntaxOpinion:
         return replace(blank, why=f"it could not be analyzed ({type(error).__name__})")
 
 
-def _read(piece: Piece, dialect: str, first: Head, blank: SyntaxOpinion) -> SyntaxOpinion:
+def _read(piece: Piece, dialect: str, first: Head, blank: SyntaxOpinion, remarks_on: Remarks) -> SyntaxOpinion:
     if first.kind is Kind.PRAGMA and dialect == "sqlite":
         first = pragma(piece)
     if first.body >= 0:
-        return _wrapped(piece, dialect, first, blank)
+        return _wrapped(piece, dialect, first, blank, remarks_on)
     if first.kind in SHAPES:
         return _shaped(piece, dialect, first.kind, blank)
     if first.kind in PARSED:
-        return _parsed(piece, dialect, first, blank)
+        return _parsed(piece, dialect, first, blank, remarks_on)
     reaches = "" if first.denied else _outside(piece, dialect)
     return replace(
         blank,
@@ -71,12 +79,12 @@ def _read(piece: Piece, dialect: str, first: Head, blank: SyntaxOpinion) -> Synt
     )
 
 
-def _wrapped(piece: Piece, dialect: str, first: Head, blank: SyntaxOpinion) -> SyntaxOpinion:
+def _wrapped(piece: Piece, dialect: str, first: Head, blank: SyntaxOpinion, remarks_on: Remarks) -> SyntaxOpinion:
     """EXPLAIN and COPY ... TO STDOUT: as harmless as what is inside; a write of rows that is only explained is too."""
     inner = piece.inside(first.body, closing=first.kind is Kind.COPY)
     if inner is None or head(inner, dialect).body >= 0:
         return replace(blank, why=f"{first.kind.value} of nothing that can be explained")
-    found = opinion(inner, dialect)
+    found = opinion(inner, dialect, remarks_on)
     harmless = found.risk is Risk.READ and found.kind is Kind.SELECT
     if not first.runs and found.kind in EXPLAINED and found.parsed and not found.denied:
         # Planning runs functions that are declared immutable, so even then each must be known.
@@ -116,7 +124,7 @@ def _shaped(piece: Piece, dialect: str, kind: Kind, blank: SyntaxOpinion) -> Syn
     )
 
 
-def _parsed(piece: Piece, dialect: str, first: Head, blank: SyntaxOpinion) -> SyntaxOpinion:
+def _parsed(piece: Piece, dialect: str, first: Head, blank: SyntaxOpinion, remarks_on: Remarks) -> SyntaxOpinion:
     tree = parse_one(piece, dialect)
     named = tables(tree, dialect)
     worst = worst_call(piece.tokens, dialect, _definitions(tree))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from sqlagent.core.functions import Effect, effect_of
@@ -18,8 +18,7 @@ from sqlagent.core.nouns.analysis import (
     SyntaxOpinion,
     Verb,
 )
-from sqlagent.core.rules import OF_VERDICT
-from sqlagent.core.rules.rule import Known
+from sqlagent.core.nouns.rule import Known, Rule
 
 _VERBS = {
     Kind.SELECT: Verb.READ,
@@ -38,8 +37,10 @@ _ROWS = (Verb.INSERT, Verb.UPDATE, Verb.DELETE)
 _ROW_KINDS = (Kind.SELECT, Kind.INSERT, Kind.REPLACE, Kind.UPDATE, Kind.DELETE)
 
 
-def judge(index: int, syntax: SyntaxOpinion, engine: EngineOpinion | None, size: Size) -> Statement:
-    """Everything known about one statement before it runs."""
+def judge(
+    index: int, syntax: SyntaxOpinion, engine: EngineOpinion | None, size: Size, *, rules: Sequence[Rule[Known]]
+) -> Statement:
+    """Everything known about one statement before it runs, with what the given rules say of it, in their order."""
     heard = engine if engine is not None and not engine.error else None
     operations = tuple(_operations(syntax, heard, size))
     draft = Statement(
@@ -57,18 +58,19 @@ def judge(index: int, syntax: SyntaxOpinion, engine: EngineOpinion | None, size:
         plan=engine.plan if engine else (),
         columns=tuple(dict.fromkeys(_columns(syntax, heard))),
     )
-    return _ruled(draft, syntax, engine, size)
+    return _ruled(draft, Known(syntax, engine, size, draft), rules)
 
 
-def _ruled(draft: Statement, syntax: SyntaxOpinion, engine: EngineOpinion | None, size: Size) -> Statement:
+def _ruled(draft: Statement, known: Known, rules: Sequence[Rule[Known]]) -> Statement:
     """The statement with what every rule says of it; a rule can raise its risk and never lower it."""
     findings: list[Finding] = []
-    for rule in OF_VERDICT:
-        said = list(rule.findings(Known(syntax, engine, size, draft)))
+    for rule in rules:
+        said = list(rule.findings(replace(known, statement=draft)))
         if said:
             findings += said
             draft = replace(draft, risk=max(draft.risk, rule.raises))
-    return replace(draft, findings=_once([*findings, *(f for f in syntax.findings if not _settled(f, engine))]))
+    of_text = (f for f in known.syntax.findings if not _settled(f, known.engine))
+    return replace(draft, findings=_once([*findings, *of_text]))
 
 
 def _settled(finding: Finding, engine: EngineOpinion | None) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlagent.core.analysis.verdict import judge
+from sqlagent.core.analyze import judge
 from sqlagent.core.nouns.analysis import Analysis, Operation, Risk, Size, Statement, SyntaxOpinion
 from sqlagent.core.nouns.verbs import Basis, Verb
 from sqlagent.core.policy.conditions import Changed

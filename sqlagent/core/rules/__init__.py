@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sqlagent.core.nouns.analysis import Finding, SyntaxOpinion
+from sqlagent.core.nouns.rule import Known, Rule, Text
 from sqlagent.core.rules import of_denial, of_verdict
-from sqlagent.core.rules.rule import Known, Rule, Text
 
 if TYPE_CHECKING:
     from sqlagent.core.text.parse_tree import Tree

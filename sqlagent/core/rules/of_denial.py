@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sqlagent.core.nouns.analysis import Risk, Severity
-from sqlagent.core.rules.rule import Known, rule
+from sqlagent.core.nouns.rule import Known, rule
 
 
 def _why(known: Known, rule_id: str) -> Iterator[str]:

@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from sqlagent.core.analysis.where_bounds import truth
 from sqlagent.core.nouns.analysis import Severity
-from sqlagent.core.rules.rule import Text, rule
+from sqlagent.core.nouns.rule import Text, rule
 
 
 @rule(Severity.WARNING)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from sqlagent.core.analysis.verdict import differences
 from sqlagent.core.nouns.analysis import Bound, Kind, Risk, Severity, Verb
-from sqlagent.core.rules.rule import Known, rule
+from sqlagent.core.nouns.rule import Known, rule
 
 _CHANGES_ROWS = (Kind.UPDATE, Kind.DELETE)
 
@@ -202,8 +203,6 @@ def opinions_differ(known: Known) -> Iterator[str]:
 
     What to do: write the statement plainly; if it stays, look at both opinions before you approve.
     """
-    from sqlagent.core.analysis.verdict import differences
-
     yield from differences(known.syntax, known.engine)
 
 

@@ -7,8 +7,8 @@ from dataclasses import asdict, replace
 from time import monotonic
 
 from sqlagent.core import policy
-from sqlagent.core.analysis.analyze import Counting, counting, judge, parse
 from sqlagent.core.analysis.measured import capped, direct_size, with_effects
+from sqlagent.core.analyze import Counting, counting, judge, parse
 from sqlagent.core.approval.seats import POLICY, first_digest
 from sqlagent.core.nouns.analysis import Analysis, Basis, EngineOpinion, Risk, Size, SyntaxOpinion, Verb
 from sqlagent.core.nouns.draft import Attempt

@@ -10,7 +10,7 @@ import msgspec
 
 from sqlagent.core.errors import StoreError
 from sqlagent.databases.sqlite.effect.net_changes import Segment
-from sqlagent.databases.sqlite.effect.schema_changes import Object
+from sqlagent.databases.sqlite.effect.schema_changes import Object, Objects
 
 _FORMAT = 1
 
@@ -63,6 +63,23 @@ class Kept:
     def reshapes(self) -> bool:
         """Also where it ends with the schema that it began with."""
         return self.schema_before != self.schema_after or any(part.reshapes for part in self.parts)
+
+
+def changed(part: KeptPart) -> tuple[Objects, Objects]:
+    """The objects that the change made, altered or dropped: as they were, and as it left them."""
+    before, after = by_name(part.before), by_name(part.after)
+    keys = [key for key in before | after if sql_of(before.get(key)) != sql_of(after.get(key))]
+    return {k: before[k] for k in keys if k in before}, {k: after[k] for k in keys if k in after}
+
+
+def by_name(listed: tuple[Object, ...]) -> Objects:
+    """Objects under their kind and folded name, which together are unique in a schema."""
+    return {(o.kind, o.name.lower()): o for o in listed}
+
+
+def sql_of(o: Object | None) -> str:
+    """The text that made an object; empty where there is none."""
+    return o.sql if o else ""
 
 
 def encoded(parts: Sequence[Segment], schema_before: str, schema_after: str) -> bytes:

@@ -16,10 +16,9 @@ import apsw
 
 from sqlagent.databases.base import Verdict
 from sqlagent.databases.sqlite.effect.invisible_rows import Row, rowid_name, same
-from sqlagent.databases.sqlite.effect.undo_record import Kept, KeptPart
+from sqlagent.databases.sqlite.effect.undo_record import Kept, KeptPart, changed
 from sqlagent.databases.sqlite.opinion.schema import fingerprint, quoted
 from sqlagent.databases.sqlite.opinion.table_shapes import Tables, TableShape
-from sqlagent.databases.sqlite.undo.objects import changed
 
 _MOST = 10_000  # rows that are asked
 

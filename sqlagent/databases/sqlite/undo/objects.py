@@ -13,14 +13,13 @@ from sqlagent.databases.sqlite.effect.lost_objects import Copier, Copy
 from sqlagent.databases.sqlite.effect.recorder import Change
 from sqlagent.databases.sqlite.effect.schema_changes import (
     Loss,
-    Object,
     Objects,
     about_bytes,
     content_digest,
     object_changes,
     objects,
 )
-from sqlagent.databases.sqlite.effect.undo_record import KeptPart
+from sqlagent.databases.sqlite.effect.undo_record import KeptPart, by_name, changed, sql_of
 from sqlagent.databases.sqlite.opinion.schema import quoted
 from sqlagent.databases.sqlite.opinion.table_shapes import Tables
 
@@ -30,17 +29,6 @@ _MADE_FIRST = ("table", "index", "view", "trigger")
 
 class Refused(Exception):
     """It cannot be taken back as things stand; the text says why."""
-
-
-def changed(part: KeptPart) -> tuple[Objects, Objects]:
-    """The objects that the change made, altered or dropped: as they were, and as it left them."""
-    before, after = by_name(part.before), by_name(part.after)
-    keys = [key for key in before | after if _text(before.get(key)) != _text(after.get(key))]
-    return {k: before[k] for k in keys if k in before}, {k: after[k] for k in keys if k in after}
-
-
-def by_name(listed: tuple[Object, ...]) -> Objects:
-    return {(o.kind, o.name.lower()): o for o in listed}
 
 
 def restore(
@@ -123,7 +111,7 @@ def _check(connection: apsw.Connection, part: KeptPart, before: Objects, after: 
     current, tables = objects(connection), Tables(connection)
     for key in before | after:
         kind, name = key
-        if _text(current.get(key)) != _text(after.get(key)):
+        if sql_of(current.get(key)) != sql_of(after.get(key)):
             raise Refused(f"{kind} {name} was changed since")
     left = by_name(part.after)
     replaced = {name for kind, name in after if kind in ("table", "view")}
@@ -133,7 +121,3 @@ def _check(connection: apsw.Connection, part: KeptPart, before: Objects, after: 
     for name in (name for kind, name in after if kind == "table"):
         if tables.is_table(name) and content_digest(connection, name) != part.contents.get(name, ""):
             raise Refused(f"rows of {after['table', name].name} were changed since")
-
-
-def _text(o: Object | None) -> str:
-    return o.sql if o else ""

@@ -16,11 +16,11 @@ from sqlagent.databases.sqlite.effect.invisible_rows import rowid_name, same
 from sqlagent.databases.sqlite.effect.lost_objects import Copier, Copy
 from sqlagent.databases.sqlite.effect.recorder import Change
 from sqlagent.databases.sqlite.effect.samples import shown
-from sqlagent.databases.sqlite.effect.undo_record import Kept, KeptPart, KeptRow, KeptTable
+from sqlagent.databases.sqlite.effect.undo_record import Kept, KeptPart, KeptRow, KeptTable, changed
 from sqlagent.databases.sqlite.opinion.schema import quoted
 from sqlagent.databases.sqlite.opinion.table_shapes import ROWID, Tables, forgiving_table
 from sqlagent.databases.sqlite.run.in_doubt import row_now
-from sqlagent.databases.sqlite.undo.objects import Refused, changed, restore
+from sqlagent.databases.sqlite.undo.objects import Refused, restore
 
 _LISTED = 100  # conflicts that are named
 _WHY = {

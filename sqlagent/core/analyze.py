@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sqlagent.core.analysis import verdict
 from sqlagent.core.analysis.count_query import Counting
-from sqlagent.core.analysis.verdict import judge
-from sqlagent.core.nouns.analysis import SyntaxOpinion
+from sqlagent.core.nouns.analysis import EngineOpinion, Size, Statement, SyntaxOpinion
+from sqlagent.core.rules import OF_VERDICT, remarks_on
 
 __all__ = ["Counting", "counting", "judge", "opinions", "parse"]
 
@@ -23,7 +24,12 @@ def opinions(script: str, dialect: str) -> Iterator[SyntaxOpinion]:
     )
     from sqlagent.core.text.split import split
 
-    return (opinion(piece, dialect) for piece in split(script, dialect))
+    return (opinion(piece, dialect, remarks_on) for piece in split(script, dialect))
+
+
+def judge(index: int, syntax: SyntaxOpinion, engine: EngineOpinion | None, size: Size) -> Statement:
+    """Everything known about one statement before it runs; `index` is its place in the script, from 0."""
+    return verdict.judge(index, syntax, engine, size, rules=OF_VERDICT)
 
 
 def counting(opinion: SyntaxOpinion, dialect: str) -> Counting | None:
