@@ -28,8 +28,8 @@ from sqlagent import config
 from sqlagent.core.errors import UsageError
 from sqlagent.core.nouns.session import Thread
 from sqlagent.core.wire.answers import shown
+from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.thread.checkpoints import open_saver
-from sqlagent.pipeline.thread.context import Context
 from sqlagent.pipeline.thread.langgraph_server import Served, Write, serve
 from sqlagent.service import Agent
 from sqlagent.ui.formats import json_value

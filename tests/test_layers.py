@@ -23,6 +23,20 @@ BREAKS = {
     "The model's client is known to llm/ alone": ("pipeline/thread/nodes.py", "def f() -> None:\n    import openai"),
     "rich is known to ui/ alone, typer to cli/ alone": ("store/tables.py", "import rich"),
     "typer is not known to ui/": ("ui/visible.py", "import typer"),
+    "SQLite's rooms: connection < opinion < effect < run < undo": (
+        "databases/sqlite/opinion/inspect.py",
+        "import sqlagent.databases.sqlite.run.transaction",
+    ),
+    "The core's analysis: text < analysis < rules < analyze, which brings the rules": (
+        "core/analysis/verdict.py",
+        "import sqlagent.core.rules",
+    ),
+    "No circle among the modules of llm/": ("llm/catalogue.py", "import sqlagent.llm.weights"),
+    "The pipeline's rooms: proposing < running < thread": (
+        "pipeline/proposing/refusal.py",
+        "import sqlagent.pipeline.thread.driver",
+    ),
+    "No circle among the rooms of the core": ("core/nouns/verbs.py", "import sqlagent.core.policy"),
 }
 
 

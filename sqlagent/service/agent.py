@@ -24,7 +24,7 @@ from sqlagent.store.rows import Kept as KeptRun
 
 if TYPE_CHECKING:
     from sqlagent.config import DatabaseSettings, Settings
-    from sqlagent.pipeline.thread.context import Context
+    from sqlagent.pipeline.context import Context
     from sqlagent.service.weighing import Weighed
 
 LONGEST_QUESTION = 20_000

@@ -20,7 +20,7 @@ from sqlagent.store.journal import Journal
 from sqlagent.store.notices import Notices
 
 if TYPE_CHECKING:
-    from sqlagent.pipeline.thread.state import State
+    from sqlagent.pipeline.state import State
 
 SECONDS = 10.0
 """What the answer waits for the program at most."""

@@ -15,16 +15,16 @@ from sqlagent.core.errors import Stale
 from sqlagent.core.nouns.session import Proposal, Report, Rowset, Thread
 from sqlagent.core.policy import Policy, Reads, Writes
 from sqlagent.databases.base import Database, Limits, MeasureBudget, Sink
-from sqlagent.pipeline.thread.crash_points import crash_points
+from sqlagent.pipeline.crash_points import crash_points
 from sqlagent.store.journal import Journal
 from sqlagent.store.rows import Kept as KeptRun
 
 if TYPE_CHECKING:
     from sqlagent.config import DatabaseSettings, Settings
     from sqlagent.llm.client import Model
-    from sqlagent.pipeline.thread.context import Context
+    from sqlagent.pipeline.context import Context
+    from sqlagent.pipeline.state import State
     from sqlagent.pipeline.thread.driver import Driver
-    from sqlagent.pipeline.thread.state import State
 
 
 @dataclass(slots=True)
@@ -126,7 +126,7 @@ class Parts:
 
     def context(self, row: Thread, *, by: str, sink: Sink) -> Context:
         """What the pipeline's nodes reach the world through, for this thread."""
-        from sqlagent.pipeline.thread.context import Context
+        from sqlagent.pipeline.context import Context
 
         s, chosen, heard = self._settings, self.settings_of(row), self._listener
         return Context(

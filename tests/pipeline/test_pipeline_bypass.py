@@ -13,8 +13,8 @@ from shops import SELL, Shop, a_shop, waiting
 
 from sqlagent.core.errors import Finished, Stale, StoreError
 from sqlagent.core.nouns.session import Choice, Decision, Report, Status
+from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.thread.checkpoints import Saver
-from sqlagent.pipeline.thread.context import Context
 from sqlagent.pipeline.thread.graph import Graph
 from sqlagent.service import Agent
 

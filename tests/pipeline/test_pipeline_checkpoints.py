@@ -28,7 +28,8 @@ from shops import SELL, Shop, a_shop, waiting
 
 from sqlagent.core.errors import Finished, StoreError, UnknownThread
 from sqlagent.core.nouns.session import Choice, Decision, Outcome, Report, Status
-from sqlagent.pipeline.thread import checkpoints, driver, state
+from sqlagent.pipeline import state
+from sqlagent.pipeline.thread import checkpoints, driver
 from sqlagent.pipeline.thread.checkpoints import open_saver
 from sqlagent.pipeline.thread.graph import build
 from sqlagent.store.journal import Marked, RunState

@@ -18,7 +18,7 @@ from shops import SCRATCH, SELL, Shop, a_shop, approved, in_child, once_each, un
 
 from sqlagent.core.errors import ConnectError, Finished, OutcomeUnknown
 from sqlagent.core.nouns.session import Choice, Decision, Report, Status
-from sqlagent.pipeline.thread.crash_points import crash_points
+from sqlagent.pipeline.crash_points import crash_points
 from sqlagent.pipeline.thread.driver import Driver  # imported once, so that no child has to
 from sqlagent.store.journal import RunState
 from sqlagent.ui.diagnostics import exit_code_of

@@ -15,7 +15,7 @@ from test_pipeline_crashes import Scene, a_scene, gone_on
 from sqlagent.core.approval.batch import rejection
 from sqlagent.core.errors import NotPermitted, QueryError, Stale, UsageError
 from sqlagent.core.nouns.session import Choice, Decision, Proposal, Report, Status
-from sqlagent.pipeline.running.approved_part import carry_over
+from sqlagent.pipeline.proposing.approved_part import carry_over
 
 PEAR = "UPDATE stock SET left = left - 2 WHERE id = 2"
 FIG = "UPDATE stock SET left = 0 WHERE id = 3"

@@ -24,7 +24,8 @@ from shops import SELL, Shop, a_shop, in_child, in_order, once_each, unkept, wai
 from sqlagent.core.errors import Busy, ConnectError, Finished, OutcomeUnknown, SqlagentError, StoreError
 from sqlagent.core.nouns.session import Choice, Decision, Report, Status
 from sqlagent.databases import open as databases
-from sqlagent.pipeline.thread import crash_points, driver, thread_lock
+from sqlagent.pipeline import crash_points, thread_lock
+from sqlagent.pipeline.thread import driver
 from sqlagent.service import Agent
 from sqlagent.service import parts as service_parts
 from sqlagent.store.journal import Marked, RunState

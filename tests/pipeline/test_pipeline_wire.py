@@ -27,8 +27,8 @@ from sqlagent.core.nouns.session import Report, Status
 from sqlagent.core.wire.answers import Invalid
 from sqlagent.graph import graph, open_graph
 from sqlagent.pipeline.proposing import interrupt_payload
+from sqlagent.pipeline.state import State
 from sqlagent.pipeline.thread.langgraph_server import Served
-from sqlagent.pipeline.thread.state import State
 from sqlagent.store.identity import current_user
 
 BATCH = "; ".join(f"DELETE FROM stock WHERE id = {id_}" for id_ in (1, 2, 3))

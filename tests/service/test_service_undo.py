@@ -19,7 +19,7 @@ from sqlagent.core.nouns.analysis import Risk, Verb
 from sqlagent.core.nouns.effect import Undoable
 from sqlagent.core.nouns.session import Choice, Decision, Report, Status
 from sqlagent.databases.base import MeasureBudget, OnConflict
-from sqlagent.pipeline.thread.thread_lock import thread_lock
+from sqlagent.pipeline.thread_lock import thread_lock
 from sqlagent.service import Agent, parts
 from sqlagent.store.journal import Marked
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlagent.core.approval.digest import digest, next_stage
+from sqlagent.core.nouns.policy import OnTimeout, Seat
 from sqlagent.core.nouns.session import Approval, Choice, Decision, Proposal
-from sqlagent.core.policy.model import OnTimeout, Seat
 
 POLICY = "policy"
 """Who decides, and how, where the policy lets it run unasked."""

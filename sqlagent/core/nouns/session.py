@@ -10,7 +10,7 @@ from typing import Any
 from sqlagent.core.nouns.analysis import Analysis
 from sqlagent.core.nouns.draft import Attempt, Clarification
 from sqlagent.core.nouns.effect import Measurement
-from sqlagent.core.policy.model import Facts, Seat
+from sqlagent.core.nouns.policy import Facts, Seat
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlagent.core.policy.model import (
+from sqlagent.core.nouns.policy import (
     RELAXABLE,
     Allow,
     Ask,

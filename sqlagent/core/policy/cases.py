@@ -8,10 +8,10 @@ from datetime import datetime
 
 from sqlagent.core.analyze import judge
 from sqlagent.core.nouns.analysis import Analysis, Operation, Risk, Size, Statement, SyntaxOpinion
+from sqlagent.core.nouns.policy import Ask, Facts, Policy, Verdict
 from sqlagent.core.nouns.verbs import Basis, Verb
 from sqlagent.core.policy.conditions import Changed
 from sqlagent.core.policy.decision import builtin_denial, relax, strictest, verdicts, word_of
-from sqlagent.core.policy.model import Ask, Facts, Policy, Verdict
 from sqlagent.core.policy.seen import GIVEN, Sight, sights
 
 

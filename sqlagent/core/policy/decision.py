@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from sqlagent.core.nouns.analysis import Analysis, Kind, Risk, Statement
-from sqlagent.core.policy.model import Allow, Ask, Deny, Facts, Policy, Reads, Rule, Verdict, Writes
+from sqlagent.core.nouns.policy import Allow, Ask, Deny, Facts, Policy, Reads, Rule, Verdict, Writes
 from sqlagent.core.policy.rulebook import Rulebook
 from sqlagent.core.policy.seen import Sight, sights
 from sqlagent.core.policy.stages import merge

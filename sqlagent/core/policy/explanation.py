@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlagent.core.nouns.analysis import Analysis, Statement
+from sqlagent.core.nouns.policy import Allow, Ask, Deny, Facts, Policy, Rule, Verdict
 from sqlagent.core.policy.conditions import Answer
 from sqlagent.core.policy.decision import builtin_denial, strictest, verdicts, word_of
-from sqlagent.core.policy.model import Allow, Ask, Deny, Facts, Policy, Rule, Verdict
 from sqlagent.core.policy.rulebook import counts, least, match_of
 from sqlagent.core.policy.seen import SEEN, Sight, shown, sights
 

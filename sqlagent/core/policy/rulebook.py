@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
+from sqlagent.core.nouns.policy import Allow, Origin, Policy, Rule
 from sqlagent.core.policy.conditions import (
     Answer,
     Condition,
@@ -16,7 +17,6 @@ from sqlagent.core.policy.conditions import (
     seen_tables,
     wanted_tables,
 )
-from sqlagent.core.policy.model import Allow, Origin, Policy, Rule
 from sqlagent.core.policy.seen import OF_ALL, OF_ONE, Sight
 
 

@@ -8,9 +8,9 @@ from datetime import datetime
 
 from sqlagent.core.nouns.analysis import Analysis, Kind, Risk, Statement
 from sqlagent.core.nouns.effect import Effect, Undoable
+from sqlagent.core.nouns.policy import Facts
 from sqlagent.core.nouns.verbs import Basis, Verb
 from sqlagent.core.policy.conditions import Changed, Named, Touched
-from sqlagent.core.policy.model import Facts
 
 GIVEN = "given"
 """The opinion of a database that is not asked: somebody says what it would see."""

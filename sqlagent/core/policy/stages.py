@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
 from functools import partial
 
-from sqlagent.core.policy.model import OnTimeout, Stage
+from sqlagent.core.nouns.policy import OnTimeout, Stage
 
 Key = tuple[str, str, tuple[str, ...] | None]
 _ANYBODY: Key = ("", "", None)

@@ -15,11 +15,11 @@ from sqlagent.core.nouns.draft import Attempt
 from sqlagent.core.nouns.effect import Measurement
 from sqlagent.core.nouns.session import Choice, Decision, Proposal, Source, Status
 from sqlagent.databases.base import Database
+from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.proposing import undo_proposal
+from sqlagent.pipeline.proposing.approved_part import unlike
 from sqlagent.pipeline.proposing.refusal import Refused
-from sqlagent.pipeline.running.approved_part import unlike
-from sqlagent.pipeline.thread.context import Context
-from sqlagent.pipeline.thread.state import State
+from sqlagent.pipeline.state import State
 
 
 def propose(state: State, x: Context) -> State:

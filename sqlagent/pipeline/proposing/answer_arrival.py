@@ -9,7 +9,7 @@ from langgraph.config import get_config
 from sqlagent import schemas
 from sqlagent.core.nouns.session import Proposal
 from sqlagent.pipeline.proposing.analysis import found
-from sqlagent.pipeline.thread.state import State
+from sqlagent.pipeline.state import State
 
 REVIEWED: dict[str, Any] = schemas.load("answer")
 """Given to `interrupt` as a dict, LangGraph shows it to clients and checks nothing by it.

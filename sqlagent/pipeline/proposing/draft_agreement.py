@@ -13,9 +13,9 @@ from sqlagent.core.errors import SqlagentError
 from sqlagent.core.nouns.analysis import Analysis, Kind, Risk, Size
 from sqlagent.core.nouns.draft import Draft
 from sqlagent.databases.base import Database, Limits, MeasureBudget
+from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.proposing.analysis import heard, judged
-from sqlagent.pipeline.thread.context import Context
-from sqlagent.pipeline.thread.state import State
+from sqlagent.pipeline.state import State
 
 MOST_MEASURED = 3
 """Different changes that are measured to see whether they come to the same; of more, only the text is compared."""

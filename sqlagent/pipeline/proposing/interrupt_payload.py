@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlagent.core.text.raw_checks import is_hidden
 from sqlagent.core.wire.answers import TOOL
-from sqlagent.pipeline.thread.state import State
+from sqlagent.pipeline.state import State
 
 VERSION = 1
 CLARIFY = "clarify"

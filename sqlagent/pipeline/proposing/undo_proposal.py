@@ -11,8 +11,8 @@ from sqlagent.core.nouns.effect import Measurement, ObjectChange, Touched, Undoa
 from sqlagent.core.nouns.session import Outcome, Proposal, Result, Thread
 from sqlagent.core.nouns.verbs import Basis, Verb
 from sqlagent.databases.base import Conflict, Database, OnConflict, UndoPlan
+from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.proposing.refusal import Refused
-from sqlagent.pipeline.thread.context import Context
 
 
 def spelled(run: str, on_conflict: OnConflict) -> str:

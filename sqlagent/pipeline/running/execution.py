@@ -11,10 +11,10 @@ from sqlagent.core.approval.seats import cover, present_digest
 from sqlagent.core.errors import ConnectError, QueryError, Stale, StoreError, TimedOut
 from sqlagent.core.nouns.session import Outcome, Proposal, Status
 from sqlagent.databases.base import Database, Mark, OwnMark, Verdict
+from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.proposing import undo_proposal
 from sqlagent.pipeline.running.recovered_figures import figures
-from sqlagent.pipeline.thread.context import Context
-from sqlagent.pipeline.thread.state import State
+from sqlagent.pipeline.state import State
 from sqlagent.store import private
 from sqlagent.store.journal import Marked, Refusal, Run, RunState
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sqlagent.core.errors import Busy
-from sqlagent.pipeline.thread.thread_lock import thread_lock
+from sqlagent.pipeline.thread_lock import thread_lock
 from sqlagent.store.journal import Journal, RunState
 
 _COPY = re.compile(r"(?P<run>(?P<thread>\w+)\.\d+)\.db(-journal)?")

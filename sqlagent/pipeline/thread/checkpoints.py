@@ -16,7 +16,7 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import StateSnapshot
 
 from sqlagent.core.errors import SqlagentError, StoreError
-from sqlagent.pipeline.thread.thread_lock import thread_lock
+from sqlagent.pipeline.thread_lock import thread_lock
 from sqlagent.store import private
 
 if TYPE_CHECKING:

@@ -11,14 +11,14 @@ from langgraph.types import Command, StateSnapshot
 from sqlagent.core.errors import StoreError
 from sqlagent.core.nouns.session import TERMINAL, Choice, Source, Status, Thread
 from sqlagent.llm.conversation import tracing_off
+from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.proposing import undo_proposal
 from sqlagent.pipeline.proposing.analysis import at_seat
 from sqlagent.pipeline.running.recovered_figures import figures
+from sqlagent.pipeline.state import GRAPH_VERSION, NEW_TURN, State, on_record
 from sqlagent.pipeline.thread.checkpoints import head, open_saver
-from sqlagent.pipeline.thread.context import Context
 from sqlagent.pipeline.thread.graph import build
-from sqlagent.pipeline.thread.state import GRAPH_VERSION, NEW_TURN, State, on_record
-from sqlagent.pipeline.thread.thread_lock import thread_lock
+from sqlagent.pipeline.thread_lock import thread_lock
 from sqlagent.store.journal import RunState
 
 STEPS = 40

@@ -8,9 +8,9 @@ from typing import Any
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
+from sqlagent.pipeline.context import Context
+from sqlagent.pipeline.state import State
 from sqlagent.pipeline.thread import nodes
-from sqlagent.pipeline.thread.context import Context
-from sqlagent.pipeline.thread.state import State
 
 Graph = CompiledStateGraph[State, Context, State, State]
 

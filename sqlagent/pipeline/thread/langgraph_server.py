@@ -22,11 +22,11 @@ from typing_extensions import TypedDict
 from sqlagent.core.errors import Finished, NeedsApproval, SqlagentError, UsageError
 from sqlagent.core.nouns.session import Thread
 from sqlagent.core.wire.answers import Invalid, shown
+from sqlagent.pipeline.context import Context
+from sqlagent.pipeline.state import State
 from sqlagent.pipeline.thread import nodes
-from sqlagent.pipeline.thread.context import Context
 from sqlagent.pipeline.thread.driver import anew
 from sqlagent.pipeline.thread.graph import wired
-from sqlagent.pipeline.thread.state import State
 
 Write = Callable[[Any], None]
 """LangGraph's stream writer: what is written goes to whoever streams `custom`, and into no checkpoint."""

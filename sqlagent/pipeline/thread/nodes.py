@@ -14,15 +14,15 @@ from sqlagent.core.errors import NoDraft, NotPermitted, Stale, UsageError
 from sqlagent.core.nouns.draft import Attempt, Example
 from sqlagent.core.nouns.session import Choice, Decision, Proposal, Source, Status
 from sqlagent.core.wire import answers as wire
+from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.proposing import answer_arrival, interrupt_payload
 from sqlagent.pipeline.proposing.analysis import at_seat, propose
+from sqlagent.pipeline.proposing.approved_part import carry_over
 from sqlagent.pipeline.proposing.draft_agreement import weighed
 from sqlagent.pipeline.proposing.refusal import Refused
-from sqlagent.pipeline.running.approved_part import carry_over
 from sqlagent.pipeline.running.execution import run
 from sqlagent.pipeline.running.partial_batch import check_it_can_be, left_of
-from sqlagent.pipeline.thread.context import Context
-from sqlagent.pipeline.thread.state import Failed, State, on_record
+from sqlagent.pipeline.state import Failed, State, on_record
 from sqlagent.store.examples import Examples
 from sqlagent.store.journal import RunState
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlagent.core.approval.batch import differences
 from sqlagent.core.errors import NotPermitted, Stale
 from sqlagent.core.nouns.session import Choice, Decision, Proposal
-from sqlagent.pipeline.thread.context import Context
+from sqlagent.pipeline.context import Context
 
 
 def carry_over(proposal: Proposal, x: Context) -> None:
