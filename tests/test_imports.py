@@ -13,7 +13,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-HEAVY = ("langgraph", "langchain", "langchain_core", "langchain_openai", "openai", "sqlglot", "xllamacpp", "httpx")
+HEAVY = (
+    *("langgraph", "langchain", "langchain_core", "langchain_openai", "openai", "sqlglot", "xllamacpp", "httpx"),
+    "psycopg",
+)
+    "langgraph",
+    "langchain",
+    "langchain_core",
+    "langchain_openai",
+    "openai",
+    "sqlglot",
+    "xllamacpp",
+    "httpx",
+    "psycopg",
+)
 RULING = (
     "sqlagent.config.conditions",
     "sqlagent.config.policies",

@@ -34,6 +34,8 @@ class SqlagentError(Exception):
         self.hint = hint
         self.thread = ""
         """The thread that it happened to, once that is known."""
+        self.sqlstate = ""
+        """The five characters by which a database told it, such as `42501`; empty where it has none."""
 
 
 class UsageError(SqlagentError): ...

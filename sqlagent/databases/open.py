@@ -4,34 +4,53 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
 from sqlagent.core.errors import ConnectError
+from sqlagent.core.secret import Secret
 from sqlagent.databases.base import Capabilities, Database
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 _LATER = {
-    "postgresql": "PostgreSQL",
-    "postgres": "PostgreSQL",
     "mysql": "MySQL",
     "mariadb": "MariaDB",
     "duckdb": "DuckDB",
 }
 
 
-def open_database(
-    url_or_path: str, *, name: str, foreign_keys: bool = True, busy_seconds: float = 5.0, marker_table: bool = False
-) -> Database:
-    """The database at a path or URL; raises ConnectError.  Never creates one.
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What an adapter is told of how to treat a database; each takes what means something to it."""
 
-    `marker_table` lets runs leave their marks in a small table of the database itself.
+    name: str
+    foreign_keys: bool
+    busy_seconds: float
+    marker_table: bool
+    password: Secret
+
+
+def open_database(
+    url_or_path: str,
+    *,
+    name: str,
+    foreign_keys: bool = True,
+    busy_seconds: float = 5.0,
+    marker_table: bool = False,
+    password: Secret | None = None,
+) -> Database:
+    """The database at a path or URL; raises ConnectError or AuthError.  Never creates one.
+
+    `marker_table` lets runs leave their marks in a small table of the database itself.  A server's driver looks for a
+    password in its own places where none is given.
 
     `sqlite:///shop.db` is relative and `sqlite:////srv/shop.db` absolute, as SQLAlchemy has it; after `sqlite:` and
     no slashes more than one, the rest is the path as it is.
     """
     scheme, rest = _scheme(url_or_path)
-    return _ADAPTERS[scheme](rest, name, foreign_keys, busy_seconds, marker_table)
+    wanted = _Wanted(name, foreign_keys, busy_seconds, marker_table, password or Secret())
+    return _ADAPTERS[scheme](rest, wanted)
 
 
 def _scheme(text: str) -> tuple[str, str]:
@@ -40,30 +59,41 @@ def _scheme(text: str) -> tuple[str, str]:
         return "sqlite", text
     scheme, rest = found[1].lower(), text[found.end() :]
     if scheme in _ADAPTERS:
-        return scheme, unquote(rest[3:]) if rest.startswith("///") else rest
+        return scheme, unquote(rest[3:]) if scheme == "sqlite" and rest.startswith("///") else rest
     if scheme in _LATER:
         raise ConnectError(
             f"{found[0]}// needs the adapter for {_LATER[scheme]}, which is not there yet", hint="use a SQLite file"
         )
     if rest.startswith("//"):
-        raise ConnectError(
-            f"no adapter for {found[0]}//", hint=f"there is {', '.join(sorted(_ADAPTERS))}: a path will do"
-        )
+        raise ConnectError(f"no adapter for {found[0]}//", hint="there is sqlite, or a path; and postgresql://")
     return "sqlite", text
 
 
-def _open_sqlite(path: str, name: str, foreign_keys: bool, busy_seconds: float, marker_table: bool) -> Database:
+def _open_sqlite(path: str, wanted: _Wanted) -> Database:
     from sqlagent.databases.sqlite import Sqlite  # apsw is 3 MB of shared library: not for `--help`
 
     if path in ("", ":memory:"):
         raise ConnectError("no file was named", hint="--db PATH")
     return Sqlite(
         Path(path).expanduser(),
-        name=name,
-        foreign_keys=foreign_keys,
-        busy_seconds=busy_seconds,
-        marker_table=marker_table,
+        name=wanted.name,
+        foreign_keys=wanted.foreign_keys,
+        busy_seconds=wanted.busy_seconds,
+        marker_table=wanted.marker_table,
     )
+
+
+def _open_postgres(rest: str, wanted: _Wanted) -> Database:
+    try:
+        from sqlagent.databases.postgres import Postgres  # psycopg and libpq, which no other engine needs
+    except ImportError as e:
+        if (e.name or "").partition(".")[0] not in ("psycopg", "psycopg_binary"):
+            raise
+        raise ConnectError(
+            "PostgreSQL needs its driver, which is not installed", hint='pip install "sqlagent[postgres]"'
+        ) from e
+
+    return Postgres(f"postgresql:{rest}", name=wanted.name, password=wanted.password, marker_table=wanted.marker_table)
 
 
 def capabilities() -> dict[str, Capabilities]:
@@ -73,4 +103,8 @@ def capabilities() -> dict[str, Capabilities]:
     return {"SQLite": Sqlite.capabilities}
 
 
-_ADAPTERS: dict[str, Callable[[str, str, bool, float, bool], Database]] = {"sqlite": _open_sqlite}
+_ADAPTERS: dict[str, Callable[[str, _Wanted], Database]] = {
+    "sqlite": _open_sqlite,
+    "postgresql": _open_postgres,
+    "postgres": _open_postgres,
+}

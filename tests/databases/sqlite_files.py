@@ -98,8 +98,8 @@ def run(
     return db.apply(statements, sink=sink or Kept(), limits=limits, mark=mark, verify=nothing, reached=nothing)
 
 
-def opinion(path: Path, sql: str, **options: bool) -> EngineOpinion:
-    db = open_database(str(path), name="test", **options)
+def opinion(path: Path, sql: str, *, foreign_keys: bool = True) -> EngineOpinion:
+    db = open_database(str(path), name="test", foreign_keys=foreign_keys)
     try:
         return db.inspect([sql])[0]
     finally:

@@ -57,7 +57,7 @@ def test_a_damaged_database_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("postgresql://db.example/shop", "needs the adapter for PostgreSQL, which is not there yet"),
+        ("mysql://db.example/shop", "needs the adapter for MySQL, which is not there yet"),
         ("oracle://db.example/shop", "no adapter for oracle://"),
         ("sqlite://", "no such file: //"),
         ("", "no file was named"),

@@ -12,6 +12,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -232,7 +233,7 @@ def quick_agent(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Agent:
     """One that does not wait its five seconds for a lock."""
     opens = databases._ADAPTERS["sqlite"]
     monkeypatch.setitem(
-        databases._ADAPTERS, "sqlite", lambda path, name, keys, _busy, own: opens(path, name, keys, 0.05, own)
+        databases._ADAPTERS, "sqlite", lambda path, wanted: opens(path, replace(wanted, busy_seconds=0.05))
     )
     return shop.agent()
 

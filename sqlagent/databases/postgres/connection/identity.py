@@ -1,0 +1,35 @@
+"""Which database it is that answers, whatever it is called and by whichever way it was reached."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from sqlagent.databases.postgres.connection.rows import Session, raw
+
+_WHICH = """
+SELECT (SELECT s.system_identifier FROM pg_catalog.pg_control_system() s), d.oid, d.datname,
+  pg_catalog.current_setting('server_version'), pg_catalog.current_setting('server_version_num')
+FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()"""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A server's own number, which a copy of it has too, and the database in it."""
+
+    system: str
+    oid: str
+    database: str
+    version: str
+    """As a person says it: `18.6`."""
+    number: int
+    """180006 for 18.6."""
+
+    @property
+    def identity(self) -> str:
+        return f"postgresql:{self.system}/{self.oid}/{self.database}"
+
+    @classmethod
+    def of(cls, session: Session) -> Self:
+        ((system, oid, database, version, number),) = raw(session, _WHICH)
+        return cls(str(system), str(oid), str(database), str(version).split()[0], int(number or 0))

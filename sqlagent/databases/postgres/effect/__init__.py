@@ -1,0 +1,1 @@
+"""What a script would do to the rows, measured in a transaction that is rolled back."""

@@ -1,0 +1,1 @@
+"""One approved script, run once, and what became of it."""

@@ -1,0 +1,1 @@
+"""What a run changed, taken back."""
