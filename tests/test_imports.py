@@ -17,16 +17,6 @@ HEAVY = (
     *("langgraph", "langchain", "langchain_core", "langchain_openai", "openai", "sqlglot", "xllamacpp", "httpx"),
     "psycopg",
 )
-    "langgraph",
-    "langchain",
-    "langchain_core",
-    "langchain_openai",
-    "openai",
-    "sqlglot",
-    "xllamacpp",
-    "httpx",
-    "psycopg",
-)
 RULING = (
     "sqlagent.config.conditions",
     "sqlagent.config.policies",
