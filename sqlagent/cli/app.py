@@ -14,6 +14,7 @@ from typer.main import get_command
 from sqlagent import __version__
 from sqlagent.cli.commands import LoadedWhenRun, enlist
 from sqlagent.cli.options import given, help_alone
+from sqlagent.cli.plain_values import HELP_NAMES, without_pydantic
 from sqlagent.core.errors import AuthError, ConnectError, ModelError, UsageError
 from sqlagent.ui.diagnostics import ExitCode, Saying, Traces, report_error, secrets_of
 
@@ -24,7 +25,7 @@ app = typer.Typer(
     epilog='\b\nStart with:  sqlagent ask "how many customers are there?"\nMore:        sqlagent help',
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": HELP_NAMES, "max_content_width": 100},
 )
 
 
@@ -74,7 +75,7 @@ def _invoke(arguments: list[str]) -> object:
     Not by typer's `main`, which ends in silence at Ctrl-C and in a code of its own at a closed pipe; only the shell's
     completion needs it.
     """
-    command = get_command(app)
+    command = without_pydantic(get_command(app))
     if "_SQLAGENT_COMPLETE" in os.environ:
         return command.main(arguments, prog_name="sqlagent", standalone_mode=False)
     with command.make_context("sqlagent", arguments) as context:

@@ -9,6 +9,8 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from sqlagent.cli.plain_values import without_pydantic
+
 COMMANDS = {
     "ask": ("asking.ask", "Ask in words: SQL is drafted, measured, and you decide."),
     "run": ("asking.run", "Put SQL that you wrote through the same gate."),
@@ -65,4 +67,4 @@ def load(name: str) -> Any:
         alone = typer.Typer(rich_markup_mode=None, add_completion=False)
         alone.command(name)(found)
         found = alone
-    return get_command(found)
+    return without_pydantic(get_command(found))
