@@ -10,8 +10,9 @@ from pathlib import Path
 from sqlagent.core.errors import AuthError, NoDraft, UsageError
 from sqlagent.core.nouns.draft import Attempt, Clarification, Draft, Example, Schema, Turn
 from sqlagent.core.secret import Secret
-from sqlagent.llm import prompt, reply
+from sqlagent.llm import outgoing, prompt, reply
 from sqlagent.llm.conversation import Conversation, Endpoint, Say, quoted
+from sqlagent.llm.outgoing import Told, Values
 from sqlagent.llm.samples import further
 
 DEFAULT_REMOTE = "gpt-5-mini"
@@ -77,23 +78,26 @@ class Model:
         examples: Sequence[Example] = (),
         clarified: Sequence[Clarification] = (),
         may_ask: bool = True,
+        asked_by: str = "",
+        values: Values = Values.WITHHELD,
         samples: int = 1,
         on_text: Say | None = None,
         on_wait: Say | None = None,
     ) -> Draft:
         """Ask for SQL.  `on_text` gets the answer as it arrives, `on_wait` a line whenever there is a delay to explain.
 
-        `examples` are shown to the model, and so are the answers to what it asked back, `clarified`.  Where it
-        `may_ask`, the draft may be a question back.  With `samples` above 1 it drafts so many times, and
-        `Draft.candidates` has the SQL of each.
+        `examples` are shown to the model, and so are the answers to what `asked_by` asked back, `clarified`; without
+        the `values` in them, unless this is the embedded model.  Where it `may_ask`, the draft may be a question back.
+        With `samples` above 1 it drafts so many times, and `Draft.candidates` has the SQL of each.
 
         Raises `ConnectError` (nothing answers), `AuthError` (a key is missing or refused) and `ModelError` (it
         answered, but with nothing that could be used).
         """
         say = on_wait or _unheard
-        talk = prompt.messages(
-            question, schema, history=history, attempts=attempts, examples=examples, clarified=clarified,
-            asking=self._asking(may_ask), budget=self.budget,
+        told = Told(question, schema, tuple(history), tuple(attempts), tuple(examples), tuple(clarified), asked_by)
+        talk = outgoing.messages(
+            told, model=self.name, values=Values.SENT if self.is_local else values, asking=self._asking(may_ask),
+            budget=self.budget,
         )  # fmt: skip
         endpoint = self.connect(say)
         started = time.monotonic()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import socket
+import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -41,6 +44,22 @@ class Endpoint:
     api_key: Secret = field(default_factory=Secret)
     extra: tuple[tuple[str, Any], ...] = ()
     """Fields of the request that only this kind of server knows."""
+
+    @property
+    def is_on_loopback(self) -> bool:
+        """Whether it is on this machine, in whatever spelling: nothing on the way there is a proxy's business."""
+        host = (urlsplit(self.base_url).hostname or "").rstrip(".")
+        if host == "localhost" or host.endswith(".localhost"):
+            return True
+        try:
+            return socket.inet_aton(host)[0] in (0, 127)  # as the resolver reads it: 127.1, 0x7f000001
+        except (OSError, UnicodeError):
+            pass  # no IPv4 address; perhaps of the other kind
+        try:
+            address = ip_address(host.partition("%")[0])
+        except ValueError:
+            return False
+        return (getattr(address, "ipv4_mapped", None) or address).is_loopback or address.is_unspecified
 
     @property
     def host(self) -> str:
@@ -149,7 +168,19 @@ class Conversation:
             use_responses_api=False,
             extra_body=dict(self.endpoint.extra) or None,
             async_client=_NEVER_AWAITED,
+            **self._straight(),
         )
+
+    def _straight(self) -> dict[str, Any]:
+        """For a server on this machine, a client that no variable sends elsewhere: its key and values stay here."""
+        if not self.endpoint.is_on_loopback:
+            return {}
+        import openai
+
+        plain = self.endpoint.base_url.startswith("http:")
+        verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if plain else True  # no certificate is read for plain HTTP
+        client = openai.DefaultHttpxClient(trust_env=False, follow_redirects=False, verify=verify)
+        return {"http_client": client, "openai_proxy": ""}
 
     def _gives_way(self, error: Exception) -> bool:
         """Leave out what the server says it does not know; false where there is nothing left to leave out."""

@@ -139,8 +139,13 @@ def asked(
         lines += [f"Q: {_flat(example.question)}", f"A: {example.sql if '--' in example.sql else _flat(example.sql)}"]
     lines += ["Asked now:"] if told else []
     lines.append(f"Q: {question}")
-    lines += [f"You asked: {_flat(c.question)} I answer: {_flat(c.answer)}" for c in clarified]
+    lines += [f"{_asked_back(c)}I answer: {_flat(c.answer)}" for c in clarified]
     return "\n".join([*lines, _ANSWERS[asking]])
+
+
+def _asked_back(clarified: Clarification) -> str:
+    """What it asked; nothing where another model did, whose words are not told."""
+    return f"You asked: {_flat(clarified.question)} " if clarified.question else ""
 
 
 def _flat(text: str) -> str:

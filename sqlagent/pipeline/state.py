@@ -7,6 +7,7 @@ from typing import Any, Literal, NotRequired, cast
 
 from typing_extensions import TypedDict  # pydantic, which LangGraph asks, takes no other before Python 3.12
 
+from sqlagent.core.nouns.draft import Attempt
 from sqlagent.core.nouns.session import Decision
 
 GRAPH_VERSION = 1
@@ -18,6 +19,10 @@ class Failed(TypedDict):
 
     sql: str
     error: str
+    author: NotRequired[str]
+    """Who wrote the SQL; a thread paused by an older sqlagent does not say."""
+    rejected_by: NotRequired[str]
+    """The person whose words `error` has."""
 
 
 class Answer(TypedDict):
@@ -101,6 +106,13 @@ class State(TypedDict, total=False):
     ran_sql: str
     status: str
     """Set by `finish` alone, when the journal has it."""
+
+
+def attempts_of(state: State) -> tuple[Attempt, ...]:
+    """The drafts of the turn that did not stand."""
+    return tuple(
+        Attempt(a["sql"], a["error"], a.get("author", ""), a.get("rejected_by", "")) for a in state.get("attempts", [])
+    )
 
 
 def on_record(decision: Decision) -> Answer:

@@ -63,13 +63,13 @@ class Examples:
             return ()
         with self._book.reading() as db:
             rows: Any = db.execute(
-                "SELECT e.question, e.final FROM examples_by_words w JOIN newest_examples e ON e.id = w.rowid"
+                "SELECT e.question, e.final, e.run FROM examples_by_words w JOIN newest_examples e ON e.id = w.rowid"
                 " WHERE examples_by_words MATCH ?1 AND e.target = ?2 AND length(e.question) + length(e.final) <= ?3"
                 "   AND e.run NOT IN (SELECT id FROM proposals WHERE thread = ?4)"
                 " ORDER BY bm25(examples_by_words), e.approved_at DESC, e.id DESC LIMIT ?5",
                 (words, target, LONGEST, thread, limit),
             ).fetchall()
-        return tuple(Example(question, sql) for question, sql in rows)
+            return tuple(Example(question, sql, *_writers_in(db, run)) for question, sql, run in rows)
 
     def _earlier(self, thread: str) -> tuple[str, ...]:
         with self._book.reading() as db:
@@ -207,6 +207,17 @@ def _drop_rejected_in(db: apsw.Connection, thread: str, turn: int, *, target: st
         "   AND d.how NOT IN ('auto-reject', 'expired', 'policy'))",
         (target, question, thread, turn),
     )
+
+
+def _writers_in(db: apsw.Connection, run: str) -> tuple[str, str]:
+    """Who wrote the SQL of a run, and the model that was asked first for it."""
+    found: Any = db.execute(
+        "SELECT document ->> '$.author' FROM proposals WHERE id = ?1 UNION ALL SELECT * FROM ("
+        " SELECT f.document ->> '$.author' FROM proposals p JOIN proposals f ON f.thread = p.thread AND f.turn = p.turn"
+        " WHERE p.id = ?1 ORDER BY f.number LIMIT 1)",
+        (run,),
+    ).fetchall()
+    return found[0][0] or "", found[1][0] or ""
 
 
 def _approved_in(db: apsw.Connection, proposal: str) -> tuple[str, str] | None:

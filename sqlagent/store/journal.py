@@ -96,11 +96,12 @@ class Journal(Deciding, Runs):
         """Earlier turns of the conversation that ran, oldest first."""
         with self.reading() as db:
             rows = db.execute(
-                "SELECT question, ran_sql FROM turns WHERE thread = ? AND status = 'executed' AND ran_sql <> ''"
-                " ORDER BY turn",
+                "SELECT question, ran_sql, coalesce((SELECT p.document ->> '$.author' FROM proposals p"
+                "   WHERE p.thread = t.thread AND p.turn = t.turn ORDER BY p.number DESC LIMIT 1), '')"
+                " FROM turns t WHERE thread = ? AND status = 'executed' AND ran_sql <> '' ORDER BY turn",
                 (thread,),
             ).fetchall()
-        return tuple(Turn(str(question), str(sql)) for question, sql in rows)
+        return tuple(Turn(str(question), str(sql), str(author)) for question, sql, author in rows)
 
     def attempts(self, thread: str, turn: int) -> tuple[Attempt, ...]:
         with self.reading() as db:

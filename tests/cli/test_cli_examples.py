@@ -55,7 +55,7 @@ def test_what_a_person_changed_it_to_is_shown_and_not_the_draft(shop: Shop, mode
     edited = shop.run("resume", document["thread"], "--edit", "ben.sql", "--json").document
     assert shop.run("resume", document["thread"], "--approve", edited["digest"]).code == 0
     prompt = prompt_of(shop, model, "move Ana to Austria")
-    assert BEN in prompt
+    assert "UPDATE customers SET country = ? WHERE id = 2" in prompt, "a person's values are not told to a server"
     assert "country = 'Austria'" not in prompt
     (example,) = listed(shop)
     assert (example["decision"], example["drafted"]) == ("edit", document["sql"])

@@ -263,7 +263,9 @@ def test_a_question_back_is_an_answer_and_not_an_error(openai_server: OpenAIServ
 
 def test_what_was_asked_back_and_answered_reaches_the_server_with_the_question(openai_server: OpenAIServer) -> None:
     clarified = Clarification("Which orders?", ("paid", "all"), "paid")
-    a_model(openai_server.base_url).draft("how many orders", SHOP, clarified=[clarified], may_ask=False)
+    a_model(openai_server.base_url).draft(
+        "how many orders", SHOP, clarified=[clarified], asked_by="test-model", may_ask=False
+    )
     (request,) = openai_server.requests
     told = request.messages[-1]["content"]
     assert "Which orders? I answer: paid" in told

@@ -178,7 +178,7 @@ def test_the_mark_marks_a_started_run_and_no_other(journal: Journal) -> None:
 def test_a_finished_turn_is_history_and_the_next_one_starts_clean(journal: Journal) -> None:
     journal.propose(a_proposal(), number=1, turn=1)
     journal.finish("k7f3", 1, Status.EXECUTED, ran_sql="SELECT 1", attempts=[Attempt("SELECT x", "no such column")])
-    assert journal.history("k7f3") == (Turn("cancel old orders", "SELECT 1"),)
+    assert journal.history("k7f3") == (Turn("cancel old orders", "SELECT 1", "gpt"),)
     assert journal.attempts("k7f3", 1) == (Attempt("SELECT x", "no such column"),)
     assert journal.ask_again("k7f3", expected_turn=1, source=Source.MODEL, question="only in Germany", sql="", by="ben")
     row = journal.thread("k7f3")

@@ -42,6 +42,8 @@ class Turn:
 
     question: str
     sql: str
+    author: str = ""
+    """Who wrote the SQL: a model's name, or a person's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,10 @@ class Attempt:
 
     sql: str
     error: str
+    author: str = ""
+    """Who wrote the SQL: a model's name, or a person's after an edit."""
+    rejected_by: str = ""
+    """The person whose words `error` has; empty where the database or sqlagent found fault with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,10 @@ class Example:
 
     question: str
     sql: str
+    author: str = ""
+    """Who wrote the SQL: a model's name, or a person's after an edit."""
+    asked_of: str = ""
+    """The model that was asked the question then."""
 
 
 @dataclass(frozen=True, slots=True)

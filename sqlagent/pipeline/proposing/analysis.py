@@ -11,7 +11,6 @@ from sqlagent.core.analysis.measured import capped, direct_size, with_effects
 from sqlagent.core.analyze import Counting, counting, judge, parse
 from sqlagent.core.approval.seats import POLICY, first_digest
 from sqlagent.core.nouns.analysis import Analysis, Basis, EngineOpinion, Risk, Size, SyntaxOpinion, Verb
-from sqlagent.core.nouns.draft import Attempt
 from sqlagent.core.nouns.effect import Measurement
 from sqlagent.core.nouns.session import Choice, Decision, Proposal, Source, Status
 from sqlagent.databases.base import Database
@@ -19,7 +18,7 @@ from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.proposing import undo_proposal
 from sqlagent.pipeline.proposing.approved_part import unlike
 from sqlagent.pipeline.proposing.refusal import Refused
-from sqlagent.pipeline.state import State
+from sqlagent.pipeline.state import State, attempts_of
 
 
 def propose(state: State, x: Context) -> State:
@@ -137,7 +136,7 @@ def _proposal(
         digest="",
         measurement=measurement,
         note=state.get("note", ""),
-        attempts=tuple(Attempt(a["sql"], a["error"]) for a in state.get("attempts", [])),
+        attempts=attempts_of(state),
         previous=state.get("previous", ""),
         edited_by=state.get("edited_by", ""),
         stale=state.get("stale", ""),

@@ -11,9 +11,10 @@ from langgraph.types import interrupt
 
 from sqlagent.core.approval.seats import passes_on
 from sqlagent.core.errors import NoDraft, NotPermitted, Stale, UsageError
-from sqlagent.core.nouns.draft import Attempt, Example
+from sqlagent.core.nouns.draft import Example
 from sqlagent.core.nouns.session import Choice, Decision, Proposal, Source, Status
 from sqlagent.core.wire import answers as wire
+from sqlagent.llm.outgoing import Values
 from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.proposing import answer_arrival, interrupt_payload
 from sqlagent.pipeline.proposing.analysis import at_seat, propose
@@ -22,7 +23,7 @@ from sqlagent.pipeline.proposing.draft_agreement import weighed
 from sqlagent.pipeline.proposing.refusal import Refused
 from sqlagent.pipeline.running.execution import run
 from sqlagent.pipeline.running.partial_batch import check_it_can_be, left_of
-from sqlagent.pipeline.state import Failed, State, on_record
+from sqlagent.pipeline.state import Failed, State, attempts_of, on_record
 from sqlagent.store.examples import Examples
 from sqlagent.store.journal import RunState
 
@@ -37,7 +38,7 @@ def generate(state: State, runtime: Runtime[Context]) -> State:
     x = runtime.context
     model = x.model()
     schema = x.database().schema(examples=x.examples if model.is_local or x.send_examples else 0)
-    attempts = tuple(Attempt(a["sql"], a["error"]) for a in state.get("attempts", []))
+    attempts = attempts_of(state)
     clarified = tuple(c for c in x.journal.clarifications(state["thread"], state["turn"]) if c.answer)
     may_ask = x.may_ask and len(clarified) < QUESTIONS_BACK
     x.begin(f"asking {model.name} about {len(schema.tables)} tables")
@@ -45,8 +46,9 @@ def generate(state: State, runtime: Runtime[Context]) -> State:
     try:
         draft = model.draft(
             state["question"], schema, history=x.journal.history(state["thread"]), attempts=attempts,
-            examples=_alike(state, x),
-            clarified=clarified, may_ask=may_ask, samples=x.samples, on_text=x.heard, on_wait=x.note,
+            examples=_alike(state, x), clarified=clarified, asked_by=state.get("author", ""),
+            values=Values.SENT if x.send_examples else Values.WITHHELD, may_ask=may_ask, samples=x.samples,
+            on_text=x.heard, on_wait=x.note,
         )  # fmt: skip
         draft, agreed = weighed(draft, state, x)
     except NoDraft as e:
@@ -83,7 +85,7 @@ def generate(state: State, runtime: Runtime[Context]) -> State:
 
 
 def _alike(state: State, x: Context) -> tuple[Example, ...]:
-    """What was approved for questions like this one on the same database; told to any model, as the history is."""
+    """What was approved for questions like this one on the same database."""
     if not x.learn:
         return ()
     return Examples(x.journal).like(state["question"], target=x.database().identity(), thread=state["thread"])
@@ -127,7 +129,7 @@ def analyze(state: State, runtime: Runtime[Context]) -> State:
 
 
 def _another_try(state: State, x: Context, *, sql: str, error: str, hint: str, author: str) -> State:
-    failed: Failed = {"sql": sql, "error": error}
+    failed: Failed = {"sql": sql, "error": error, "author": author}
     attempts = [*state.get("attempts", []), failed]
     tries = len(attempts) - state.get("retries", 0)
     if tries < TRIES:
@@ -202,6 +204,8 @@ def revise(state: State, runtime: Runtime[Context]) -> State:
     rejected: Failed = {
         "sql": state.get("sql", ""),
         "error": f"a person rejected it: {answer.reason or 'it is not what was asked for'}",
+        "author": state.get("author", ""),
+        "rejected_by": answer.by,
     }
     attempts = [*state.get("attempts", []), rejected]
     return {
@@ -235,7 +239,7 @@ def finish(state: State, runtime: Runtime[Context]) -> State:
     x.reached("finish: before the journal")
     x.journal.finish(
         state["thread"], state["turn"], status, message=message, hint=hint, ran_sql=state.get("ran_sql", ""),
-        attempts=[Attempt(a["sql"], a["error"]) for a in state.get("attempts", [])], learn=x.learn,
+        attempts=attempts_of(state), learn=x.learn,
     )  # fmt: skip
     x.reached("finish: after the journal")
     return {"status": status.value, "message": message, "hint": hint}
