@@ -217,6 +217,8 @@ def _json(checked: Iterator[Checked], _name: str, _tally: Tally) -> Iterator[str
         facts = statement_json(each.statement)
         told = {key: facts[key] for key in _TOLD}
         told["opinions"] = {source: told["opinions"].get(source) for source in ("syntax", "engine")}
+        if each.statement.reads_if:
+            told["reads_if"] = list(each.statement.reads_if)
         yield _json_line({**each.named, **told})
 
 
@@ -233,7 +235,7 @@ def _text(checked: Iterator[Checked], name: str, _tally: Tally) -> Iterator[str]
         s = each.statement
         objects = ", ".join(map(one_line, s.writes or s.reads))
         denied = f"  denied [{s.denied}]" if s.denied else ""
-        yield f"{one_line(name)}:{s.line}: {s.risk.name:<8}{s.kind} {objects}{denied}".rstrip() + "\n"
+        yield f"{one_line(name)}:{s.line}: {s.word:<8}{s.kind} {objects}{denied}".rstrip() + "\n"
         for finding in s.findings:
             yield f"    ! {one_line(finding.message)}  [{finding.rule}]\n"
 

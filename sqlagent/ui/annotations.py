@@ -19,7 +19,7 @@ def remarks(statement: Statement, *, asked: bool) -> Iterator[Finding]:
         yield Finding(statement.denied, f"{statement.kind} is denied by default", Severity.DANGER)
     elif asked and not any(f.severity is not Severity.NOTE for f in statement.findings):
         writes = f" of {', '.join(statement.writes)}" if statement.writes else ""
-        yield Finding("needs-approval", f"{statement.risk.name}: {statement.kind}{writes}", Severity.WARNING)
+        yield Finding("needs-approval", f"{statement.word}: {statement.kind}{writes}", Severity.WARNING)
     yield from statement.findings
 
 
