@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 
 from sqlagent.core.nouns.analysis import Finding, Severity, Statement
-from sqlagent.ui.visible import visible
+from sqlagent.ui.visible import escaped, visible
 
 _COMMANDS = {Severity.NOTE: "notice", Severity.WARNING: "warning", Severity.DANGER: "error"}
 _LEVELS = {Severity.NOTE: "note", Severity.WARNING: "warning", Severity.DANGER: "error"}
@@ -35,7 +35,7 @@ def _data(text: str) -> str:
 
 
 def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+    return _data(visible(text)).replace(":", "%3A").replace(",", "%2C")
 
 
 def sarif(findings: Iterable[tuple[str, int, Finding]], *, version: str, pages: Mapping[str, str]) -> Iterator[str]:
@@ -52,7 +52,7 @@ def sarif(findings: Iterable[tuple[str, int, Finding]], *, version: str, pages: 
     yield f'{{"$schema": "{SARIF_SCHEMA}", "version": "2.1.0", "runs": [{{"tool": {{"driver": {json.dumps(driver)}}}, '
     yield '"columnKind": "unicodeCodePoints", "results": ['
     for place, (file, line, finding) in enumerate(findings):
-        yield (", " if place else "") + json.dumps(_result(file, line, finding))
+        yield (", " if place else "") + escaped(json.dumps(_result(file, line, finding)))
     yield "]}]}\n"
 
 
