@@ -180,6 +180,7 @@ class Conversation:
             use_responses_api=False,
             default_query=dict(endpoint.address.query) or None,
             http_client=client,
+            openai_proxy="",  # or LangChain refuses a client of ours where a variable names one
             async_client=_NEVER_AWAITED,
             timeout=client.timeout,
         )
