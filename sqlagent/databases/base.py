@@ -73,6 +73,12 @@ class MeasureBudget:
     changes_bytes: int = 64_000_000
     copy_bytes: int = 200_000_000
     """A file up to this size is measured on a private copy, a larger one in a transaction that is rolled back."""
+    lock_seconds: float = 0.2
+    """On a server: it waits so long for a lock, and lets nobody wait longer for one of its own."""
+    rows: int = 100_000
+    """On a server: where more rows would change, as its planner estimates, it is not tried."""
+    scan_bytes: int = 2_000_000_000
+    """On a server: tables larger than this in all are counted, and their rows not read."""
     undo_bytes: int = 256_000_000
     """What a DROP or ALTER loses is copied first up to this size; beyond, there is no undo."""
 

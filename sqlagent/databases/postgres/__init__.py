@@ -11,9 +11,8 @@ from typing import NoReturn
 from sqlagent.core.errors import QueryError
 from sqlagent.core.nouns.analysis import EngineOpinion, Size
 from sqlagent.core.nouns.draft import Schema
-from sqlagent.core.nouns.effect import Effect, Measurement
+from sqlagent.core.nouns.effect import Measurement
 from sqlagent.core.nouns.session import Outcome
-from sqlagent.core.nouns.verbs import Basis
 from sqlagent.core.secret import Secret
 from sqlagent.databases.base import (
     Capabilities,
@@ -30,6 +29,14 @@ from sqlagent.databases.postgres.connection.address import Address
 from sqlagent.databases.postgres.connection.identity import Place
 from sqlagent.databases.postgres.connection.open import connect
 from sqlagent.databases.postgres.connection.rows import Session
+from sqlagent.databases.postgres.effect.measure import measure
+from sqlagent.databases.postgres.effect.undo_record import decoded
+from sqlagent.databases.postgres.run import marker_table
+from sqlagent.databases.postgres.run.binding import Binding
+from sqlagent.databases.postgres.run.in_doubt import decided
+from sqlagent.databases.postgres.run.transaction import Run
+from sqlagent.databases.postgres.undo import undo
+from sqlagent.databases.postgres.undo.taking_back import tried
 
 _NOT_YET = "changes to PostgreSQL are not measured yet"
 
@@ -38,12 +45,18 @@ class Postgres:
     """One database of one server: a session that only reads for everything but `apply`, which opens its own."""
 
     dialect = "postgres"
-    capabilities = Capabilities(second_opinion=False, atomic_mark=False, timeout=True)
+    capabilities = Capabilities(second_opinion=False, atomic_mark=False, timeout=True, preview=True, undo=True)
 
-    def __init__(self, url: str, *, name: str, password: Secret | None = None, marker_table: bool = False) -> None:
-        """Raises ConnectError or AuthError where it cannot be opened."""
+    def __init__(
+        self, url: str, *, name: str, password: Secret | None = None, marker_table: bool = False, measure_url: str = ""
+    ) -> None:
+        """Raises ConnectError or AuthError where it cannot be opened.
+
+        `measure_url` names a clone or a branch of it, where changes are tried in its place.
+        """
         self.name = name
         self._address = Address.of(url, password)
+        self._measure_address = Address.of(measure_url, password) if measure_url else self._address
         self._marker_table = marker_table
         self._reader = connect(self._address)
         self._running: Session = self._reader
@@ -75,12 +88,12 @@ class Postgres:
         return self._marker_table
 
     def marked(self, mark: OwnMark) -> bool | None:
-        return None
+        return marker_table.marked(self._reader, mark)
 
     def measure(
         self, statements: Sequence[str], *, budget: MeasureBudget, heard: Callable[[str], None] | None
     ) -> Measurement:
-        return Measurement(tuple(Effect(Basis.UNKNOWN, why=_NOT_YET) for _ in statements), how=_NOT_YET)
+        return measure(self._measuring, statements, budget=budget, heard=heard, tried=tried)
 
     def apply(
         self,
@@ -96,15 +109,33 @@ class Postgres:
         copy_to: Path | None = None,
         heard: Callable[[str], None] | None = None,
     ) -> Outcome:
-        _refuse()
+        binding = Binding(expected, keep)
+        return self._run(limits, mark, verify, reached, binding).apply(statements, sink=sink)
+
+    def _run(
+        self, limits: Limits, mark: Mark | None, verify: Callable[[], None], reached: Callable[[str], None],
+        binding: Binding,
+    ) -> Run:  # fmt: skip
+        own = mark.own if mark is not None and self._marker_table else None
+        return Run(self._connect, limits, reached, verify, binding, own, began=self._began)
+
+    def _connect(self) -> Session:
+        return connect(self._address)
+
+    def _measuring(self) -> Session:
+        """A session with what stands in for the database in a preview: the database itself, or a clone of it."""
+        return connect(self._measure_address)
+
+    def _began(self, session: Session) -> None:
+        self._running = session
 
     def decided(self, changeset: bytes) -> Verdict:
-        return Verdict.CANNOT_TELL
+        return decided(self._connect, decoded(changeset))
 
     def preview_undo(
         self, changeset: bytes, *, copy: Path | None, budget: MeasureBudget, heard: Callable[[str], None] | None
     ) -> UndoPlan:
-        _refuse()
+        return undo.plan(self._connect, decoded(changeset), budget=budget, heard=heard)
 
     def apply_undo(
         self,
@@ -121,7 +152,8 @@ class Postgres:
         copy_to: Path | None = None,
         heard: Callable[[str], None] | None = None,
     ) -> Outcome:
-        _refuse()
+        run = self._run(limits, mark, verify, reached, Binding(expected, keep))
+        return undo.apply(run, decoded(changeset), on_conflict)
 
     def interrupt(self) -> None:
         self._running.cancel_safe()

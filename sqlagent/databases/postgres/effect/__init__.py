@@ -1,1 +1,1 @@
-"""What a script would do to the rows, measured in a transaction that is rolled back."""
+"""What a script does to every row, measured by running it in a transaction that is rolled back."""

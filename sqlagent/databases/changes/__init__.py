@@ -1,0 +1,1 @@
+"""Changes of rows, the same on every engine: what they are, added up, compared, masked, shown, and bounded."""

@@ -1,0 +1,68 @@
+"""How long a measurement may take and how large it may grow, and the words it says meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic
+
+_BETWEEN_WORDS = 0.25  # seconds
+
+
+class PastBudget(Exception):
+    """It was stopped; the text says at what bound: `past 5 s`."""
+
+
+class Budget:
+    """The bounds of one measurement, over all its connections."""
+
+    def __init__(self, *, seconds: float | None, changes_bytes: int, heard: Callable[[str], None] | None) -> None:
+        self._seconds = seconds
+        self._begun = monotonic()
+        self._changes_bytes = changes_bytes
+        self._heard = heard
+        self._next_word = self._begun + _BETWEEN_WORDS
+        self.stopped = ""
+        """At what bound, once it is over."""
+        self.recorded: Callable[[], int] = int
+        """How many bytes of changes have been recorded just now."""
+        self.doing = ""
+
+    @property
+    def spent(self) -> float:
+        return monotonic() - self._begun
+
+    @property
+    def left(self) -> float | None:
+        """Seconds; None for no end."""
+        return None if self._seconds is None else max(self._seconds - self.spent, 0.0)
+
+    def check(self) -> None:
+        """Between two pieces of work; raises PastBudget."""
+        if self.is_over():
+            raise PastBudget(self.stopped)
+
+    def check_size(self, size: int) -> None:
+        if size > self._changes_bytes:
+            raise PastBudget(f"past {megabytes(self._changes_bytes)} of changes")
+
+    def is_over(self, rows: Callable[[], int] = int) -> bool:
+        """Whether a bound is reached; says how far it is, with the rows so far."""
+        now = monotonic()
+        if self._seconds is not None and now - self._begun > self._seconds:
+            self.stopped = f"past {self._seconds:g} s"
+        elif self.recorded() > self._changes_bytes:
+            self.stopped = f"past {megabytes(self._changes_bytes)} of changes"
+        if self._heard is not None and now > self._next_word:
+            self._next_word = now + _BETWEEN_WORDS
+            self._heard(f"{self.doing}{so_far(rows(), self.recorded())}, {now - self._begun:.1f} s")
+        return bool(self.stopped)
+
+
+def so_far(rows: int, recorded: int) -> str:
+    """`, 12,000 rows, 1.2 MB of changes`, or nothing while there is nothing to tell."""
+    rows_words = f", {rows:,} rows" if rows else ""
+    return rows_words + (f", {recorded / 1e6:.1f} MB of changes" if recorded >= 100_000 else "")
+
+
+def megabytes(size: int) -> str:
+    return f"{size / 1e6:g} MB"

@@ -1,0 +1,29 @@
+"""A run held to what was approved: the words where it does something else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlagent.core.nouns.effect import Measurement, Touched
+from sqlagent.databases.base import EffectDiffers
+
+NOTHING = "nothing was changed"
+
+
+def other_rows(expected: Measurement, touched: Sequence[Touched]) -> EffectDiffers:
+    """It would change other rows than were approved, or to other values."""
+    now = sum(t.rows for t in touched)
+    message = f"approved {expected.changes:,} rows, now {now:,}"
+    if now == expected.changes:
+        message = f"it would change {now:,} rows as approved, but other rows or to other values"
+    return EffectDiffers(message, hint=NOTHING, touched=touched)
+
+
+def more_rows(approved: int, changed: int, touched: Sequence[Touched], *, statement: str = "") -> EffectDiffers:
+    """It would change more rows than were counted; `statement` says by which, as ` by statement 2`."""
+    return EffectDiffers(f"approved {approved:,} rows{statement}, now {changed:,}", hint=NOTHING, touched=touched)
+
+
+def no_longer_measured(why: str) -> EffectDiffers:
+    """What was measured before cannot be measured now."""
+    return EffectDiffers(f"it can no longer be told what it changes: {why}", hint=NOTHING, touched=())

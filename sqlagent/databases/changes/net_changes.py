@@ -1,0 +1,86 @@
+"""Changes added up and taken apart: old rows paired with new ones, and what one statement of a script did."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from sqlagent.databases.changes.rows import L, Row, RowChange, TableChange, key_getter
+
+
+def paired(key: Sequence[int], before: Sequence[Row], after: Sequence[Row]) -> tuple[RowChange, ...]:
+    """What turns the old rows into the new ones: by key, where a changed key is a delete and an insert.
+
+    Rows without a key are counted: one that is there on both sides did not change.
+    """
+    return tuple(_by_key(key, before, after) if key else _counted(before, after))
+
+
+def _by_key(key: Sequence[int], before: Sequence[Row], after: Sequence[Row]) -> Iterator[RowChange]:
+    of = key_getter(key)
+    left = {of(row): row for row in after}
+    for row in before:
+        now = left.pop(of(row), None)
+        if now != row:
+            yield RowChange(row, now)
+    for row in left.values():
+        yield RowChange(None, row)
+
+
+def _counted(before: Iterable[Row], after: Iterable[Row]) -> Iterator[RowChange]:
+    old, new = Counter(before), Counter(after)
+    for row in (old - new).elements():
+        yield RowChange(row, None)
+    for row in (new - old).elements():
+        yield RowChange(None, row)
+
+
+def since(
+    earlier: Sequence[TableChange[L]], now: Sequence[TableChange[L]]
+) -> tuple[TableChange[L], ...]:  # fmt: skip
+    """What was done between two readings of everything that was changed so far."""
+    known = {change.table.name: change for change in earlier}
+    later = {change.table.name: change for change in now}
+    tables = {name: change.table for name, change in (known | later).items()}
+    steps = (
+        TableChange(table, _step(table.key, _rows(known.get(name)), _rows(later.get(name))))
+        for name, table in tables.items()
+    )
+    return tuple(step for step in steps if step.rows)
+
+
+def _rows(change: TableChange[L] | None) -> tuple[RowChange, ...]:
+    return change.rows if change is not None else ()
+
+
+def _step(key: Sequence[int], earlier: Sequence[RowChange], now: Sequence[RowChange]) -> tuple[RowChange, ...]:
+    if not earlier:
+        return tuple(now)
+    if not key:
+        return tuple(_step_counted(earlier, now))
+    return tuple(_step_by_key(key, earlier, now))
+
+
+def _step_by_key(key: Sequence[int], earlier: Sequence[RowChange], now: Sequence[RowChange]) -> Iterator[RowChange]:
+    of = key_getter(key)
+    stood = {of(change.row): change for change in earlier}
+    for change in now:
+        was = stood.pop(of(change.row), None)
+        before = change.before if was is None else was.after
+        if before != change.after:
+            yield RowChange(before, change.after)
+    for was in stood.values():  # it is as it was at first
+        yield was.inverse
+
+
+def _step_counted(earlier: Iterable[RowChange], now: Iterable[RowChange]) -> Iterator[RowChange]:
+    sums: Counter[Row] = Counter()
+    for sign, changes in ((-1, earlier), (1, now)):
+        for change in changes:
+            if change.after is not None:
+                sums[change.after] += sign
+            if change.before is not None:
+                sums[change.before] -= sign
+    for row, count in sums.items():
+        for _ in range(abs(count)):
+            yield RowChange(None, row) if count > 0 else RowChange(row, None)

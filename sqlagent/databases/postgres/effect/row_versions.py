@@ -1,0 +1,97 @@
+"""Rows as they were and as they are, told by the versions that PostgreSQL keeps of them while a transaction is open.
+
+Under one snapshot the writer sees what was committed before it and its own changes.  A version whose `xmin` is not
+older than the writer's own transaction is new.  A version with an `xmax` not older than it may be gone, or was only
+locked by it or by somebody else; the writer is asked which of those it still sees, and what it does not see is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from sqlagent.databases.changes.rows import Row
+from sqlagent.databases.postgres.connection.rows import Session, raw
+from sqlagent.databases.postgres.effect.tables import Leaf, Table, quoted
+
+_NEW = "pg_catalog.age(xmin) <= 0"
+_MAYBE_GONE = (
+    "xmax <> '0'::xid AND (pg_catalog.age(xmax) <= pg_catalog.age(%s::xid)"
+    " OR pg_catalog.mxid_age(xmax) <= pg_catalog.mxid_age(%s::xid))"
+)
+_BETWEEN_CHECKS = 1000  # rows
+
+Watch = Callable[[int], None]
+"""Told every so often how many bytes more were read; raises where that is enough."""
+
+
+def adding_up(check: Watch) -> Watch:
+    """Tells `check` of all bytes so far, where it is told of more."""
+    total = 0
+
+    def watch(size: int) -> None:
+        nonlocal total
+        total += size
+        check(total)
+
+    return watch
+
+
+class BrokenText(Exception):
+    """A text among the rows is not valid UTF-8."""
+
+
+def new_rows(writer: Session, table: Table, leaf: Leaf, watch: Watch) -> list[Row]:
+    """Rows of one leaf that the writer inserted, and those it updated as they are now."""
+    return list(copied(writer, _select(table.column_list, leaf, table, _NEW), watch))
+
+
+def old_rows(
+    writer: Session, witness: Session, table: Table, was: Table, leaf: Leaf, *, mine: str, multixact: str, watch: Watch
+) -> list[Row]:  # fmt: skip
+    """The same of those that it deleted or updated, as they were; `was` is the table as the witness knows it."""
+    sql = _select(", ".join(filter(None, ["ctid", columns_of(was, table)])), leaf, table, _MAYBE_GONE)
+    found = list(copied(witness, sql, watch, mine, multixact))
+    places = [row[0] for row in found]
+    still = _select("ctid", leaf, table, "ctid = ANY(%s::tid[])")
+    standing = {place for (place,) in raw(writer, still, places)} if places else set()
+    return [row[1:] for row in found if row[0] not in standing]
+
+
+def all_rows(session: Session, table: Table, was: Table, leaf: Leaf, watch: Watch) -> list[Row]:
+    """Every row of one leaf; the columns are those of `table`, as far as `was` has them."""
+    return list(copied(session, _select(columns_of(was, table), leaf, table, "true"), watch))
+
+
+def columns_of(was: Table, table: Table) -> str:
+    """The columns of `table` by the names that they had before; one that there was not has what older rows have."""
+    names = dict(zip(was.numbers, map(quoted, was.columns), strict=True))
+    columns = zip(table.numbers, table.missing, strict=True)
+    return ", ".join(names.get(number) or _literal(missing) for number, missing in columns)
+
+
+def _literal(text: str | None) -> str:
+    return "NULL::text" if text is None else "'" + text.replace("'", "''") + "'::text"
+
+
+def _select(columns: str, leaf: Leaf, table: Table, where: str) -> str:
+    """With `%` in names doubled, as what takes parameters wants it."""
+    source = f"ONLY {leaf.sql} WHERE" if leaf.readable else f"{table.sql} WHERE tableoid = {leaf.oid} AND"
+    return f"SELECT {columns} FROM {source} ".replace("%", "%%") + where  # noqa: S608 - quoted names
+
+
+def copied(session: Session, select: str, watch: Watch, *parameters: str) -> Iterator[Row]:
+    """Rows in text, as they come: a large table is stopped before memory is.  A `%` of the SELECT's own is doubled."""
+    size, sql = 0, f"COPY ({select}) TO STDOUT"
+    if not parameters:  # what has none is sent as it stands
+        sql = sql.replace("%%", "%")
+    with session.cursor() as cursor, cursor.copy(sql.encode(), parameters or None) as copy:
+        try:
+            for number, row in enumerate(copy.rows(), 1):
+                size += sum(map(len, filter(None, row)))
+                if not number % _BETWEEN_CHECKS:
+                    watch(size)
+                    size = 0
+                yield row
+        except UnicodeDecodeError as e:
+            raise BrokenText("a text among the rows is not valid UTF-8") from e
+    watch(size)

@@ -1,0 +1,138 @@
+"""A script run in a writer's transaction, statement by statement, and each read out before the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from psycopg import Cursor
+from psycopg.pq import TransactionStatus
+
+from sqlagent.core.analyze import parse
+from sqlagent.databases.changes.net_changes import since
+from sqlagent.databases.changes.rows import TableChange
+from sqlagent.databases.postgres.connection.rows import Session, raw
+from sqlagent.databases.postgres.effect.reading import Reader, State
+from sqlagent.databases.postgres.effect.schema_changes import SchemaChange, compared
+from sqlagent.databases.postgres.effect.tables import Table
+from sqlagent.databases.postgres.effect.two_sessions import Pair, aside
+
+_WRITES = """
+SELECT l.relation FROM pg_catalog.pg_locks l WHERE l.pid = pg_catalog.pg_backend_pid() AND l.locktype = 'relation'
+  AND l.mode = 'RowExclusiveLock' AND l.relation >= 16384"""
+
+
+LAST = "SET CONSTRAINTS ALL IMMEDIATE"
+"""After the last statement: deferred triggers and keys belong to what it does."""
+
+
+class EndsTransaction(Exception):
+    """The statement ended the transaction that it ran in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What the server says of a statement before it runs."""
+
+    named: frozenset[int] = frozenset()
+    """Oids of the tables and views that its own words write."""
+    written: frozenset[int] = frozenset()
+    """Of those that it writes after views and rules are taken apart."""
+    rows: float = 0.0
+    """An estimate of how many; only for the decision whether to measure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one statement did, given those before it."""
+
+    planned: Planned
+    changes: tuple[TableChange[Table], ...]
+    schema: SchemaChange
+    state: State
+    """What was changed up to here."""
+
+
+@dataclass(slots=True)
+class Script:
+    """A script as far as it was run."""
+
+    pair: Pair
+    reader: Reader
+    steps: list[Step] = field(default_factory=list)
+    state: State = field(default_factory=State)
+
+    def run(
+        self, statements: Sequence[str], *, begin: Callable[[int], None] = lambda _: None,
+        planned: Callable[[str, Planned], None] | None = None,
+    ) -> None:  # fmt: skip
+        """Each as the very bytes that were approved.  Deferred triggers and keys belong to the last.
+
+        `begin` is told the place of each from 1; `planned` what the server says that it would do, and may raise.
+        """
+        for index, sql in enumerate(statements, 1):
+            begin(index)
+            known = plan(self.pair.witness, sql) if planned is not None else Planned()
+            if planned is not None:
+                planned(sql, known)
+            execute(self.pair.writer, sql)
+            if index == len(statements):
+                self.pair.writer.execute(LAST)
+            self._read(known)
+
+    def _read(self, known: Planned) -> None:
+        earlier, self.state = self.state, self.reader.read(self.state)
+        changes = since(earlier.changes, self.state.changes) if self.steps else self.state.changes
+        self.steps.append(Step(known, changes, self._schema_since(earlier), self.state))
+
+    def _schema_since(self, earlier: State) -> SchemaChange:
+        before = earlier.objects if earlier.objects is not None else self.reader.schema_before
+        if before is None or self.state.objects is None:
+            return SchemaChange()
+        return compared(before, self.state.objects)
+
+
+def execute(writer: Session, sql: str, ran: Callable[[Cursor[Any]], None] = lambda _: None) -> None:
+    """The very bytes that were approved; `ran` is given what it answers.  Raises EndsTransaction."""
+    with writer.cursor() as cursor:
+        # the extended protocol takes one statement alone, and unnamed it passes a pooler
+        cursor.execute(sql.encode(), binary=True, prepare=False)
+        if writer.info.transaction_status is not TransactionStatus.INTRANS:
+            raise EndsTransaction("it would end the transaction")
+        ran(cursor)
+
+
+def plan(witness: Session, sql: str) -> Planned:
+    """Asked of the witness, where it leaves no lock; nothing of it is run."""
+    named = _named(witness, sql)
+    with aside(witness):
+        try:
+            with witness.cursor() as cursor:
+                cursor.execute(b"EXPLAIN (FORMAT JSON) " + sql.encode(), binary=True, prepare=False)
+                plans = [each["Plan"] for (listed,) in cursor.fetchall() for each in listed]
+            written = frozenset(int(oid or 0) for (oid,) in raw(witness, _WRITES))
+        except psycopg.Error:  # there is no plan for a change of the schema, nor for what works on one
+            return Planned(named)
+    return Planned(named, written, _estimated(plans))
+
+
+def _named(witness: Session, sql: str) -> frozenset[int]:
+    names = sorted({name for opinion in parse(sql, "postgres") for name in opinion.writes})
+    if not names:
+        return frozenset()
+    found = raw(witness, "SELECT pg_catalog.to_regclass(n)::oid FROM pg_catalog.unnest(%s::text[]) n (n)", names)
+    return frozenset(int(oid) for (oid,) in found if oid is not None)
+
+
+def _estimated(plans: list[dict[str, Any]]) -> float:
+    """Rows that the nodes which write are given."""
+    total, left = 0.0, list(plans)
+    while left:
+        node = left.pop()
+        children = node.get("Plans", [])
+        if node.get("Node Type") == "ModifyTable":
+            total += sum(float(c.get("Plan Rows", 0)) for c in children if c.get("Parent Relationship") == "Outer")
+        left += children
+    return total

@@ -1,0 +1,142 @@
+"""Two sessions that see one snapshot: a writer, where a script runs, and a witness, which still sees how all was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+import psycopg
+
+from sqlagent.databases.postgres.connection.rows import Session, one, raw
+
+Connect = Callable[[], Session]
+"""Opens a session in autocommit, which begins no transaction of its own."""
+
+STEADY: Mapping[str, str] = {
+    "DateStyle": "ISO, YMD",
+    "IntervalStyle": "postgres",
+    "TimeZone": "UTC",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
+    "xmlbinary": "base64",
+    "lc_monetary": "C",
+    "row_security": "off",
+    "search_path": "",
+}
+"""Held while rows are read, so that the same value is the same text in every session, and none is hidden."""
+
+Counts = tuple[int, int, int]
+"""Rows inserted, updated and deleted, as the server counts every write: a row written twice counts twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """How long anything may take, in seconds."""
+
+    lock: float
+    """That a statement waits for a lock of somebody else."""
+    statement: float | None
+    """That a statement takes; None for no limit."""
+
+
+@dataclass(slots=True)
+class Pair:
+    """Both sessions, in their transactions."""
+
+    writer: Session
+    witness: Session
+    multixact: str
+    """The next multixact when they began: one that the writer makes is not older."""
+    counted: dict[int, Counts] = field(default_factory=dict)
+    """By table, what the session's earlier transactions wrote: it stays in the counts until the server flushes it."""
+
+
+@contextmanager
+def two_sessions(connect: Connect, waits: Waits, *, locked: Sequence[str] = ()) -> Iterator[Pair]:
+    """Closed afterwards whatever happened, so that no lock outlives it.
+
+    `locked` are tables, as they stand in SQL, that nobody may write from before the snapshot on.
+    """
+    witness = connect()
+    try:
+        writer = connect()
+        try:
+            yield _begun(writer, witness, waits, locked)
+        finally:
+            writer.close()
+    finally:
+        witness.close()
+
+
+def _begun(writer: Session, witness: Session, waits: Waits, locked: Sequence[str]) -> Pair:
+    writer.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE")
+    writer.execute(f"SET LOCAL lock_timeout = {_ms(waits.lock)}")
+    for table in locked:  # a LOCK takes no snapshot, so what comes after sees all that was committed before
+        writer.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE".encode())
+    witness.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    snapshot = one(witness, "SELECT pg_catalog.pg_export_snapshot()")
+    writer.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
+    for session in (writer, witness):
+        set_local(session, _limits(waits))
+    multixact = one(witness, "SELECT pg_catalog.mxid_age('1'::xid) + 1")
+    return Pair(writer, witness, str(multixact), dict(written(writer)))
+
+
+def _ms(seconds: float) -> int:
+    return max(1, int(seconds * 1000))
+
+
+def _limits(waits: Waits) -> dict[str, str]:
+    """Kept by the server, which then ends what its client no longer can."""
+    statement = 0 if waits.statement is None else _ms(waits.statement)
+    idle = 0 if waits.statement is None else 2 * statement + 10_000  # between statements we write to disk
+    found = {
+        "lock_timeout": _ms(waits.lock),
+        "statement_timeout": statement,
+        "idle_in_transaction_session_timeout": idle,
+    }
+    return {name: f"{milliseconds}ms" for name, milliseconds in found.items()}
+
+
+def set_local(session: Session, settings: Mapping[str, str]) -> None:
+    """Until the end of the transaction."""
+    calls = ", ".join("pg_catalog.set_config(%s, %s, true)" for _ in settings)
+    raw(session, f"SELECT {calls}", *(text for pair in settings.items() for text in pair))
+
+
+@contextmanager
+def steady(session: Session) -> Iterator[None]:
+    """Read with settings that are always the same; the session's own stand again afterwards."""
+    calls = ", ".join("pg_catalog.current_setting(%s)" for _ in STEADY)
+    (found,) = raw(session, f"SELECT {calls}", *STEADY)
+    before = {name: value or "" for name, value in zip(STEADY, found, strict=True)}
+    set_local(session, STEADY)
+    try:
+        yield
+    finally:
+        with suppress(psycopg.Error):  # after an error the transaction is over, and its settings with it
+            set_local(session, before)
+
+
+@contextmanager
+def aside(session: Session) -> Iterator[None]:
+    """What is done meanwhile leaves neither a lock nor a setting, so that it is never in the writer's way."""
+    session.execute("SAVEPOINT aside")
+    try:
+        yield
+    finally:
+        if not session.closed:
+            session.execute("ROLLBACK TO SAVEPOINT aside; RELEASE SAVEPOINT aside")
+
+
+_WRITTEN = """
+SELECT s.relid, s.n_tup_ins, s.n_tup_upd, s.n_tup_del FROM pg_catalog.pg_stat_xact_all_tables s
+WHERE s.n_tup_ins + s.n_tup_upd + s.n_tup_del > 0 ORDER BY s.relid"""
+
+
+def written(writer: Session) -> Iterator[tuple[int, Counts]]:
+    """By table, catalogs too, the rows written in this session and not yet collected by the server."""
+    for row in raw(writer, _WRITTEN):
+        oid, inserted, updated, deleted = (int(value or 0) for value in row)
+        yield oid, (inserted, updated, deleted)

@@ -1,0 +1,90 @@
+"""What a run leaves behind before its COMMIT: enough to tell whether it was committed, and to take it back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from sqlagent.core.errors import StoreError
+from sqlagent.databases.changes.rows import RowChange, TableChange
+from sqlagent.databases.postgres.connection.rows import Raw
+from sqlagent.databases.postgres.effect.reading import State
+from sqlagent.databases.postgres.effect.schema_changes import Object, SchemaChange
+from sqlagent.databases.postgres.effect.tables import Table
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """Which one it was."""
+
+    system: str
+    """The cluster's own number: another one is another server, or was made anew from a dump."""
+    timeline: str
+    """Another one was promoted or restored since: its transaction ids after the fork are not ours."""
+    xid: str
+    pid: int
+    began: str
+    """When that backend began: its pid may be another one's later."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptTable:
+    """A table, and its rows as they were and as they were left."""
+
+    table: Table
+    rows: tuple[tuple[Raw | None, Raw | None], ...]
+
+    @property
+    def change(self) -> TableChange[Table]:
+        return TableChange(self.table, tuple(RowChange(before, after) for before, after in self.rows))
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Of one run."""
+
+    format: int
+    transaction: Transaction
+    changed: tuple[KeptTable, ...] = ()
+    """Tables that were there before and after."""
+    made: tuple[KeptTable, ...] = ()
+    dropped: tuple[KeptTable, ...] = ()
+    before: tuple[Object, ...] = ()
+    after: tuple[Object, ...] = ()
+    """Objects of the schema that differ."""
+    incomplete: str = ""
+    """Why there is not all that it changed; empty where there is."""
+
+    @property
+    def changes(self) -> tuple[TableChange[Table], ...]:
+        return tuple(kept.change for kept in self.changed)
+
+    @property
+    def schema(self) -> SchemaChange:
+        return SchemaChange(self.before, self.after)
+
+
+def encoded(transaction: Transaction, state: State, *, incomplete: str) -> bytes:
+    """`incomplete` says why not every row is in `state`."""
+    changed, made, dropped = (tuple(map(_kept, side)) for side in (state.changes, state.came, state.went))
+    why = incomplete or next((f"{each.table}: {each.why}" for each in state.unread), "")
+    kept = Kept(_FORMAT, transaction, changed, made, dropped, state.schema.before, state.schema.after, why)
+    return msgspec.msgpack.encode(kept)
+
+
+def _kept(change: TableChange[Table]) -> KeptTable:
+    return KeptTable(change.table, tuple((row.before, row.after) for row in change.rows))
+
+
+def decoded(data: bytes) -> Kept:
+    """Raises StoreError where it is not what a run kept."""
+    try:
+        kept = msgspec.msgpack.decode(data, type=Kept)
+    except msgspec.MsgspecError as e:
+        raise StoreError(f"what the run kept cannot be read: {e}", hint="it cannot be undone") from e
+    if kept.format != _FORMAT:
+        raise StoreError("what the run kept is of another version", hint="undo it with the version that ran it")
+    return kept

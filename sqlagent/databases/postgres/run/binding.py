@@ -1,0 +1,66 @@
+"""A run held to what was approved: its effect is read in its own transaction, compared, and kept before COMMIT."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sqlagent.core.nouns.effect import Measurement, Touched
+from sqlagent.core.nouns.verbs import Basis
+from sqlagent.databases.changes import held_to
+from sqlagent.databases.changes.causes import tally
+from sqlagent.databases.postgres.effect.reading import State
+from sqlagent.databases.postgres.effect.sums import fingerprint, rows_changed
+from sqlagent.databases.postgres.effect.undo_record import Transaction, encoded
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Of one run."""
+
+    expected: Measurement | None
+    keep: Callable[[bytes], None] | None
+
+    @property
+    def is_read_out(self) -> bool:
+        """Whether anybody asks what it changed."""
+        return self.expected is not None or self.keep is not None
+
+    def compare(self, state: State, changed: Sequence[int], *, unread: str) -> None:
+        """Raises EffectDiffers.
+
+        `changed` are rows by statement, as the server counts them; `unread` says why no more is known.
+        """
+        expected = self.expected
+        if expected is None:
+            return
+        if not expected.is_exact:
+            self._compare_counts(expected, state, changed)
+        elif unread:
+            raise held_to.no_longer_measured(unread)
+        elif fingerprint(state, expected.volatile) != expected.fingerprint:
+            raise held_to.other_rows(expected, touched_by(state))
+
+    @staticmethod
+    def _compare_counts(expected: Measurement, state: State, changed: Sequence[int]) -> None:
+        for number, (effect, rows) in enumerate(zip(expected.effects, changed, strict=False), 1):
+            approved = sum(t.rows for t in effect.touched if not t.via)
+            if effect.basis is Basis.COUNTED and rows > approved:
+                where = f" by statement {number}" if len(changed) > 1 else ""
+                raise held_to.more_rows(approved, rows, touched_by(state), statement=where)
+
+    def settle(self, state: State, transaction: Callable[[], Transaction], *, unread: str) -> bool:
+        """Keep what it changed, and by what it is known again; whether anything was kept."""
+        if self.keep is None or not (rows_changed(state) or state.schema or state.came or state.went or unread):
+            return False
+        self.keep(encoded(transaction(), state, incomplete=unread))
+        return True
+
+
+def touched_by(state: State) -> tuple[Touched, ...]:
+    """For the words of what it would have done."""
+    return tuple(
+        Touched(change.table.name, verb, rows)
+        for change in state.changes
+        for verb, rows in sorted(tally(change).items())
+    )
