@@ -25,6 +25,7 @@ from sqlagent.ui.diagnostics import ExitCode
 from sqlagent.ui.effects import size_words
 from sqlagent.ui.listing import receipt, undo_table
 from sqlagent.ui.machine import report_json
+from sqlagent.ui.out import say
 
 
 @takes(DATABASE, MODEL, PERSON, PROPOSING, ROWS)
@@ -169,8 +170,7 @@ def _undoable(call: Call) -> ExitCode:
         return ExitCode.OK
     if kept:
         width = call.screen.columns if sys.stdout.isatty() else None
-        sys.stdout.write(f"{undo_table(kept, now=datetime.now(UTC), columns=width)}\n")
-        sys.stdout.flush()
+        say(undo_table(kept, now=datetime.now(UTC), columns=width))
     size = sum(k.size for k in kept)
     runs = f"{len(kept)} run{'s' * (len(kept) != 1)}"
     call.screen.line(f"({runs}, {size_words(size)}; each is kept for {show_duration(call.settings.keep_undo)})")

@@ -19,6 +19,7 @@ from sqlagent.core.errors import UsageError
 from sqlagent.store.audit import Checked, Entry, Head, verify
 from sqlagent.ui.diagnostics import ExitCode
 from sqlagent.ui.listing import audit_table
+from sqlagent.ui.out import json_line, say
 
 
 class _ShowUnlessNamed(TyperGroup):
@@ -58,8 +59,7 @@ def show(
     if entries:
         width = call.screen.columns if sys.stdout.isatty() else None
         lines = [_line(e) for e in entries]
-        sys.stdout.write(f"{audit_table(lines, now=datetime.now(UTC), columns=width)}\n")
-        sys.stdout.flush()
+        say(audit_table(lines, now=datetime.now(UTC), columns=width))
     chain = checked.problem or (f"chain intact from #1 to #{checked.entries}" if checked.entries else "no entry yet")
     call.screen.line(f"({_entries(len(entries))}, {chain})")
     return ExitCode.OK
@@ -100,7 +100,7 @@ def export(call: Call) -> ExitCode:
     sqlagent audit export | python verify.py 122:9f2c41d0
     """
     for entry in call.agent.journal.audit():
-        sys.stdout.write(json.dumps(asdict(entry)) + "\n")
+        sys.stdout.write(json_line(asdict(entry)))
     return ExitCode.OK
 
 

@@ -20,7 +20,7 @@ from sqlagent.ui.machine import FORMAT_VERSION, JsonRows, write_document
 from sqlagent.ui.prompt import Input, can_prompt
 from sqlagent.ui.screen import Colour, Screen
 
-_OURS = frozenset({"json", "output", "csv", "no_pager"})
+_OURS = frozenset({"json", "output", "csv", "csv_safe", "no_pager"})
 """Options that are not settings."""
 
 
@@ -33,6 +33,8 @@ class Call:
         self._flags = {name: value for name, value in flags.items() if name not in _OURS}
         if flags.get("csv"):
             self._flags["format"] = "csv"
+        if flags.get("csv_safe"):
+            self._flags["format"] = "csv-safe"
         if flags.get("no_pager"):
             self._flags["pager"] = ""
         self._open = ExitStack()

@@ -20,7 +20,8 @@ from sqlagent.core.nouns.analysis import EngineOpinion, Risk, Size, Statement, S
 from sqlagent.databases.base import Database
 from sqlagent.ui.diagnostics import ExitCode
 from sqlagent.ui.machine import FORMAT_VERSION, statement_json
-from sqlagent.ui.visible import one_line
+from sqlagent.ui.out import json_line
+from sqlagent.ui.visible import one_line, printed
 
 FORMATS = ("text", "json", "github", "sarif")
 
@@ -217,11 +218,13 @@ def _json(checked: Iterator[Checked], _name: str, _tally: Tally) -> Iterator[str
         facts = statement_json(each.statement)
         told = {key: facts[key] for key in _TOLD}
         told["opinions"] = {source: told["opinions"].get(source) for source in ("syntax", "engine")}
+        if each.statement.reads_if:
+            told["reads_if"] = list(each.statement.reads_if)
         yield _json_line({**each.named, **told})
 
 
 def _json_line(facts: dict[str, Any]) -> str:
-    return json.dumps({"format_version": FORMAT_VERSION, **facts}) + "\n"  # ASCII: no control character is in it
+    return json_line({"format_version": FORMAT_VERSION, **facts})
 
 
 _TOLD = ("index", "sql", "line", "kind", "risk", "reads", "writes", "findings", "opinions", "denied")
@@ -233,7 +236,7 @@ def _text(checked: Iterator[Checked], name: str, _tally: Tally) -> Iterator[str]
         s = each.statement
         objects = ", ".join(map(one_line, s.writes or s.reads))
         denied = f"  denied [{s.denied}]" if s.denied else ""
-        yield f"{one_line(name)}:{s.line}: {s.risk.name:<8}{s.kind} {objects}{denied}".rstrip() + "\n"
+        yield printed(f"{one_line(name)}:{s.line}: {s.word:<8}{s.kind} {objects}{denied}".rstrip() + "\n")
         for finding in s.findings:
             yield f"    ! {one_line(finding.message)}  [{finding.rule}]\n"
 

@@ -17,7 +17,8 @@ from sqlagent.cli.call import Call
 from sqlagent.cli.options import DATABASE, MODEL, takes
 from sqlagent.core.errors import SqlagentError
 from sqlagent.ui.diagnostics import ExitCode
-from sqlagent.ui.visible import visible
+from sqlagent.ui.out import say
+from sqlagent.ui.visible import one_line
 
 _STANDS_ON = ("langgraph", "langchain-openai", "langgraph-checkpoint-sqlite", "sqlglot", "apsw", "typer", "rich")
 
@@ -48,8 +49,8 @@ def doctor(call: Call) -> ExitCode:
             {"checks": [{"name": c.name, "state": c.state, "detail": c.detail, "fix": c.fix} for c in checks]}
         )
     for check in () if call.json else checks:
-        hint = f"\n  hint: {check.fix}" if check.fix else ""
-        sys.stdout.write(visible(f"{check.state:<8} {check.name:<9} {check.detail}{hint}") + "\n")
+        hint = f"\n  hint: {one_line(check.fix)}" if check.fix else ""
+        say(f"{check.state:<8} {check.name:<9} {one_line(check.detail)}{hint}")
     return ExitCode.FAILED if any(c.state is State.MISSING for c in checks) else ExitCode.OK
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from sqlagent.cli.call import Call
 from sqlagent.cli.session import attend, code_of, reject_unasked
+from sqlagent.core.analyze import pieces
 from sqlagent.core.errors import NeedsApproval, QueryError, UsageError
 from sqlagent.core.nouns.session import Status
-from sqlagent.core.text.split import Piece, split
+from sqlagent.core.text.split import Piece
 from sqlagent.ui.diagnostics import ExitCode, report_error
 from sqlagent.ui.machine import report_json
 
@@ -43,7 +44,7 @@ def each(call: Call, text: str, title: str) -> ExitCode:
     Before a person the next one is begun when the one before is decided.  With nobody to ask, what asks is left
     pending, and no statement goes ahead of one that waits and works on the same tables.
     """
-    series = Series(call, list(split(text, call.agent.database.dialect)), title)
+    series = Series(call, list(pieces(text, call.agent.database.dialect)), title)
     if not series.pieces:
         raise UsageError("there is no SQL in it", hint="sqlagent run FILE, or sqlagent run --sql TEXT")
     try:

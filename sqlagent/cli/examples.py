@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from sqlagent.core.errors import UsageError
 from sqlagent.store.examples import Examples, Lesson
 from sqlagent.ui.diagnostics import ExitCode
 from sqlagent.ui.listing import examples_table
+from sqlagent.ui.out import json_line, say
 
 FORMATS = ("openai-jsonl",)
 
@@ -37,8 +37,7 @@ def list_(call: Call, limit: Listed = 50) -> ExitCode:
         return ExitCode.OK
     if found:
         width = call.screen.columns if sys.stdout.isatty() else None
-        sys.stdout.write(f"{examples_table(found, now=datetime.now(UTC), columns=width)}\n")
-        sys.stdout.flush()
+        say(examples_table(found, now=datetime.now(UTC), columns=width))
     call.screen.line(f"({_counted(len(found))})" if found else _none_yet(call))
     return ExitCode.OK
 
@@ -106,7 +105,7 @@ def export(
         call.print_json({"format": format_, "conversations": list(conversations)})
         return ExitCode.OK
     for conversation in conversations:
-        sys.stdout.write(json.dumps(conversation) + "\n")  # ASCII: no control character is in it
+        sys.stdout.write(json_line(conversation))
     if not found:
         call.screen.line(_none_yet(call))
     return ExitCode.OK

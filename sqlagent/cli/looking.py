@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Annotated
@@ -14,12 +14,14 @@ from sqlagent.cli.call import Call
 from sqlagent.cli.options import DATABASE, Listed, takes
 from sqlagent.cli.topics import TOPICS, topic
 from sqlagent.core.errors import UsageError
+from sqlagent.core.nouns.draft import Schema
 from sqlagent.core.nouns.session import Status, Thread
 from sqlagent.ui import listing
 from sqlagent.ui.diagnostics import ExitCode
 from sqlagent.ui.layout import Block
 from sqlagent.ui.machine import report_json, threads_json
-from sqlagent.ui.visible import visible
+from sqlagent.ui.out import say
+from sqlagent.ui.visible import one_line
 
 
 @takes()
@@ -66,7 +68,7 @@ def show(
     if call.json:
         call.print_json(report_json(report))
         return ExitCode.OK
-    sys.stdout.write(f"{listing.show(report, columns=call.screen.columns)}\n")
+    say(listing.show(report, columns=call.screen.columns))
     if report.status is Status.PENDING:
         call.screen.line(f"next: sqlagent resume {thread}")
     return ExitCode.OK
@@ -91,7 +93,7 @@ def schema(
         chosen = [asdict(t) for t in facts.tables if table in ("", t.name)]
         call.print_json({"dialect": facts.dialect, "version": facts.version, "tables": chosen})
     else:
-        sys.stdout.write(visible(schema_text(facts, table or None)).rstrip() + "\n")
+        say(schema_text(_on_one_line(facts), table or None).rstrip())
     return ExitCode.OK
 
 
@@ -102,14 +104,30 @@ def help_(call: Call, name: Annotated[str, typer.Argument(help="The topic.", met
     if call.json:
         call.print_json({"topic": name, "text": text})
     else:
-        sys.stdout.write(text)
+        say(text.rstrip("\n"))
     return ExitCode.OK
+
+
+def _on_one_line(facts: Schema) -> Schema:
+    """The schema with every line break in a name drawn, so that none of its words can stand on a line alone."""
+    return replace(facts, tables=tuple(
+        replace(
+            t, name=one_line(t.name), checks=tuple(map(one_line, t.checks)),
+            columns=tuple(
+                replace(
+                    c, name=one_line(c.name), type=one_line(c.type), references=one_line(c.references),
+                    examples=tuple(map(one_line, c.examples)),
+                )
+                for c in t.columns
+            ),
+        )
+        for t in facts.tables
+    ))  # fmt: skip
 
 
 def _print(table: Block, threads: tuple[Thread, ...]) -> None:
     if threads:
-        sys.stdout.write(f"{table}\n")
-        sys.stdout.flush()
+        say(table)
 
 
 def _width(call: Call) -> int | None:

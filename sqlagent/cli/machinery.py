@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +14,8 @@ from sqlagent.cli.call import Call
 from sqlagent.cli.options import DATABASE, MODEL, group, takes
 from sqlagent.ui.diagnostics import ExitCode
 from sqlagent.ui.layout import table
-from sqlagent.ui.visible import visible
+from sqlagent.ui.out import say
+from sqlagent.ui.visible import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,7 +94,7 @@ def _models(call: Call, models: Sequence[Embedded]) -> ExitCode:
         (f"local:{m.short}", m.name, f"{m.size / 1e9:.1f} GB", m.licence, "loaded" if m.running else _here(m.path))
         for m in models
     ]
-    sys.stdout.write(f"{table(('model', 'weights', 'size', 'licence', 'state'), rows)}\n")
+    say(table(("model", "weights", "size", "licence", "state"), rows))
     return ExitCode.OK
 
 
@@ -114,7 +114,7 @@ def config_show(call: Call) -> ExitCode:
         call.print_json({"settings": [{"key": s.key, "value": s.value, "origin": s.origin} for s in found]})
         return ExitCode.OK
     rows = [(s.key, _as_typed(s.value), s.origin) for s in found]
-    sys.stdout.write(f"{table(('setting', 'value', 'from'), rows)}\n")
+    say(table(("setting", "value", "from"), rows))
     return ExitCode.OK
 
 
@@ -131,6 +131,6 @@ def config_check(call: Call) -> ExitCode:
         call.print_json({"problems": [asdict(p) for p in problems]})
         return ExitCode.USAGE if problems else ExitCode.OK
     # Written without a screen: that is made of settings, which may be what cannot be read.
-    lines = [f"{problem.sentence}\n  hint: {problem.hint}\n" for problem in problems] or ["no problem found\n"]
-    sys.stdout.write(visible("".join(lines)))
+    lines = [f"{one_line(p.sentence)}\n  hint: {one_line(p.hint)}" for p in problems] or ["no problem found"]
+    say("\n".join(lines))
     return ExitCode.USAGE if problems else ExitCode.OK

@@ -53,9 +53,13 @@ PERSON: Group = {
 ROWS: Group = {
     "limit": _option(str | None, "-n", "--limit", help="Rows shown; -1 for all. [default: 200]", metavar="N"),
     "format": _option(
-        str | None, "--format", help="table csv json jsonl markdown vertical none. [default: table]", metavar="FORMAT"
+        str | None,
+        "--format",
+        help="table csv csv-safe json jsonl markdown vertical none. [default: table]",
+        metavar="FORMAT",
     ),
     "csv": _option(bool, "--csv", help="The same as --format csv.", default=False),
+    "csv_safe": _option(bool, "--csv-safe", help="CSV in which a spreadsheet runs nothing.", default=False),
     "output": _option(
         Path | None, "-o", "--output", help="Write rows to FILE, once they are complete.", metavar="FILE"
     ),

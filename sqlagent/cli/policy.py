@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -25,14 +24,15 @@ from sqlagent.core.policy.cases import Case, Given, ruled, sights_given
 from sqlagent.core.policy.explanation import Explained, explain, explain_seen
 from sqlagent.core.policy.seen import Sight, sights
 from sqlagent.ui.diagnostics import ExitCode
+from sqlagent.ui.out import say
 from sqlagent.ui.ruling import ruling, ruling_json, sight, verdict_json
-from sqlagent.ui.visible import visible
 
 rules = group("Rules: check, explain, test.")
 
 
 def _say(lines: Sequence[str]) -> None:
-    sys.stdout.write(visible("".join(f"{line}\n" for line in lines)))
+    for line in lines:
+        say(line)
 
 
 # ---- check -------------------------------------------------------------------------------------------------------

@@ -132,7 +132,7 @@ TABLE: tuple[Definition, ...] = (
         "limit", LIMIT, 200, "rows shown; `-1`: all", flag="-n, --limit", env=("SQLAGENT_LIMIT",)
     ),
     Definition(
-        "format", one_of("table", "csv", "json", "jsonl", "markdown", "vertical", "none"), "table",
+        "format", one_of("table", "csv", "csv-safe", "json", "jsonl", "markdown", "vertical", "none"), "table",
         "of results, the same in a pipe and a terminal", flag="--format", env=("SQLAGENT_FORMAT",),
     ),
     Definition(

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from sqlagent.core.analysis import verdict
 from sqlagent.core.analysis.count_query import Counting
 from sqlagent.core.nouns.analysis import EngineOpinion, Size, Statement, SyntaxOpinion
 from sqlagent.core.rules import OF_VERDICT, remarks_on
 
-__all__ = ["Counting", "counting", "judge", "opinions", "parse"]
+if TYPE_CHECKING:
+    from sqlagent.core.text.split import Piece
+
+__all__ = ["Counting", "counting", "judge", "opinions", "parse", "pieces"]
 
 
 def parse(script: str, dialect: str) -> tuple[SyntaxOpinion, ...]:
@@ -18,13 +22,20 @@ def parse(script: str, dialect: str) -> tuple[SyntaxOpinion, ...]:
 
 
 def opinions(script: str, dialect: str) -> Iterator[SyntaxOpinion]:
-    """The same one by one, for scripts of any length."""
+    """The same one by one, for scripts of any length; a BEGIN ... COMMIT around statements is none of them."""
     from sqlagent.core.analysis.syntax_opinion import (
         opinion,  # sqlglot takes 180 ms to import, and listing a thread needs none of it
     )
+
+    return (opinion(piece, dialect, remarks_on) for piece in pieces(script, dialect))
+
+
+def pieces(script: str, dialect: str) -> Iterator[Piece]:
+    """The statements of a script as they would run: all in one transaction, so that its own BEGIN ... COMMIT goes."""
+    from sqlagent.core.text.outer_transaction import without_outer_transactions
     from sqlagent.core.text.split import split
 
-    return (opinion(piece, dialect, remarks_on) for piece in split(script, dialect))
+    return without_outer_transactions(split(script, dialect), dialect)
 
 
 def judge(index: int, syntax: SyntaxOpinion, engine: EngineOpinion | None, size: Size) -> Statement:

@@ -7,13 +7,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sqlagent.core.errors import AuthError, NoDraft, UsageError
+from sqlagent.core.errors import AuthError, ModelError, NoDraft
 from sqlagent.core.nouns.draft import Attempt, Clarification, Draft, Example, Schema, Turn
 from sqlagent.core.secret import Secret
 from sqlagent.llm import outgoing, prompt, reply
-from sqlagent.llm.conversation import Conversation, Endpoint, Say, quoted
+from sqlagent.llm.address import Address, read
+from sqlagent.llm.answer import Answer
+from sqlagent.llm.conversation import Conversation, Say
+from sqlagent.llm.endpoint import OPENAI, Endpoint, Manners
 from sqlagent.llm.outgoing import Told, Values
 from sqlagent.llm.samples import further
+from sqlagent.llm.server_words import quoted
 
 DEFAULT_REMOTE = "gpt-5-mini"
 """What `auto` asks where there is a key and no model's name."""
@@ -67,6 +71,8 @@ class Model:
     sleep: Callable[[float], None] = time.sleep
     asks_back: bool = True
     """It is told how to ask back where a question reads two ways; the embedded one only gets worse by it."""
+    trace: Say | None = None
+    """Told of every request and every answer, for `--debug`; never of a key."""
 
     def draft(
         self,
@@ -102,11 +108,13 @@ class Model:
         endpoint = self.connect(say)
         started = time.monotonic()
         temperature = AFTER_A_FAILURE if attempts else 0.0
-        asking = Conversation(endpoint, self.timeout, self.sleep, say, on_text or _unheard, temperature=temperature)
+        asking = Conversation(
+            endpoint, self.timeout, self.sleep, say, on_text or _unheard, temperature=temperature, trace=self.trace
+        )
         answers = [asking.ask(talk)]
         draft = reply.parse(answers[0].text)
         if not (draft.sql or draft.cannot or draft.asks):
-            raise _without_sql(self.name, answers[0].text)
+            raise _without_sql(self.name, answers[0])
         if draft.note.startswith("the model gave"):
             say(draft.note.partition(". ")[0])
         if samples > 1 and draft.sql:
@@ -133,24 +141,20 @@ def open_model(
     cache_dir: Path | None = None,
     state_dir: Path | None = None,
     progress: Progress | None = None,
+    trace: Say | None = None,
 ) -> Model:
     """The model that the settings name.  `progress(done, total, what)` is told of a download on first use."""
     if spec.is_embedded:
-        return _embedded(spec, cache_dir, state_dir, progress)
-    name = DEFAULT_REMOTE if spec.model == "auto" else spec.model
-    if spec.base_url and not spec.base_url.startswith(("http://", "https://")):
-        raise UsageError(
-            f"the base URL {spec.base_url} does not start with http:// or https://",
-            hint="for a server on this machine: --base-url http://localhost:11434/v1",
-        )
+        return replace(_embedded(spec, cache_dir, state_dir, progress), trace=trace)
+    address = read(spec.base_url or OPENAI)
+    name = (address.model or DEFAULT_REMOTE) if spec.model == "auto" else spec.model
     if not spec.key and not spec.base_url:
         raise AuthError(
             f"{name} needs a key, and there is none",
             hint="set OPENAI_API_KEY, name a server with --base-url, or use the embedded model: --model local",
         )
-    # A server without keys still gets one: the client refuses to start without.
-    endpoint = Endpoint(name, spec.base_url, spec.key or Secret("none"))
-    return Model(name, is_local=False, connect=lambda _say: endpoint, timeout=spec.timeout)
+    endpoint = Endpoint(name, address, spec.key)
+    return Model(name, is_local=False, connect=lambda _say: endpoint, timeout=spec.timeout, trace=trace)
 
 
 def _embedded(spec: ModelSpec, cache_dir: Path | None, state_dir: Path | None, progress: Progress | None) -> Model:
@@ -159,13 +163,15 @@ def _embedded(spec: ModelSpec, cache_dir: Path | None, state_dir: Path | None, p
     kept = catalogue.named(spec.model.partition(":")[2])
     local.require_runtime()
 
+    manners = Manners()
+
     def connect(say: Say) -> Endpoint:
         path = weights.find(kept, cache_dir) or weights.pull(
             kept.name, path=None, progress=progress or _uncounted, cache_dir=cache_dir
         )
         server = local.start_or_attach(path, name=kept.name, keep_alive=spec.keep_alive, state_dir=state_dir, say=say)
         extra = (("cache_prompt", True), ("max_tokens", LOCAL_LONGEST_REPLY))
-        return Endpoint(kept.name, f"{server.url}/v1", server.api_key, extra)
+        return Endpoint(kept.name, Address(f"{server.url}/v1"), server.api_key, extra, manners)
 
     return Model(
         kept.name,
@@ -177,7 +183,13 @@ def _embedded(spec: ModelSpec, cache_dir: Path | None, state_dir: Path | None, p
     )
 
 
-def _without_sql(name: str, text: str) -> NoDraft:
+def _without_sql(name: str, answer: Answer) -> ModelError:
+    text = answer.text
+    if answer.calls:
+        return ModelError(
+            f"{name} called a tool ({answer.tools}) instead of writing SQL: {quoted(text)}",
+            hint="turn tools off on the server, or name another model with --model",
+        )
     if not text.strip():
         return NoDraft(f"{name} answered with nothing", hint="ask again, or name another model with --model")
     return NoDraft(

@@ -3,90 +3,44 @@
 from __future__ import annotations
 
 import os
-import socket
-import ssl
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from ipaddress import ip_address
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from sqlagent.core.errors import AuthError, ConnectError, ModelError, SqlagentError
+from sqlagent.core.errors import ModelError, SqlagentError
 from sqlagent.core.secret import Secret
+from sqlagent.llm import failure
+from sqlagent.llm.answer import Answer, End
+from sqlagent.llm.connection import open_client
+from sqlagent.llm.endpoint import Endpoint
+from sqlagent.llm.events import Body, TooLarge
 from sqlagent.llm.prompt import Message
 from sqlagent.llm.reply import whole_characters
+from sqlagent.llm.server_words import Refused, Unreadable, as_list, body_of, error_in, quoted, shortened
 
 if TYPE_CHECKING:
     from langchain_openai import ChatOpenAI
 
 TRIES = 3
-LONGEST_WAIT = 30.0
-"""A server that asks for more patience than this is reported instead of waited for."""
-CONNECT_SECONDS = 10.0
 _NEVER_AWAITED = object()
 """In place of a client for `await`, which would read every TLS certificate of the machine once more: 40 ms."""
-TRANSIENT = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
-FINISHED = frozenset({"stop", "eos", "end_turn", "stop_sequence"})
-"""What servers call an answer that is all there.  No word, or another one, means that it may not be."""
-
 _ROLES = {"system": "system", "human": "user", "ai": "assistant"}
+_OPTIONAL = ("stream_options", "temperature", "stream")
+"""Fields of a request that a server may do without."""
+_VAGUE = re.compile(r"(unknown|unrecogni[sz]ed|unsupported|unexpected|extra|additional)\b.{0,40}"
+                    r"\b(field|parameter|param|argument|input|key|propert)")  # fmt: skip
+_NO_SYSTEM = re.compile(
+    r"system[ _-]?(role|message|prompt|instruction)s?\b.{0,60}(not|n't|un)\s*(be )?(support|enabl|allow|accept|permit)"
+    r"|(not|n't|un)[ -]?(support|enabl|allow|accept|permit)\w*.{0,40}\bsystem\b|developer instruction is not enabled"
+    r"|roles must alternate|only (support )?.?user.? and .?(assistant|model)|role.{0,30}['\"]system['\"]"
+    r"|['\"]system['\"].{0,40}(role|not|invalid)|unexpected role|invalid role|first message must be.{0,20}user",
+    re.DOTALL,
+)
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where a model answers right now."""
-
-    model: str
-    base_url: str = ""
-    """Empty: OpenAI's own."""
-    api_key: Secret = field(default_factory=Secret)
-    extra: tuple[tuple[str, Any], ...] = ()
-    """Fields of the request that only this kind of server knows."""
-
-    @property
-    def is_on_loopback(self) -> bool:
-        """Whether it is on this machine, in whatever spelling: nothing on the way there is a proxy's business."""
-        host = (urlsplit(self.base_url).hostname or "").rstrip(".")
-        if host == "localhost" or host.endswith(".localhost"):
-            return True
-        try:
-            return socket.inet_aton(host)[0] in (0, 127)  # as the resolver reads it: 127.1, 0x7f000001
-        except (OSError, UnicodeError):
-            pass  # no IPv4 address; perhaps of the other kind
-        try:
-            address = ip_address(host.partition("%")[0])
-        except ValueError:
-            return False
-        return (getattr(address, "ipv4_mapped", None) or address).is_loopback or address.is_unspecified
-
-    @property
-    def host(self) -> str:
-        """The address without any user, password or query in it."""
-        if not self.base_url:
-            return "api.openai.com"
-        parts = urlsplit(self.base_url)
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
-@dataclass(slots=True)
-class Answer:
-    """What has arrived so far."""
-
-    text: str = ""
-    finish: str = ""
-    tokens_in: int = 0
-    tokens_out: int = 0
-
-    def add(self, chunk: Any) -> str:
-        """Take what a message, or a piece of one, brings; answers its text."""
-        self.finish = str(chunk.response_metadata.get("finish_reason") or self.finish)
-        if usage := chunk.usage_metadata:
-            self.tokens_in, self.tokens_out = usage["input_tokens"], usage["output_tokens"]
-        piece = chunk.content if isinstance(chunk.content, str) else str(chunk.text)
-        self.text += piece
-        return piece
 
 
 @dataclass(slots=True)
@@ -98,9 +52,9 @@ class Conversation:
     sleep: Callable[[float], None]
     say: Say
     on_text: Say
-    streams: bool = True
-    usage: bool = True
     temperature: float | None = 0.0
+    trace: Say | None = None
+    """Told of every request and answer, without the key."""
 
     def ask(self, talk: Sequence[Message]) -> Answer:
         """The whole answer, or one of our errors."""
@@ -109,157 +63,263 @@ class Conversation:
             answer = Answer()
             try:
                 self._request(talk, answer)
-            except Exception as e:  # whatever the client raises, at any depth, becomes one of our errors below
-                if answer.text:
-                    raise self._broke_off(answer.text) from e
+                return self._whole(answer)
+            except failures() as e:
+                lost = failure.nobody_answered(e)
+                if answer.text and (lost or failure.delay(e, 1) is None):
+                    raise self._broke_off(answer.text, "" if lost else str(e)) from e
                 if self._gives_way(e):
                     continue
                 tried += 1
-                wait = _delay(e, tried)
+                wait = failure.delay(e, tried)
                 if tried >= TRIES or wait is None:
                     raise self.error(e, tried) from e
                 self.say(f"{self._what(e)}; trying again in {wait:g} s ({tried + 1} of {TRIES})")
                 self.sleep(wait)
-            else:
-                return self._whole(answer)
-
-    def _request(self, talk: Sequence[Message], answer: Answer) -> None:
-        chat = self._chat()
-        if not self.streams:
-            self.on_text(answer.add(chat.invoke(list(talk))))
-            return
-        for chunk in chat.stream(list(talk)):
-            if piece := answer.add(chunk):
-                self.on_text(piece)
 
     def choices(self, talk: Sequence[Message], count: int) -> list[Answer]:
-        """Up to `count` answers from one request, as they came; the tokens of all of them stand with the first.
-
-        Past the client's own reading of a reply, which gives every choice the last one's word on why it ended.
-        """
-        chat = self._chat()
-        said = chat.root_client.chat.completions.create(
-            model=self.endpoint.model,
-            messages=[{"role": _ROLES[role], "content": text} for role, text in talk],
-            n=count,
-            extra_body=dict(self.endpoint.extra) or None,
-            **({} if self.temperature is None else {"temperature": self.temperature}),
-        )
-        texts = [whole_characters(str(c.message.content or "")) for c in said.choices]
-        answers = [Answer(text, str(c.finish_reason or "")) for text, c in zip(texts, said.choices, strict=True)]
-        if said.usage and answers:
-            answers[0].tokens_in, answers[0].tokens_out = said.usage.prompt_tokens, said.usage.completion_tokens
+        """Up to `count` answers from one request, as they came; the tokens of all of them stand with the first."""
+        answers: list[Answer] = []
+        with self._posted({**self._fields(talk, {"stream", "stream_options"}), "n": count}) as blocks:
+            for event in self._events(Body(), blocks):
+                for choice in filter(_is_choice, as_list(event.get("choices"))):
+                    answers.append(Answer(closed=True))
+                    answers[-1].add_choice(choice)
+                    answers[-1].text = whole_characters(answers[-1].text)
+                if answers:
+                    answers[0].add({"usage": event.get("usage")})
         return answers
+
+    def error(self, error: Exception, tried: int) -> SqlagentError:
+        """The failure in our words."""
+        return failure.explained(error, self.endpoint, self.timeout, tried)
+
+    # ---- a request ------------------------------------------------------------------------------------------------
+
+    def _request(self, talk: Sequence[Message], answer: Answer) -> None:
+        body, choices = Body(), 0
+        with self._posted(self._fields(talk, set())) as blocks:
+            for event in self._events(body, blocks):
+                choices += sum(map(_is_choice, as_list(event.get("choices"))))
+                if piece := answer.add(event):
+                    self.on_text(piece)
+        answer.closed = body.ended
+        if not choices:
+            raise Unreadable(body.head.decode("utf-8", "replace"))
+        if answer.end is End.FAILED and not answer.text:
+            raise Refused(503, f"it ended the answer with {answer.finish}")
+
+    def _fields(self, talk: Sequence[Message], left_out: set[str]) -> dict[str, Any]:
+        """The request, without what the server does not know."""
+        without = self.endpoint.manners.without | left_out
+        optional: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
+        if "stream" in without:
+            without |= {"stream_options"}
+        if self.temperature is not None:
+            optional["temperature"] = self.temperature
+        messages = [{"role": _ROLES[role], "content": text} for role, text in talk]
+        if "system" in without and messages[0]["role"] == "system":
+            first, second, *rest = messages
+            messages = [{"role": "user", "content": f"{first['content']}\n\n{second['content']}"}, *rest]
+        told = {name: value for name, value in optional.items() if name not in without}
+        return {"model": self.endpoint.model, "messages": messages, **told, **dict(self.endpoint.extra)}
+
+    @contextmanager
+    def _posted(self, fields: dict[str, Any]) -> Iterator[Iterable[bytes]]:
+        """Send it, and answer the blocks of bytes that come back.
+
+        Past LangChain's own reading of a reply, which drops why an answer ended, refusals, thoughts, and errors that
+        come with status 200.
+        """
+        import openai
+
+        chat = self._chat()
+        self._traced(f"> POST {self.endpoint.host}/chat/completions", fields)
+        try:
+            send = chat.root_client.chat.completions.with_streaming_response.create
+            with send(model=fields["model"], messages=fields["messages"], extra_body=fields) as response:
+                self._traced(f"< {response.status_code} {response.headers.get('content-type', '')}")
+                yield self._watched(response.iter_bytes())
+        except openai.APIStatusError as e:
+            headers = {name.lower(): value for name, value in e.response.headers.items()}
+            self._traced(f"< {e.status_code} {headers.get('content-type', '')}\n< {e.response.text}")
+            raise Refused(e.status_code, body_of(e.response.text), headers) from e
+        finally:
+            chat.root_client.close()
+
+    def _watched(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        """The blocks; an end with a timeout where only signs of life come, and no answer."""
+        heard = time.monotonic()
+        for block in blocks:
+            self._traced(f"< {block.decode('utf-8', 'replace').strip()}")
+            if any(line and not line.startswith(b":") for line in block.split(b"\n")):
+                heard = time.monotonic()
+            elif self.timeout and time.monotonic() - heard > self.timeout:
+                raise TimeoutError
+            yield block
+
+    def _events(self, body: Body, blocks: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+        for event in body.events(blocks):
+            if error := error_in(event):
+                raise error
+            yield event
 
     def _chat(self) -> ChatOpenAI:
         tracing_off()
         # Half a second of imports that no command without a model should pay for.
-        import openai
         from langchain_openai import ChatOpenAI
 
+        endpoint = self.endpoint
+        client = open_client(endpoint.address, endpoint.api_key, self.timeout)
         return ChatOpenAI(
-            model=self.endpoint.model,
-            base_url=self.endpoint.base_url or "https://api.openai.com/v1",
-            api_key=self.endpoint.api_key.reveal,
-            temperature=self.temperature,
-            timeout=openai.Timeout(self.timeout or None, connect=min(self.timeout or CONNECT_SECONDS, CONNECT_SECONDS)),
+            model=endpoint.model,
+            base_url=endpoint.base_url,
+            # A server without keys still gets one: the client refuses to start without.
+            api_key=(endpoint.api_key or Secret("none")).reveal,
             max_retries=0,
-            stream_usage=self.usage,
             use_responses_api=False,
-            extra_body=dict(self.endpoint.extra) or None,
+            default_query=dict(endpoint.address.query) or None,
+            http_client=client,
+            openai_proxy="",  # or LangChain refuses a client of ours where a variable names one
             async_client=_NEVER_AWAITED,
-            **self._straight(),
+            timeout=client.timeout,
         )
 
-    def _straight(self) -> dict[str, Any]:
-        """For a server on this machine, a client that no variable sends elsewhere: its key and values stay here."""
-        if not self.endpoint.is_on_loopback:
-            return {}
-        import openai
+    def _traced(self, line: str, fields: dict[str, Any] | None = None) -> None:
+        if self.trace is None:
+            return
+        import json
 
-        plain = self.endpoint.base_url.startswith("http:")
-        verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if plain else True  # no certificate is read for plain HTTP
-        client = openai.DefaultHttpxClient(trust_env=False, follow_redirects=False, verify=verify)
-        return {"http_client": client, "openai_proxy": ""}
+        text = line if fields is None else f"{line}\n> {json.dumps(fields, ensure_ascii=False)}"
+        for each in text.split("\n"):
+            if each.strip("<> "):
+                self.trace(self.endpoint.masked(each))
+
+    # ---- what the server does not know ------------------------------------------------------------------------------
 
     def _gives_way(self, error: Exception) -> bool:
         """Leave out what the server says it does not know; false where there is nothing left to leave out."""
-        said = str(error).lower() if _status(error) in (400, 422) else ""
-        if "temperature" in said and self.temperature is not None:
-            self.temperature = None
-        elif "stream_options" in said and self.usage:
-            self.usage = False
-        elif self.streams and ("stream" in said or _is_empty_stream(error)):
-            self.streams = False
-        else:
+        manners = self.endpoint.manners
+        if isinstance(error, Unreadable):
+            return self._asks_plainly(error)
+        if not isinstance(error, Refused):
             return False
+        said = error.everything
+        if error.status in (404, 405) and self.endpoint.address.bare and not manners.is_bare and "model" not in said:
+            manners.is_bare = True
+            return True
+        left = [name for name in _OPTIONAL if name not in manners.without]
+        named = [name for name in left if re.search(rf"\b{name}\b", said)]
+        if error.status in (400, 422):
+            named = named or (left if _VAGUE.search(said) else [])
+        elif error.status not in (404, 405, 500, 501) or not re.search(r"support|unknown|not allowed|invalid", said):
+            named = []
+        if "system" not in manners.without and error.status in (400, 404, 422, 500) and _NO_SYSTEM.search(said):
+            named = ["system"]
+        # A whole sentence may be about the one and name the other: what is most often unknown goes first, alone.
+        manners.without.update(named if _VAGUE.search(said) and len(named) == len(left) else named[:1])
+        return bool(named)
+
+    def _asks_plainly(self, error: Unreadable) -> bool:
+        """A stream that held nothing at all: some servers have an answer only where none is asked for."""
+        nothing = not error.head.strip() or '"choices"' in error.head
+        if not nothing or "stream" in self.endpoint.manners.without:
+            return False
+        self.endpoint.manners.without.add("stream")
         return True
+
+    # ---- what came -------------------------------------------------------------------------------------------------
 
     def _whole(self, answer: Answer) -> Answer:
         """The answer, if it is all there: half a statement may be a worse one (a DELETE before its WHERE)."""
         answer.text = whole_characters(answer.text)
-        if answer.finish.lower() in FINISHED or (not answer.text.strip() and answer.finish != "content_filter"):
-            return answer
-        if answer.finish == "length":
-            raise ModelError(
-                f"the model's answer reached its length limit: {quoted(answer.text)}",
-                hint="ask for less at a time, or name another model with --model",
-            )
-        if answer.finish == "content_filter":
-            raise ModelError("the model's server filtered the answer", hint="word the question differently")
-        raise self._broke_off(answer.text)
+        if not answer.text.strip():
+            return self._wordless(answer)
+        text = self.endpoint.masked(answer.text)
+        match answer.end:
+            case End.WHOLE:
+                return answer
+            case End.LENGTH:
+                if only_thoughts(answer.text):
+                    raise self._thought_too_long(answer)
+                raise ModelError(
+                    f"the model's answer reached its length limit: {quoted(text)}",
+                    hint="ask for less at a time, or name another model with --model",
+                )
+            case End.FILTERED:
+                raise _filtered()
+            case End.UNKNOWN:
+                raise ModelError(
+                    f"the server ended the answer with {quoted(answer.finish)}, which may mean that it is not all: "
+                    f"{quoted(text)}",
+                    hint="half an answer is never used; ask again, or name another model with --model",
+                )
+            case _:
+                raise self._broke_off(answer.text, answer.finish)
 
-    def _broke_off(self, text: str) -> ModelError:
+    def _wordless(self, answer: Answer) -> Answer:
+        """An answer without text: what the model did instead, which asking once more would pay for once more."""
+        if answer.refusal:
+            raise ModelError(
+                f"the model refused: {quoted(self.endpoint.masked(answer.refusal))}",
+                hint="word the question differently",
+            )
+        if answer.end is End.FILTERED:
+            raise _filtered()
+        if answer.calls and answer.end is not End.LENGTH:
+            answer.text = answer.arguments
+        elif answer.end is End.LENGTH:
+            raise self._thought_too_long(answer)
+        elif answer.thoughts:
+            raise ModelError(
+                f"the model thought ({answer.thoughts:,} characters) and wrote no answer",
+                hint="turn its thinking off on the server, or name another model with --model",
+            )
+        return answer
+
+    def _thought_too_long(self, answer: Answer) -> ModelError:
+        spent = f" of {answer.tokens_out:,} tokens" if answer.tokens_out else ""
+        what = "thinking" if answer.thoughts or answer.text else "something that it did not send"
         return ModelError(
-            f"the model's answer broke off after {len(text):,} characters: {quoted(self._masked(text))}",
+            f"the model used its whole budget{spent} on {what}, and wrote no answer",
+            hint="raise the limit of tokens on the server, turn its thinking off, or name another --model",
+        )
+
+    def _broke_off(self, text: str, why: str = "") -> ModelError:
+        because = f" ({shortened(self.endpoint.masked(why))})" if why else ""
+        return ModelError(
+            f"the model's answer broke off after {len(text):,} characters{because}: "
+            f"{quoted(self.endpoint.masked(text))}",
             hint="ask again; half an answer is never used",
         )
 
     def _what(self, error: Exception) -> str:
-        status = _status(error)
-        return f"the model answered {status}" if status else f"no model answers at {self.endpoint.host}"
-
-    def _masked(self, text: str) -> str:
-        return self.endpoint.api_key.hide_in(text)
-
-    def error(self, error: Exception, tried: int) -> SqlagentError:
-        """The failure in our words."""
-        status, said = _status(error), self._masked(_said(error))
-        times = f" ({tried} tries)" if tried > 1 else ""
-        if _is_timeout(error):
-            return ConnectError(
-                f"the model at {self.endpoint.host} did not answer within {self.timeout:g} s",
-                hint="ask again, or give it longer: --model-timeout 10m",
-            )
-        if status in (401, 403):
-            return AuthError(
-                f"the model's server refused the key ({status}): {said}",
-                hint=f"check OPENAI_API_KEY or SQLAGENT_API_KEY_FILE for {self.endpoint.host}",
-            )
-        if status == 404:
-            return ModelError(
-                f"{self.endpoint.host} has no model {self.endpoint.model}: {said}",
-                hint="check --model and --base-url (most servers want a URL that ends in /v1)",
-            )
-        if "context" in said and status in (400, 413, 422):
-            return ModelError(f"the question and the schema are too long for the model: {said}",
-                              hint="name a model with a larger context with --model")  # fmt: skip
-        if status:
-            return ModelError(
-                f"the model answered {status}{times}: {said}", hint="ask again later, or name another --model"
-            )
-        if _is_connection(error):
-            return ConnectError(
-                f"no model answers at {self.endpoint.host}{times}",
-                hint="is the server running; check --base-url, or use the embedded model: --model local",
-            )
-        return ModelError(
-            f"{self.endpoint.host} does not speak the OpenAI chat protocol: {said}",
-            hint="check --base-url (most servers want a URL that ends in /v1)",
-        )
+        if isinstance(error, Refused):
+            return f"the model answered {error.status}" if error.status else "the model's server reports an error"
+        return f"{self.endpoint.host} closed the connection"
 
 
-# ---- what an exception of the client means ----------------------------------------------------------------------
+def _is_choice(choice: object) -> bool:
+    said = ("message", "delta", "text", "finish_reason")
+    return isinstance(choice, dict) and any(choice.get(name) is not None for name in said)
+
+
+def _filtered() -> ModelError:
+    return ModelError("the model's server filtered the answer", hint="word the question differently")
+
+
+def only_thoughts(text: str) -> bool:
+    """Whether a text is thinking that never came to its end."""
+    opened = re.match(r"\s*<(think|thinking|reasoning|thought)>", text, re.IGNORECASE)
+    return bool(opened and f"</{opened[1]}>" not in text)
+
+
+def failures() -> tuple[type[Exception], ...]:
+    """What a request may end with; anything else is a fault of ours, and not of a server."""
+    import httpx2
+    import openai
+
+    return (Refused, Unreadable, TooLarge, openai.OpenAIError, httpx2.HTTPError, httpx2.InvalidURL, OSError)
 
 
 def tracing_off() -> None:
@@ -267,61 +327,3 @@ def tracing_off() -> None:
     if os.environ.get("SQLAGENT_TRACING") != "1":
         for name in ("LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING_V2", "LANGSMITH_TRACING", "LANGCHAIN_TRACING"):
             os.environ[name] = "false"
-
-
-def _status(error: Exception) -> int | None:
-    status = getattr(error, "status_code", None)
-    return status if isinstance(status, int) else None
-
-
-def _is_timeout(error: Exception) -> bool:
-    import openai
-
-    return isinstance(error, openai.APITimeoutError)
-
-
-def _is_connection(error: Exception) -> bool:
-    import openai
-
-    return isinstance(error, openai.APIConnectionError)
-
-
-def gave_up(error: Exception) -> bool:
-    """Whether nobody answered, as opposed to an answer of whatever kind."""
-    return _is_connection(error)  # a timeout is one of them
-
-
-def _is_empty_stream(error: Exception) -> bool:
-    """LangChain's word for a stream that held no event: the body was something else, perhaps a plain answer."""
-    return isinstance(error, ValueError) and "No generation" in str(error)
-
-
-def _delay(error: Exception, tried: int) -> float | None:
-    """Seconds until it is worth another try; None where it is not."""
-    if _is_timeout(error) or getattr(error, "code", None) == "insufficient_quota":
-        return None
-    if _status(error) not in TRANSIENT and not _is_connection(error):
-        return None
-    asked = getattr(getattr(error, "response", None), "headers", {}).get("retry-after", "")
-    try:
-        wait = max(float(asked), 0.0)
-    except ValueError:
-        wait = float(2 ** (tried - 1))
-    return wait if wait <= LONGEST_WAIT else None
-
-
-def _said(error: Exception) -> str:
-    """What the server said, short."""
-    body = getattr(error, "body", None)
-    message = body.get("message") if isinstance(body, dict) else None
-    text = message if isinstance(message, str) else str(error)
-    return _shortened(text) or type(error).__name__
-
-
-def quoted(text: str) -> str:
-    return f'"{_shortened(text)}"'
-
-
-def _shortened(text: str, length: int = 160) -> str:
-    text = " ".join(whole_characters(text).split())
-    return text if len(text) <= length else text[: length - 3] + "..."

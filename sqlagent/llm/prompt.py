@@ -15,6 +15,7 @@ from enum import Enum
 from hashlib import sha256
 
 from sqlagent.core.nouns.draft import Attempt, Clarification, Column, Example, Schema, Table, Turn
+from sqlagent.core.text.spelled_names import spelled
 
 Message = tuple[str, str]
 """A role (`system`, `human` or `ai`) and its text."""
@@ -71,7 +72,6 @@ NOTES = {
 """Where a dialect differs from what models write by habit."""
 
 _PRODUCT = {"sqlite": "SQLite", "postgres": "PostgreSQL", "mysql": "MySQL", "duckdb": "DuckDB", "tsql": "SQL Server"}
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NUMERIC = re.compile(r"INT|REAL|FLOA|DOUB|NUM|DEC|BOOL", re.IGNORECASE)
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2})?)?")
@@ -82,12 +82,6 @@ _NAMED = re.compile(
 )
 """A table and the alias behind it."""
 _CODE = re.compile(r"\d{5}")
-_RESERVED_WORDS = (
-    "all and as between by case check column create default delete desc distinct drop else end except exists from "
-    "group having in index insert into is join key left like limit not null on or order primary references right "
-    "select set table then to transaction union unique update using values view when where with user"
-)
-_RESERVED = frozenset(re.findall(r"\w+", _RESERVED_WORDS))
 EXAMPLE_LENGTH = 40
 EXAMPLES_LENGTH = 32
 """Characters after which no second example of the column is shown."""
@@ -171,9 +165,8 @@ def system(schema: Schema, asking: Asking = Asking.NEVER) -> str:
 
 def schema_text(schema: Schema, table: str | None = None) -> str:
     """The schema (or one table of it) exactly as the model reads it; empty where there is no such table."""
-    quote = "`" if schema.dialect in ("mysql", "bigquery") else '"'
     wanted = [t for t in schema.tables if table is None or t.name.lower() == table.lower()]
-    return "\n".join(_table(t, quote) for t in wanted)
+    return "\n".join(_table(t, schema.dialect) for t in wanted)
 
 
 def fitted(schema: Schema, question: str, budget: int) -> Schema:
@@ -201,19 +194,19 @@ def _shared(table: Table, words: set[str]) -> int:
     return 3 * len(of_name & words) + len(of_columns & words)
 
 
-def _table(table: Table, quote: str) -> str:
+def _table(table: Table, dialect: str) -> str:
     keys = [c for c in table.columns if c.primary_key]
-    lines = [_column(c, table, quote, alone=len(keys) == 1) for c in table.columns]
+    lines = [_column(c, table, dialect, alone=len(keys) == 1) for c in table.columns]
     if len(keys) > 1:
-        lines.append((f"PRIMARY KEY ({', '.join(_name(c.name, quote) for c in keys)})", ""))
+        lines.append((f"PRIMARY KEY ({', '.join(spelled(c.name, dialect) for c in keys)})", ""))
     last = len(lines) - 1
     body = "\n".join(f" {text}{',' if place < last else ''}{remark}" for place, (text, remark) in enumerate(lines))
-    return f"CREATE {'VIEW' if table.is_view else 'TABLE'} {_name(table.name, quote)} (\n{body}\n);"
+    return f"CREATE {'VIEW' if table.is_view else 'TABLE'} {spelled(table.name, dialect)} (\n{body}\n);"
 
 
-def _column(column: Column, table: Table, quote: str, *, alone: bool) -> tuple[str, str]:
+def _column(column: Column, table: Table, dialect: str, *, alone: bool) -> tuple[str, str]:
     """A column as CREATE TABLE writes it, and the remark behind it."""
-    words = [_name(column.name, quote)]
+    words = [spelled(column.name, dialect)]
     words += [column.type] if column.type else []
     if column.primary_key and alone:
         words.append("PRIMARY KEY")
@@ -221,7 +214,9 @@ def _column(column: Column, table: Table, quote: str, *, alone: bool) -> tuple[s
         words.append("NOT NULL")
     if column.references:
         there, _, name = column.references.rpartition(".")
-        words.append(f"REFERENCES {_name(there, quote)}({_name(name, quote)})" if there else f"REFERENCES {name}")
+        words.append(
+            f"REFERENCES {spelled(there, dialect)}({spelled(name, dialect)})" if there else f"REFERENCES {name}"
+        )
     choice = _choice(column, table)
     words += [choice] if choice else []
     return " ".join(words), _remark(column, choice)
@@ -265,12 +260,6 @@ def _telling(examples: Sequence[str], declared: str) -> str:
             break
         shown.append(_example(value))
     return ", ".join(shown)
-
-
-def _name(name: str, quote: str) -> str:
-    if _PLAIN.fullmatch(name) and name.lower() not in _RESERVED:
-        return name
-    return quote + name.replace(quote, quote * 2) + quote
 
 
 def _example(value: str) -> str:

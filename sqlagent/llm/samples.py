@@ -9,9 +9,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from sqlagent.core.errors import SqlagentError
-from sqlagent.llm.conversation import FINISHED, Answer, Conversation, gave_up
+from sqlagent.llm.answer import Answer, End
+from sqlagent.llm.conversation import Conversation, failures
 from sqlagent.llm.prompt import Message
+from sqlagent.llm.server_words import Refused
 
+_DOES_NOT_KNOW = frozenset({400, 404, 405, 422, 500, 501})
 SPREAD = 0.7
 """The temperature of all drafts but the first: enough for a model to write otherwise what it is not sure of."""
 
@@ -37,11 +40,11 @@ def _at_once(asking: Conversation, talk: Sequence[Message], wanted: int) -> list
     """The choices of one request; none where the server does not know of `n`, and one from most that ignore it."""
     try:
         return [_whole(answer) for answer in asking.choices(talk, wanted)][:wanted]
-    except Exception as e:
-        if gave_up(e):  # it would be asked in vain once more
-            raise asking.error(e, 1) from e
-        return []
+    except failures() as e:
+        if isinstance(e, Refused) and e.status in _DOES_NOT_KNOW:
+            return []
+        raise asking.error(e, 1) from e  # it would be asked, and perhaps paid, in vain once more
 
 
 def _whole(answer: Answer) -> Answer:
-    return answer if answer.finish.lower() in FINISHED else replace(answer, text="")
+    return answer if answer.end is End.WHOLE else replace(answer, text="")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 
 from sqlagent.core.nouns.analysis import Finding, Severity, Statement
-from sqlagent.ui.visible import visible
+from sqlagent.ui.visible import escaped, visible
 
 _COMMANDS = {Severity.NOTE: "notice", Severity.WARNING: "warning", Severity.DANGER: "error"}
 _LEVELS = {Severity.NOTE: "note", Severity.WARNING: "warning", Severity.DANGER: "error"}
@@ -19,7 +19,7 @@ def remarks(statement: Statement, *, asked: bool) -> Iterator[Finding]:
         yield Finding(statement.denied, f"{statement.kind} is denied by default", Severity.DANGER)
     elif asked and not any(f.severity is not Severity.NOTE for f in statement.findings):
         writes = f" of {', '.join(statement.writes)}" if statement.writes else ""
-        yield Finding("needs-approval", f"{statement.risk.name}: {statement.kind}{writes}", Severity.WARNING)
+        yield Finding("needs-approval", f"{statement.word}: {statement.kind}{writes}", Severity.WARNING)
     yield from statement.findings
 
 
@@ -35,7 +35,7 @@ def _data(text: str) -> str:
 
 
 def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+    return _data(visible(text)).replace(":", "%3A").replace(",", "%2C")
 
 
 def sarif(findings: Iterable[tuple[str, int, Finding]], *, version: str, pages: Mapping[str, str]) -> Iterator[str]:
@@ -52,7 +52,7 @@ def sarif(findings: Iterable[tuple[str, int, Finding]], *, version: str, pages: 
     yield f'{{"$schema": "{SARIF_SCHEMA}", "version": "2.1.0", "runs": [{{"tool": {{"driver": {json.dumps(driver)}}}, '
     yield '"columnKind": "unicodeCodePoints", "results": ['
     for place, (file, line, finding) in enumerate(findings):
-        yield (", " if place else "") + json.dumps(_result(file, line, finding))
+        yield (", " if place else "") + escaped(json.dumps(_result(file, line, finding)))
     yield "]}]}\n"
 
 

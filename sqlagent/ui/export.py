@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 from sqlagent.core.errors import SqlagentError, UsageError
 from sqlagent.ui.formats import Format, Spelling, write
 
-_BETWEEN_RESULTS = frozenset({Format.TABLE, Format.CSV, Format.MARKDOWN, Format.VERTICAL})
+_BETWEEN_RESULTS = frozenset({Format.TABLE, Format.CSV, Format.CSV_SAFE, Format.MARKDOWN, Format.VERTICAL})
 
 
 class Rows:
@@ -70,14 +70,14 @@ def open_rows(path: str | None, *, format_: Format, stdout: BinaryIO) -> Iterato
     Where nothing is written, or something fails, a file of that name stays as it was.
     """
     if path is None or path == "-":
-        yield Rows(stdout, format_, Spelling.VISIBLE if stdout.isatty() else Spelling.EXACT)
+        yield Rows(stdout, format_, _spelling(stdout))
         return
     target = Path(path).resolve()
     if target.exists() and not target.is_file():
         with _unwritable(path):
             device = target.open("wb")
         with device:
-            yield Rows(device, format_)
+            yield Rows(device, format_, _spelling(device))
         return
     partial = target.with_name(f".{target.name}.{os.urandom(4).hex()}.part")
     with _unwritable(path):
@@ -91,6 +91,10 @@ def open_rows(path: str | None, *, format_: Format, stdout: BinaryIO) -> Iterato
                 _put_in_place(partial, target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _spelling(out: BinaryIO) -> Spelling:
+    return Spelling.VISIBLE if out.isatty() else Spelling.EXACT
 
 
 def _put_in_place(partial: Path, target: Path) -> None:

@@ -23,7 +23,7 @@ from itertools import chain, islice
 from typing import Any, BinaryIO
 
 from sqlagent.ui.layout import Align, pad
-from sqlagent.ui.visible import cell, escaped, one_line, plain, visible, width
+from sqlagent.ui.visible import cell, escaped, harmless_lines, one_line, plain, visible, width
 
 Row = Sequence[Any]
 _CHUNK = 1_000
@@ -34,6 +34,8 @@ _WIDEST_CELL = 500
 class Format(StrEnum):
     TABLE = "table"
     CSV = "csv"
+    CSV_SAFE = "csv-safe"
+    """For a spreadsheet: what it would run is text there, and what acts on a terminal is spelled out."""
     JSON = "json"
     JSONL = "jsonl"
     MARKDOWN = "markdown"
@@ -52,7 +54,8 @@ def write(out: BinaryIO, format_: Format, columns: Sequence[str], rows: Iterable
     """Write one result, a chunk at a time; answers how many rows it had."""
     counted = 0
     for text, count in _WRITERS[format_](columns, iter(rows), spelling):
-        out.write(text.encode("utf-8", "surrogatepass"))
+        shown = harmless_lines(text) if format_ in _FOR_PEOPLE else text
+        out.write(shown.encode("utf-8", "surrogatepass"))
         counted += count
     return counted
 
@@ -79,6 +82,22 @@ def _csv(columns: Sequence[str], rows: Iterator[Row], spelling: Spelling) -> Chu
     yield _csv_line(columns), 0
     for chunk in _chunks(rows):
         yield _csv_chunk(chunk), len(chunk)
+
+
+def _csv_safe(columns: Sequence[str], rows: Iterator[Row], _: Spelling) -> Chunks:
+    safe = (tuple(_as_text(value) if isinstance(value, str) else value for value in row) for row in rows)
+    return _csv([_as_text(name) for name in columns], safe, Spelling.EXACT)
+
+
+def _as_text(value: str) -> str:
+    """Text that no spreadsheet takes for a formula, whatever blanks stand before it; a number stays one."""
+    shown = visible(value)
+    return f"'{shown}" if _FORMULA.match(value) and not _A_NUMBER.fullmatch(value) else shown
+
+
+_FORMULA = re.compile(r"[\s\ufeff\u200b\0\"']*[=+\-@|%＝＋－＠\t\r]")
+"""How one begins; the wide forms are what Japanese input methods write, and count too."""
+_A_NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
 
 
 def _csv_chunk(chunk: list[Row]) -> str:
@@ -263,9 +282,12 @@ def _nothing(_columns: Sequence[str], rows: Iterator[Row], _: Spelling) -> Chunk
 _WRITERS: dict[Format, Callable[[Sequence[str], Iterator[Row], Spelling], Chunks]] = {
     Format.TABLE: _table,
     Format.CSV: _csv,
+    Format.CSV_SAFE: _csv_safe,
     Format.JSON: _json,
     Format.JSONL: _jsonl,
     Format.MARKDOWN: _markdown,
     Format.VERTICAL: _vertical,
     Format.NONE: _nothing,
 }
+_FOR_PEOPLE = frozenset({Format.TABLE, Format.MARKDOWN, Format.VERTICAL, Format.CSV_SAFE})
+"""No line of these is a command to the service whose log it may stand in."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlagent.ui.visible import visible, width
+from sqlagent.ui.visible import one_line, visible, width
 
 
 class Role(StrEnum):
@@ -97,8 +97,8 @@ def shorten(text: str, columns: int) -> str:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, last: int | None = None) -> Block:
-    """Columns as psql draws them; the last one is shortened to what is left of `last` columns of screen."""
-    body = [list(row) for row in rows]
+    """Columns as psql draws them, of text of any origin; the last one is cut to what is left of `last` columns."""
+    body = [[one_line(cell) for cell in row] for row in rows]
     widths = [max(width(row[index]) for row in [headings, *body]) for index in range(len(headings))]
     if last is not None:
         widths[-1] = max(min(widths[-1], last - sum(widths[:-1]) - 3 * (len(widths) - 1) - 1), len(headings[-1]), 8)

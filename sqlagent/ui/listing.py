@@ -137,7 +137,7 @@ def _listed(text: str) -> str:
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], columns: int | None) -> Block:
-    return table(headings, [[one_line(cell) for cell in row] for row in rows], last=columns)
+    return table(headings, rows, last=columns)
 
 
 def show(report: Report, *, columns: int = 80) -> Block:

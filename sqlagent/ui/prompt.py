@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TextIO
 
 from sqlagent.core.approval.batch import FEWEST, places, rejection, spans
+from sqlagent.core.approval.one_key import word_to_type
 from sqlagent.core.errors import NeedsApproval, UsageError
 from sqlagent.core.nouns.analysis import Analysis, Risk
 from sqlagent.core.nouns.session import Choice, Proposal
@@ -75,25 +75,11 @@ def require_prompt(proposal: Proposal, stdin: TextIO, stderr: TextIO, input_: In
 
 CONTRADICTED = "a person rejected it"
 """How an attempt begins that a person sent back, see `pipeline.nodes.revise`."""
-_TYPEABLE = re.compile(r"[!-~]+(?: [!-~]+)*")
-_A_KEY = re.compile(r"[aedrlsx?]|\d+(-\d+)?|x \d.*", re.IGNORECASE)
 _LEAVE_OUT = re.compile(r"[xX]\s+(\d+(?:-\d+)?(?:\s*,\s*\d+(?:-\d+)?)*)(?:\s+([^\s\d,-].*))?", re.ASCII)
 """`x 2,4-6 why`: the reason begins with something that is no more of the numbers."""
 _A_RANGE = re.compile(r"\d{1,9}-\d{1,9}", re.ASCII)
 _MOST_NUMBERS = 40
 """Characters of a list of numbers on the key line; past that only their count is said."""
-
-
-def word_for(proposal: Proposal, keep: Collection[int] | None = None) -> str:
-    """What must be typed where a key is not enough: the object's name, or the thread where that could not be typed.
-
-    Of a batch the worst of the statements that are kept counts.  A name that is also a key, or that has characters
-    which look like others, is not one to type.
-    """
-    kept = [s for s in proposal.analysis.statements if keep is None or s.index in keep]
-    name = Analysis(tuple(kept)).worst.object if kept else ""
-    typeable = len(name) <= 60 and _TYPEABLE.fullmatch(name) and not _A_KEY.fullmatch(name)
-    return name if typeable else proposal.thread
 
 
 def ask(
@@ -153,7 +139,7 @@ class _Conversation:
     @property
     def word(self) -> str:
         """What must be typed to approve what is kept; empty where a key is enough."""
-        return word_for(self.proposal, self.kept) if self.risk >= Risk.SEVERE else ""
+        return word_to_type(self.proposal, self.kept)
 
     def until_answered(self) -> Answer:
         self._page_if_long()

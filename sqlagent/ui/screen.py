@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TextIO
 
 from sqlagent.ui.layout import Block
-from sqlagent.ui.visible import visible
+from sqlagent.ui.visible import printed, visible
 
 
 class Colour(StrEnum):
@@ -73,15 +73,15 @@ class Screen:
         if self.coloured:
             self._show_coloured(block)
         else:
-            self._write(str(block) + "\n")
+            self._write(printed(f"{block}\n"))
 
     def line(self, text: str = "") -> None:
         """Print one line, whatever its origin."""
-        self._write(visible(text) + "\n")
+        self._write(printed(f"{text}\n"))
 
     def ask(self, text: str) -> None:
         """Print without ending the line: a person types behind it."""
-        self._write(visible(text))
+        self._write(printed(text))
 
     def overwrite(self, *texts: str) -> None:
         """Put each over the line the cursor stands in; only progress does, and only before it ends its line."""
@@ -113,5 +113,5 @@ class Screen:
             no_color=False,
         )
         for line in block.lines:
-            console.print(Text.assemble(*((span.text, span.role.value) for span in line)))
+            console.print(Text.assemble(*((visible(span.text), span.role.value) for span in line)))
         self.stream.flush()

@@ -34,6 +34,20 @@ def visible(text: str) -> str:
     return text if _is_harmless(text) else _spell_out(text, _code)
 
 
+def printed(text: str) -> str:
+    """`visible` lines of which none is a command to the CI service that keeps the log: `::add-mask::`, `##[error]`."""
+    return harmless_lines(visible(text))
+
+
+def harmless_lines(text: str) -> str:
+    """The same for lines that are visible already."""
+    return (
+        _COMMAND.sub(lambda found: found["blanks"] + _code(found["first"]), text)
+        if "::" in text or "##" in text
+        else text
+    )
+
+
 def escaped(document: str) -> str:
     """The same for JSON text, as `\\u001b`: whoever parses it reads exactly what it was."""
     return document if _is_harmless(document) else _spell_out(document, _json_code)
@@ -83,6 +97,8 @@ def width(text: str) -> int:
     return cell_len(text)
 
 
+_COMMAND = re.compile(r"^(?P<blanks>\s*)(?P<first>:(?=:[A-Za-z])|#(?=#[\[A-Za-z]))", re.MULTILINE)
+"""How GitHub, Azure and TeamCity know a command: at the beginning of a line, behind any blanks."""
 _ASCII_HIDDEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 

@@ -13,8 +13,7 @@ from sqlagent.core.analyze import parse
 from sqlagent.core.nouns.analysis import Risk
 
 ATTACKS = Path(__file__).parents[2] / "fixtures" / "attacks"
-ONLY_THE_ENGINE_SEES = {"view_fn"}
-"""A view over a writing function: nothing in the text tells it from any other view."""
+READS = ("READ", "READ*")
 
 
 def _rows(name: str) -> list[dict[str, Any]]:
@@ -25,13 +24,17 @@ def _worst(sql: str, dialect: str) -> Risk:
     return max((o.risk for o in parse(sql, dialect)), default=Risk.UNKNOWN)
 
 
+def _word(sql: str, dialect: str) -> str:
+    return max(parse(sql, dialect), key=lambda o: o.risk).word
+
+
 def _changed(row: dict[str, Any]) -> bool:
     return any(run.get("changed") for run in row["engine"].values() if isinstance(run, dict))
 
 
 @pytest.mark.parametrize("row", _rows("more.jsonl"), ids=lambda r: r["id"])
 def test_an_attack_is_no_read_and_its_look_alike_is_one(row: dict[str, Any]) -> None:
-    assert (_worst(row["sql"], row["dialect"]) is Risk.READ) == (row["expected"] == "read")
+    assert (_word(row["sql"], row["dialect"]) in READS) == (row["expected"] == "read")
 
 
 @pytest.mark.parametrize("row", [r for r in _rows("more.jsonl") if "denied" in r], ids=lambda r: r["id"])
@@ -43,8 +46,7 @@ def test_what_is_denied_is_denied_by_the_id_of_its_rule(row: dict[str, Any]) -> 
     "row", [r for r in _rows("attacks.jsonl") if _changed(r)], ids=lambda r: f"{r['dialect']}-{r['id']}"
 )
 def test_nothing_that_changed_a_database_is_called_a_read(row: dict[str, Any]) -> None:
-    called_read = _worst(row["sql"], row["dialect"]) is Risk.READ
-    assert called_read == (row["id"] in ONLY_THE_ENGINE_SEES)
+    assert _worst(row["sql"], row["dialect"]) is not Risk.READ
 
 
 def test_there_are_enough_attacks_of_our_own_for_every_dialect() -> None:

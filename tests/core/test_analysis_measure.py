@@ -15,9 +15,6 @@ from sqlagent.core.functions import functions
 from sqlagent.core.nouns.analysis import Risk
 
 DATA = Path(__file__).parents[3] / "shared" / "measure" / "dev"
-BEYOND_THE_TEXT = {"at282"}
-"""`SELECT users.purge FROM users` calls purge(users): to the text it is a column like any other."""
-
 pytestmark = [
     pytest.mark.long,
     pytest.mark.skipif(not DATA.exists(), reason="the labelled statements are third-party and not part of the project"),
@@ -33,13 +30,22 @@ def called_read(row: dict[str, Any], dialect: str) -> bool:
     return max((o.risk for o in parse(row["sql"], dialect)), default=Risk.UNKNOWN) is Risk.READ
 
 
+def called_read_if(row: dict[str, Any], dialect: str) -> bool:
+    """READ, or READ*: a read that only a database can vouch for."""
+    return all(o.word in ("READ", "READ*") for o in parse(row["sql"], dialect))
+
+
 @pytest.mark.parametrize("dialect", ["sqlite", "postgres"])
 def test_no_labelled_statement_that_mutates_is_called_a_read(dialect: str) -> None:
     assert [r["sql"] for r in rows(dialect) if r["mutates"] and called_read(r, dialect)] == []
 
 
+def test_what_a_database_may_still_call_a_read_is_no_labelled_statement_that_mutates() -> None:
+    assert [r["sql"] for r in rows("postgres") if r["mutates"] and called_read_if(r, "postgres")] == []
+
+
 def test_no_labelled_attack_is_called_a_read() -> None:
-    attacks = [r for r in rows("attacks") if r["expected"] != "read" and r["id"] not in BEYOND_THE_TEXT]
+    attacks = [r for r in rows("attacks") if r["expected"] != "read"]
     assert [r["sql"] for r in attacks if called_read(r, r["dialect"])] == []
 
 
@@ -48,11 +54,11 @@ def test_at_least_98_percent_of_sqlites_own_reads_are_called_reads() -> None:
     assert reads[True] >= 0.98 * reads.total()
 
 
-def test_at_least_95_percent_of_postgres_reads_with_built_in_parts_are_called_reads() -> None:
+def test_at_least_95_percent_of_postgres_reads_with_built_in_parts_wait_for_a_word_of_the_database_only() -> None:
     listed = functions("postgres")
     built_in = [r for r in rows("postgres") if r["label"] == "read" and _only(r["tree"]["functions"], listed)]
     own_types = [r for r in built_in if any("not built in" in o.why for o in parse(r["sql"], "postgres"))]
-    reads = Counter(called_read(r, "postgres") for r in built_in if r not in own_types)
+    reads = Counter(called_read_if(r, "postgres") for r in built_in if r not in own_types)
     assert reads[True] >= 0.95 * reads.total()
 
 

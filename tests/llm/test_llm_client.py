@@ -215,9 +215,11 @@ def test_a_truncated_stream_is_never_half_a_statement() -> None:
     assert "DELETE FROM orders" in caught.value.message
 
 
-def test_a_stream_without_an_end_word_is_not_trusted() -> None:
-    with OpenAIServer(Reply("DELETE FROM orders", finish="")) as server, pytest.raises(ModelError, match="broke off"):
-        ask(server)
+@pytest.mark.parametrize("finish", ["", "eos_token", "end_turn", "COMPLETE"])
+def test_an_answer_that_its_server_ended_is_whole_whatever_it_calls_the_end(finish: str) -> None:
+    with OpenAIServer(Reply("DELETE FROM orders", finish=finish)) as server:
+        assert ask(server).sql == "DELETE FROM orders"
+        assert len(server.requests) == 1
 
 
 def test_an_answer_cut_at_its_length_limit_is_not_used() -> None:

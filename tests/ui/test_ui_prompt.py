@@ -11,11 +11,12 @@ import pytest
 from ui_builders import FakeTerminal, a_proposal, a_read, a_screen, a_statement, check_screen, untamed
 from ui_terminal import PROMPT, Terminal
 
+from sqlagent.core.approval.one_key import word_for
 from sqlagent.core.errors import NeedsApproval
 from sqlagent.core.nouns.analysis import Analysis, Risk
 from sqlagent.core.nouns.session import Proposal
 from sqlagent.core.text.split import joined
-from sqlagent.ui.prompt import Input, ask, can_prompt, word_for
+from sqlagent.ui.prompt import Input, ask, can_prompt
 
 
 @pytest.mark.parametrize(

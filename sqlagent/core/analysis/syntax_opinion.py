@@ -10,6 +10,8 @@ from importlib.resources import files
 
 from sqlglot import exp
 
+from sqlagent.core.analysis.assumed_names import Assumed, assumed_calls, assumed_names, holds_code
+from sqlagent.core.analysis.engine_tricks import file_named, trick
 from sqlagent.core.analysis.table_names import tables
 from sqlagent.core.analysis.where_bounds import bound
 from sqlagent.core.functions import Effect, effect_of
@@ -68,15 +70,24 @@ def _read(piece: Piece, dialect: str, first: Head, blank: SyntaxOpinion, remarks
     if first.kind in PARSED:
         return _parsed(piece, dialect, first, blank, remarks_on)
     reaches = "" if first.denied else _outside(piece, dialect)
-    return replace(
+    reads = (first.reads,) if first.reads else ()
+    found = replace(
         blank,
         kind=first.kind,
         risk=Risk.UNKNOWN if first.denied or reaches else first.risk,
         parsed=True,
-        reads=(first.reads,) if first.reads else (),
+        reads=reads,
         denied=first.denied or ("outside-database" if reaches else ""),
         why=first.why or reaches,
     )
+    return _supposed(found, Assumed(tables=reads if holds_code(dialect) else ()))
+
+
+def _supposed(found: SyntaxOpinion, assumed: Assumed) -> SyntaxOpinion:
+    """READ becomes READ* where names in it could be somebody's."""
+    if found.risk is not Risk.READ or not assumed.names:
+        return found
+    return replace(found, risk=Risk.UNKNOWN, reads_if=assumed.names, why=assumed.sentence)
 
 
 def _wrapped(piece: Piece, dialect: str, first: Head, blank: SyntaxOpinion, remarks_on: Remarks) -> SyntaxOpinion:
@@ -85,12 +96,17 @@ def _wrapped(piece: Piece, dialect: str, first: Head, blank: SyntaxOpinion, rema
     if inner is None or head(inner, dialect).body >= 0:
         return replace(blank, why=f"{first.kind.value} of nothing that can be explained")
     found = opinion(inner, dialect, remarks_on)
-    harmless = found.risk is Risk.READ and found.kind is Kind.SELECT
-    if not first.runs and found.kind in EXPLAINED and found.parsed and not found.denied:
+    harmless = (found.risk is Risk.READ or bool(found.reads_if)) and found.kind is Kind.SELECT
+    assumed = Assumed()
+    if not harmless and not first.runs and found.kind in EXPLAINED and found.parsed and not found.denied:
         # Planning runs functions that are declared immutable, so even then each must be known.
         targets = Counter(name.rsplit(".", 1)[-1].lower() for name in found.writes)
-        harmless |= worst_call(inner.tokens, dialect, targets).effect is Effect.PURE
-    return replace(
+        harmless = worst_call(inner.tokens, dialect, targets).effect is Effect.PURE and not trick(inner, dialect)[1]
+        named = (*found.reads, *found.writes) if holds_code(dialect) else ()
+        assumed = Assumed(assumed_calls(inner.tokens, dialect), tables=tuple(dict.fromkeys(named)))
+    if harmless and found.reads_if:
+        return replace(found, sql=piece.sql, line=piece.line, kind=first.kind)
+    wrapped = replace(
         found,
         sql=piece.sql,
         line=piece.line,
@@ -102,16 +118,16 @@ def _wrapped(piece: Piece, dialect: str, first: Head, blank: SyntaxOpinion, rema
         columns_written=() if harmless else found.columns_written,
         why="" if harmless else found.why or f"{first.kind.value} of {found.kind.value}",
     )
+    return _supposed(wrapped, assumed)
 
 
 def _shaped(piece: Piece, dialect: str, kind: Kind, blank: SyntaxOpinion) -> SyntaxOpinion:
     """CREATE, ALTER, DROP: judged by their words; the parser only adds what a CREATE ... AS reads."""
     made = shape(piece, kind)
-    reaches = _outside(piece, dialect) if kind is Kind.CREATE else ""
-    try:
-        reads = tuple(tables(parse_one(piece, dialect), dialect).reads) if kind is Kind.CREATE else ()
-    except Unreadable:
-        reads = ()
+    reads: tuple[str, ...] = ()
+    reaches = ""
+    if kind is Kind.CREATE:
+        reads, reaches = _creation(piece, dialect)
     return replace(
         blank,
         kind=kind,
@@ -124,11 +140,21 @@ def _shaped(piece: Piece, dialect: str, kind: Kind, blank: SyntaxOpinion) -> Syn
     )
 
 
+def _creation(piece: Piece, dialect: str) -> tuple[tuple[str, ...], str]:
+    """The tables that a CREATE ... AS reads, and why it reaches outside the database, or ""."""
+    reaches = _outside(piece, dialect)
+    try:
+        tree = parse_one(piece, dialect)
+    except Unreadable:
+        return (), reaches
+    return tuple(tables(tree, dialect).reads), reaches or file_named(tree, dialect)
+
+
 def _parsed(piece: Piece, dialect: str, first: Head, blank: SyntaxOpinion, remarks_on: Remarks) -> SyntaxOpinion:
     tree = parse_one(piece, dialect)
     named = tables(tree, dialect)
     worst = worst_call(piece.tokens, dialect, _definitions(tree))
-    reaches = _outside(piece, dialect, worst) or _file(tree, dialect)
+    reaches = _outside(piece, dialect, worst) or file_named(tree, dialect)
     kind, bounded = kind_of(tree, piece, first.kind), bound(tree.root, dialect)
     risk, why = _risk(tree, piece, dialect, kind, worst)
     found = replace(
@@ -144,7 +170,8 @@ def _parsed(piece: Piece, dialect: str, first: Head, blank: SyntaxOpinion, remar
         denied="outside-database" if reaches else "",
         unplaced=worst.unplaced if why and why == _unlisted(worst) else (),
     )
-    return replace(found, findings=blank.findings + remarks_on(tree, found, dialect))
+    found = replace(found, findings=blank.findings + remarks_on(tree, found, dialect))
+    return _supposed(found, assumed_names(tree, piece.tokens, named.reads, dialect))
 
 
 # ---- the verdict of the tree -----------------------------------------------------------------------------------
@@ -204,10 +231,11 @@ def _query_risk(tree: Tree, piece: Piece, dialect: str, worst: Worst) -> tuple[R
     for type_ in tree.of(exp.DataType):
         if not _known_type(type_, dialect):
             return Risk.UNKNOWN, f"a type that is not built in: {type_.sql()[:60]}"
-    if dialect == "mysql" and exp.PropertyEQ in tree.by_class:
-        return Risk.UNKNOWN, "it assigns a variable"
     if dialect == "postgres" and (foreign := foreign_operator(piece.tokens)):
         return Risk.UNKNOWN, f"the operator {foreign} is not built in"
+    risk, why = trick(piece, dialect, tree)
+    if why:
+        return risk, why
     if worst.effect is Effect.VOLATILE:
         return Risk.WRITE, f"{worst.name}() changes something"
     if worst.effect is not Effect.PURE:
@@ -216,7 +244,11 @@ def _query_risk(tree: Tree, piece: Piece, dialect: str, worst: Worst) -> tuple[R
 
 
 def _unlisted(worst: Worst) -> str:
-    return f"{worst.name}() is on no list of functions" if worst.effect is Effect.UNKNOWN else ""
+    if worst.effect is not Effect.UNKNOWN:
+        return ""
+    if worst.name.endswith(" "):
+        return f"`{worst.name}()`, with a gap before its bracket, calls a stored function"
+    return f"{worst.name}() is on no list of functions"
 
 
 def _known_type(node: exp.DataType, dialect: str) -> bool:
@@ -251,15 +283,4 @@ def _outside(piece: Piece, dialect: str, worst: Worst | None = None) -> str:
     for word in ("OUTFILE", "DUMPFILE"):
         if word in piece.words and piece.word(piece.words.index(word) - 1) == "INTO":
             return f"INTO {word} writes a file"
-    return ""
-
-
-def _file(tree: Tree, dialect: str) -> str:
-    """A table that is none: DuckDB reads a file of that name, SQLite its own pages and memory."""
-    for table in tree.of(exp.Table):
-        name = table.this.name if isinstance(table.this, exp.Identifier) else ""
-        if dialect == "duckdb" and any(c in name for c in "./:*\\?"):
-            return f"it reads the file {name[:60]}"
-        if dialect == "sqlite" and name[:7].lower() == "sqlite_" and effect_of(name, dialect) is Effect.OUTSIDE:
-            return f"{name} is no table: it shows what is below the database"
     return ""

@@ -54,9 +54,10 @@ def judge(
         bound=syntax.bound,
         operations=operations,
         denied=syntax.denied or (engine.denied if engine else ""),
-        opinions={"syntax": syntax.risk.name} | ({"engine": engine.risk.name} if engine else {}),
+        opinions={"syntax": syntax.word} | ({"engine": engine.risk.name} if engine else {}),
         plan=engine.plan if engine else (),
         columns=tuple(dict.fromkeys(_columns(syntax, heard))),
+        reads_if=syntax.reads_if if engine is None else (),
     )
     return _ruled(draft, Known(syntax, engine, size, draft), rules)
 
@@ -92,13 +93,14 @@ def _kind(syntax: SyntaxOpinion, engine: EngineOpinion | None) -> Kind:
 
 
 def _risk(syntax: SyntaxOpinion, engine: EngineOpinion | None) -> Risk:
-    """The worse of the two.  Text that the parser could not read, or names it could not place, the engine may clear."""
+    """The worse of the two.  Text that the parser could not read, or names it could not place or look up, the engine
+    may clear."""
     denied = syntax.denied or syntax.too_large
     if engine is None or denied:
         return syntax.risk
     if engine.error or engine.denied:
         return Risk.UNKNOWN
-    if not syntax.parsed or (syntax.unplaced and _all_tables(syntax.unplaced, engine)):
+    if not syntax.parsed or syntax.reads_if or (syntax.unplaced and _all_tables(syntax.unplaced, engine)):
         return engine.risk if engine.readonly or engine.risk is not Risk.READ else Risk.UNKNOWN
     return max(syntax.risk, engine.risk)
 

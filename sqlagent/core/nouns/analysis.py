@@ -125,6 +125,14 @@ class SyntaxOpinion:
     """Longer or deeper than we let a parser read: no other opinion outweighs that."""
     unplaced: tuple[str, ...] = ()
     """Names called as functions that are on no list, where they are all that kept it from READ."""
+    reads_if: tuple[str, ...] = ()
+    """READ*: names that must be the built-ins, where that is all that kept it from READ.  A database that has looked
+    each of them up may call it READ; the text alone never does."""
+
+    @property
+    def word(self) -> str:
+        """Its risk as people see it."""
+        return "READ*" if self.reads_if else self.risk.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +193,13 @@ class Statement:
     columns: tuple[str, ...] = ()
     """`table.column` that it reads or writes, itself or through a view or trigger; `table.*` where whole rows go, and
     `table.?` where nobody says which columns."""
+    reads_if: tuple[str, ...] = ()
+    """READ*: it would be a read if these names were the built-ins, and no database was asked.  Its risk is UNKNOWN."""
+
+    @property
+    def word(self) -> str:
+        """Its risk as people see it."""
+        return "READ*" if self.reads_if else self.risk.name
 
     @property
     def object(self) -> str:

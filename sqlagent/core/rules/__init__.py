@@ -33,6 +33,7 @@ OF_VERDICT: tuple[Rule[Known], ...] = (
     of_verdict.no_row_matches,
     of_verdict.secrets,
     of_verdict.full_scan,
+    of_verdict.reads_if,
     of_verdict.not_understood,
 )
 """Every rule of the verdict, in the order in which a person should read what it says."""

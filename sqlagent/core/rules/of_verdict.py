@@ -207,6 +207,23 @@ def opinions_differ(known: Known) -> Iterator[str]:
 
 
 @rule(Severity.WARNING, raises=Risk.UNKNOWN)
+def reads_if(known: Known) -> Iterator[str]:
+    """READ*: the text only reads if its names are the built-ins, and no database was asked.
+
+    Why: in every engine but SQLite a database can hold code. A `public.length(varchar)` wins over the built-in
+    `length`, `u.wipe` may call `wipe(u)`, and a view may call a function that writes. The text shows none of it.
+
+    Example: `SELECT length(name) FROM users` reads, if these names are the built-ins: length; and `users` is a table,
+    or a view that only reads. Only literals, and functions written as `pg_catalog.length(...)`, need no such word.
+
+    What to do: ask the database, with `--db`. Without one READ* counts as UNKNOWN: for `reads = "allow"`, for exit
+    codes and in JSON, where `reads_if` lists the names.
+    """
+    if known.statement.reads_if:
+        yield known.syntax.why
+
+
+@rule(Severity.WARNING, raises=Risk.UNKNOWN)
 def not_understood(known: Known) -> Iterator[str]:
     """The statement could not be proven harmless, nor its effect named.
 
@@ -217,7 +234,7 @@ def not_understood(known: Known) -> Iterator[str]:
 
     What to do: read it yourself. With a database at hand (`--db`) more can be told than from the text alone.
     """
-    if known.statement.risk is not Risk.UNKNOWN or known.statement.denied:
+    if known.statement.risk is not Risk.UNKNOWN or known.statement.denied or known.statement.reads_if:
         return
     if known.engine is not None and known.engine.error:
         yield f"the database would not prepare it: {known.engine.error}"

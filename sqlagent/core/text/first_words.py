@@ -185,7 +185,7 @@ def _show(piece: Piece, dialect: str, kind: Kind) -> Head:
         plain = False
     if len(rest) > 8 or not plain or any(t.text in ("(", ";") or "." in t.text[1:] for t in rest):
         return Head(kind, why=f"{piece.word(0)} of more than a plain name")
-    return Head(kind, Risk.READ)
+    return Head(kind, Risk.READ, reads=_name(piece, 1) if piece.word(0) == "SUMMARIZE" else "")
 
 
 _EXPLAIN_OPTIONS = frozenset(

@@ -43,6 +43,15 @@ BEHIND = {
 """Words that are no call behind these others."""
 
 
+_SPACED = frozenset(
+    """
+    bigint binary bit char character date datetime decimal double enum float int integer interval nchar numeric real set
+    signed smallint time timestamp tinyint unsigned values varbinary varchar year
+    """.split()
+)
+"""Types and words of MySQL's grammar, which may stand apart from their bracket."""
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One name before a bracket."""
@@ -51,6 +60,8 @@ class Call:
     qualifier: str = ""
     bare: bool = False
     """Nothing stands between its brackets."""
+    apart: bool = False
+    """A blank or a comment stands before its bracket: to MySQL, `now ()` is a stored function."""
 
 
 def calls(tokens: tuple[Token, ...]) -> Iterator[Call]:
@@ -67,7 +78,8 @@ def calls(tokens: tuple[Token, ...]) -> Iterator[Call]:
         # Behind the dot of a value it is DuckDB's way of calling: `'a'.upper()`.
         qualified = index > 2 and tokens[index - 2].text == "." and tokens[index - 3].kind in (WORD, QUOTED)
         bare = index + 1 < len(tokens) and tokens[index + 1].text == ")"
-        yield Call(unquoted(name), unquoted(tokens[index - 3]) if qualified else "", bare)
+        apart = tokens[index].start != name.end
+        yield Call(unquoted(name), unquoted(tokens[index - 3]) if qualified else "", bare, apart)
 
 
 def _is_syntax(word: str, before: Token | None) -> bool:
@@ -123,8 +135,10 @@ def worst_call(tokens: tuple[Token, ...], dialect: str, excused: Counter[str]) -
         effect = listed.get(name, Effect.UNKNOWN)
         if call.bare:
             effect = listed.get(f"{name}()", effect)
-        if call.qualifier and effect is Effect.PURE and not _is_home(call.qualifier, dialect):
+        if call.qualifier and effect is Effect.PURE and not is_home(call.qualifier, dialect):
             effect, name = Effect.UNKNOWN, f"{call.qualifier}.{call.name}"
+        if call.apart and effect is Effect.PURE and dialect == "mysql" and name not in _SPACED:
+            effect, name = Effect.UNKNOWN, f"{name} "
         if effect is Effect.UNKNOWN and budget[name] > 0:
             budget[name] -= 1
             continue
@@ -135,6 +149,6 @@ def worst_call(tokens: tuple[Token, ...], dialect: str, excused: Counter[str]) -
     return Worst(worst.effect, worst.name, tuple(dict.fromkeys(unplaced)))
 
 
-def _is_home(qualifier: str, dialect: str) -> bool:
+def is_home(qualifier: str, dialect: str) -> bool:
     """Whether a schema holds nothing but built-in functions."""
     return dialect == "postgres" and qualifier.lower() == "pg_catalog"

@@ -1,0 +1,53 @@
+"""A server of models, and what is known of it so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from sqlagent.core.secret import Secret
+from sqlagent.llm.address import Address
+
+OPENAI = "https://api.openai.com/v1"
+
+
+@dataclass(slots=True)
+class Manners:
+    """What one server turned out not to know; kept from one question to the next."""
+
+    without: set[str] = field(default_factory=set)
+    """Fields that it does not take, and `system` where it has no such role."""
+    is_bare: bool = False
+    """Its address has no /v1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a model answers right now."""
+
+    model: str
+    address: Address = field(default_factory=lambda: Address(OPENAI))
+    api_key: Secret = field(default_factory=Secret)
+    extra: tuple[tuple[str, Any], ...] = ()
+    """Fields of the request that only this kind of server knows."""
+    manners: Manners = field(default_factory=Manners)
+
+    @property
+    def base_url(self) -> str:
+        return self.address.bare if self.manners.is_bare else self.address.base_url
+
+    @property
+    def host(self) -> str:
+        """The address without any user, password or query in it."""
+        if self.base_url == OPENAI:
+            return "api.openai.com"
+        parts = urlsplit(self.base_url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+    @property
+    def has_key(self) -> bool:
+        return bool(self.api_key)
+
+    def masked(self, text: str) -> str:
+        return self.api_key.hide_in(text)
