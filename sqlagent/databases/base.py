@@ -31,26 +31,16 @@ class Capabilities:
 
 
 @dataclass(frozen=True, slots=True)
-class OwnMark:
-    """The row by which a database itself tells that a run was committed, where its owner allows a table for it."""
+class Mark:
+    """The row by which it is told whether a run was committed: `begun` before it, and `done` in its own transaction."""
 
     run: str
     at: str
     """When the run was claimed: a claim of the same name in another journal was so at another moment."""
     digest: str
     """Of what was approved."""
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """How a run is marked done inside its own transaction: a row of another SQLite file, changed by one statement."""
-
-    path: Path
-    sql: str
-    """One UPDATE; its table is named `{journal}.runs`, where `{journal}` is for the adapter to fill in."""
-    parameters: tuple[str, ...]
-    own: OwnMark | None = None
-    """Written as well, in the database itself, where `marks_in_itself`."""
+    beside: Path | None = None
+    """A file for it, where the engine changes two files as one; the adapter makes it.  None: in the database itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +83,7 @@ class EffectDiffers(Stale):
 
 
 class Verdict(StrEnum):
-    """What the rows say of a run whose end was not seen."""
+    """What is said of a run whose end was not seen: by its mark, which proves it, or by the rows, which do not."""
 
     APPLIED = "applied"
     NOT_APPLIED = "not applied"
@@ -195,15 +185,15 @@ class Database(Protocol):
         ...
 
     def marks_atomically(self) -> bool:
-        """Whether `apply` will settle its mark in the same transaction as the changes (for SQLite: not in WAL)."""
+        """Whether `apply` changes the file of its mark in the same transaction (for SQLite: not in WAL)."""
         ...
 
     def marks_in_itself(self) -> bool:
-        """Whether `apply` writes `Mark.own`: the owner allows a table of marks in the database."""
+        """Whether `apply` writes its mark in the database itself: the owner allows a table for it."""
         ...
 
-    def marked(self, mark: OwnMark) -> bool | None:
-        """Whether that mark stands, and so whether its run was committed; None where there is no table of marks.
+    def marked(self, mark: Mark) -> Verdict:
+        """What the mark says, in its file or in the database; where there is none, nobody can tell.
 
         It is asked whether or not the table is allowed still.
         """
@@ -252,7 +242,7 @@ class Database(Protocol):
         ...
 
     def decided(self, changeset: bytes) -> Verdict:
-        """Whether a run that kept this before its COMMIT was committed, as the rows it names tell."""
+        """What the rows say of a run that kept this before its COMMIT: what they are like proves nothing."""
         ...
 
     def preview_undo(

@@ -16,15 +16,14 @@ from sqlagent.core.nouns.session import Choice, Decision, Outcome, Proposal, Sou
 
 
 class Marked(IntEnum):
-    """Where a run's end is written in the same transaction as its changes: `started` and no mark is `did not run`."""
+    """Where a run's end is written in the same transaction as its changes."""
 
     NOWHERE = 0
-    """What it kept before its commit has to tell."""
-    JOURNAL = 1
+    """Then nobody can tell about a run that came to its COMMIT and whose end was not seen: a person is asked."""
+    BESIDE = 1
+    """In a file of its own, beside the journal."""
     TARGET = 2
     """In the table of marks of the database itself."""
-    NEW_TABLE = 3
-    """There too, and the run makes the table: where there is none, it did not run."""
 
 
 class RunState(StrEnum):

@@ -75,18 +75,11 @@ class Runs(Book):
                 db.execute("DELETE FROM changes WHERE run = ?", (run_id,))
             self.log(db, what, "", thread_of_run(run_id), run=run_id, because=because)
 
-    def mark(self, run_id: str) -> tuple[str, tuple[str, ...]]:
-        """The statement that marks a run done inside the target's transaction; the adapter fills in `{journal}`."""
-        return (
-            "UPDATE {journal}.runs SET state = 'done', ended_at = ? WHERE id = ? AND state = 'started'",
-            (self.time(), run_id),
-        )
-
     def done(self, run_id: str, outcome: Outcome) -> None:
-        """Record what a run came to; where its own transaction marked it already, the figures are added."""
+        """Record what a run came to."""
         text = msgspec.json.encode(outcome).decode()
         changed = [r.changed for r in outcome.results]
-        self._end(run_id, RunState.DONE, "committed", outcome=text, only_from=("started", "done"), changed=changed)
+        self._end(run_id, RunState.DONE, "committed", outcome=text, only_from=("started",), changed=changed)
 
     def failed(self, run_id: str, error: str) -> None:
         """Record that a run was rolled back."""
@@ -116,7 +109,7 @@ class Runs(Book):
     # ---- what a run changed --------------------------------------------------------------------------------------
 
     def keep(self, run_id: str, changes: bytes) -> None:
-        """Store what a run is about to commit: it decides after a crash whether it did, and it is what undo inverts."""
+        """Store what a run is about to commit, for undo; a run of which nothing is kept did not come to its COMMIT."""
         with self.writing("what it changes") as db:
             db.execute("INSERT OR REPLACE INTO changes VALUES (?, ?, ?)", (run_id, changes, self.time()))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,9 @@ INSERT INTO orders (id, customer_id, status, total)
   VALUES (1, 1, 'pending', 10), (2, 1, 'paid', 20), (3, 2, 'pending', 5);
 INSERT INTO shipments VALUES (1, 1), (2, 2), (3, 3);
 """
-JOURNAL = "CREATE TABLE runs (id TEXT PRIMARY KEY, state TEXT); INSERT INTO runs VALUES ('r1', 'claimed');"
 LIMITS = Limits()
-MARKING = "UPDATE {journal}.runs SET state = 'done' WHERE id = ? AND state = 'claimed'"
+MARK = Mark("k7f3.1", "2026-03-30T10:04:00.000+00:00", "d1")
+"""In the database itself."""
 
 
 def make(path: Path, script: str = SHOP) -> Path:
@@ -104,3 +105,15 @@ def opinion(path: Path, sql: str, *, foreign_keys: bool = True) -> EngineOpinion
         return db.inspect([sql])[0]
     finally:
         db.close()
+
+
+def beside(folder: Path) -> Mark:
+    """The same in a file of its own."""
+    return replace(MARK, beside=folder / "mark.db")
+
+
+def says(mark: Mark) -> str:
+    """What the file of a mark says: `begun`, `done`, or nothing where there is none."""
+    if mark.beside is None or not mark.beside.exists():
+        return ""
+    return {"": "begun", mark.at: "done"}[ask(mark.beside, "SELECT at FROM sqlagent_runs")[0][0]]

@@ -6,15 +6,16 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import apsw
 import pytest
-from sqlite_files import JOURNAL, MARKING, Kept, ask, dump, make, nothing, read, run
+from sqlite_files import MARK, Kept, ask, beside, dump, make, nothing, read, run, says
 
 from sqlagent.core.errors import ConnectError, QueryError, SqlagentError, Stale, StoreError, TimedOut
-from sqlagent.databases.base import Database, Limits, Mark
+from sqlagent.databases.base import Database, Limits, Mark, Verdict
 from sqlagent.databases.open import open_database
 
 ENDLESS = "INSERT INTO audit_log (what) WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x FROM n"
@@ -34,11 +35,7 @@ def shop(path: Path) -> Iterator[Database]:
 
 @pytest.fixture
 def mark(tmp_path: Path) -> Mark:
-    return Mark(make(tmp_path / "journal.db", JOURNAL), MARKING, ("r1",))
-
-
-def state(mark: Mark) -> str:
-    return str(ask(mark.path, "SELECT state FROM runs WHERE id = 'r1'")[0][0])
+    return beside(tmp_path)
 
 
 def test_a_script_runs_in_order_and_counts_what_each_statement_changed_itself(shop: Database, path: Path) -> None:
@@ -68,7 +65,7 @@ def test_one_failure_takes_everything_back_and_says_where(shop: Database, path: 
     assert caught.value.message == "the database refused statement 2 of 2: UNIQUE constraint failed: customers.id"
     assert caught.value.hint == "nothing was changed"
     assert dump(path) == before
-    assert state(mark) == "claimed"
+    assert says(mark) == "begun"
 
 
 def test_a_mistake_names_its_line(shop: Database) -> None:
@@ -89,7 +86,7 @@ def test_a_mistake_names_its_line(shop: Database) -> None:
         ("PRAGMA journal_mode = wal", "[unsafe-pragma]"),
         ("PRAGMA writable_schema = on", "[unsafe-pragma]"),
         ("SELECT load_extension('x')", "[outside-database]"),
-        ("UPDATE sqlagent_journal.runs SET state = 'done'", "no such table: sqlagent_journal.runs"),
+        ("UPDATE sqlagent_mark.sqlagent_runs SET state = 'done'", "no such table: sqlagent_mark.sqlagent_runs"),
         ("UPDATE sqlite_master SET sql = ''", "may not be modified"),
         ("VACUUM", "cannot VACUUM from within a transaction"),
         ("VACUUM INTO 'copy.db'", "cannot VACUUM from within a transaction"),
@@ -109,7 +106,7 @@ def test_what_would_leave_the_transaction_or_the_database_is_refused_and_all_is_
         run(shop, "DELETE FROM shipments", sql, mark=mark)
     assert words in caught.value.message
     assert dump(path) == before
-    assert state(mark) == "claimed"
+    assert says(mark) == "begun"
     assert sorted(p.name for p in path.parent.iterdir()) == files
 
 
@@ -130,7 +127,7 @@ def test_a_deferred_key_is_found_out_at_commit_and_all_is_taken_back(tmp_path: P
         run(open_database(str(path), name="d"), "INSERT INTO c VALUES (1)", mark=mark)
     assert caught.value.hint == "nothing was changed"
     assert ask(path, "SELECT * FROM c") == []
-    assert state(mark) == "claimed"
+    assert says(mark) == "begun"
 
 
 @pytest.mark.parametrize(("foreign_keys", "orders"), [(True, 1), (False, 3)])
@@ -142,39 +139,62 @@ def test_foreign_keys_are_as_configured(path: Path, foreign_keys: bool, orders: 
 def test_the_mark_is_set_with_the_changes(shop: Database, path: Path, mark: Mark) -> None:
     assert shop.marks_atomically()
     assert run(shop, "DELETE FROM audit_log", mark=mark).settled
-    assert state(mark) == "done"
+    assert says(mark) == "done"
 
 
-def test_a_run_that_is_not_claimed_changes_nothing(shop: Database, path: Path, mark: Mark) -> None:
-    before = dump(path)
-    with pytest.raises(StoreError, match="is not claimed"):
-        run(shop, "DELETE FROM orders", mark=Mark(mark.path, MARKING, ("r2",)))
-    assert dump(path) == before
+@pytest.mark.parametrize("encoding", ["UTF-16le", "UTF-16be", "UTF-8"])
+def test_a_database_of_any_encoding_is_marked_with_its_changes(tmp_path: Path, encoding: str) -> None:
+    """SQLite attaches no file of another encoding."""
+    path, mark = make(tmp_path / "t.db", f"PRAGMA encoding = '{encoding}'; CREATE TABLE t (a TEXT)"), beside(tmp_path)
+    db = open_database(str(path), name="t")
+    assert run(db, "INSERT INTO t VALUES ('żółw')", mark=mark).settled
+    assert (ask(path, "SELECT a FROM t"), db.marked(mark)) == ([("żółw",)], Verdict.APPLIED)
 
 
-def test_a_journal_that_cannot_be_marked_changes_nothing(
-    shop: Database, path: Path, tmp_path: Path, mark: Mark
-) -> None:
+def test_a_mark_that_cannot_be_left_changes_nothing(shop: Database, path: Path, tmp_path: Path) -> None:
     before = dump(path)
     with pytest.raises(StoreError, match="could not be marked"):
-        run(shop, "DELETE FROM orders", mark=Mark(tmp_path / "none.db", MARKING, ("r1",)))
-    wal = make(tmp_path / "wal.db", "PRAGMA journal_mode = wal; " + JOURNAL)
-    with pytest.raises(StoreError, match="is in wal mode"):
-        run(shop, "DELETE FROM orders", mark=Mark(wal, MARKING, ("r1",)))
-    holder = apsw.Connection(str(mark.path))
-    holder.execute("BEGIN IMMEDIATE")
-    with pytest.raises(ConnectError, match="is locked by another process"):
-        run(shop, "DELETE FROM orders", mark=mark)
-    holder.close()
+        run(shop, "DELETE FROM orders", mark=replace(MARK, beside=tmp_path / "no folder" / "mark.db"))
     assert dump(path) == before
 
 
-def test_a_database_in_wal_mode_is_changed_without_the_mark(tmp_path: Path, mark: Mark) -> None:
+@pytest.mark.parametrize("meanwhile", ["DELETE FROM sqlagent_runs", "UPDATE sqlagent_runs SET at = 'x'"])
+def test_a_mark_that_somebody_changed_meanwhile_changes_nothing(
+    shop: Database, path: Path, mark: Mark, meanwhile: str
+) -> None:
+    before = dump(path)
+
+    def reached(point: str) -> None:
+        if point == "begun":
+            assert mark.beside is not None
+            ask(mark.beside, meanwhile)
+
+    with pytest.raises(QueryError, match="is not as it was begun"):
+        shop.apply(["DELETE FROM orders"], sink=Kept(), limits=Limits(), mark=mark, verify=nothing, reached=reached)
+    assert dump(path) == before
+    assert shop.marked(mark) is Verdict.CANNOT_TELL
+
+
+@pytest.mark.parametrize("damage", [b"", b"no database", None])
+def test_a_mark_that_is_gone_or_damaged_tells_nothing(
+    shop: Database, path: Path, mark: Mark, damage: bytes | None
+) -> None:
+    run(shop, "DELETE FROM audit_log", mark=mark)
+    assert mark.beside is not None
+    assert shop.marked(mark) is Verdict.APPLIED
+    mark.beside.unlink()
+    if damage is not None:
+        mark.beside.write_bytes(damage)
+    assert shop.marked(mark) is Verdict.CANNOT_TELL
+
+
+def test_a_database_in_wal_mode_is_changed_without_the_mark(tmp_path: Path) -> None:
     path = make(tmp_path / "w.db", "PRAGMA journal_mode = wal; CREATE TABLE t (a)")
     db = open_database(str(path), name="w")
     assert not db.marks_atomically()
-    assert not run(db, "INSERT INTO t VALUES (1)", mark=mark).settled
-    assert (read(db, "SELECT a FROM t"), state(mark)) == ([(1,)], "claimed")
+    assert not run(db, "INSERT INTO t VALUES (1)", mark=MARK).settled
+    assert read(db, "SELECT a FROM t") == [(1,)]
+    assert db.marked(MARK) is Verdict.CANNOT_TELL
 
 
 def test_a_promised_mark_is_kept_or_nothing_runs(shop: Database, path: Path, mark: Mark) -> None:
@@ -222,7 +242,7 @@ def test_a_run_past_its_time_is_taken_back(shop: Database, path: Path, mark: Mar
     with pytest.raises(TimedOut, match=r"cancelled after 0\.05 s"):
         run(shop, "DELETE FROM shipments", ENDLESS, limits=Limits(seconds=0.05), mark=mark)
     assert ask(path, "SELECT count(*) FROM shipments") == [(3,)]
-    assert state(mark) == "claimed"
+    assert says(mark) == "begun"
 
 
 def test_another_thread_can_cancel_a_run(shop: Database, path: Path) -> None:
@@ -255,7 +275,7 @@ def test_whatever_interrupts_it_before_the_commit_takes_everything_back(
     with pytest.raises(error):
         shop.apply(["DELETE FROM orders"], sink=Kept(), limits=Limits(), mark=mark, verify=nothing, reached=reached)
     assert ask(path, "SELECT count(*) FROM orders") == [(3,)]
-    assert state(mark) == "claimed"
+    assert says(mark) == "begun"
 
 
 def test_rows_that_cannot_be_written_do_not_make_a_committed_run_look_failed(shop: Database, path: Path) -> None:
@@ -299,7 +319,7 @@ def test_a_full_disk_takes_everything_back(tmp_path: Path, mark: Mark) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert "nothing was changed" in caught.value.hint
     assert ask(path, "SELECT count(*) FROM t") == [(0,)]
-    assert state(mark) == "claimed"
+    assert says(mark) == "begun"
 
 
 def test_temporary_tables_help_within_a_script(shop: Database, path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import apsw
 import pytest
 from generated_writes import content_of, difference, run_bare
-from sqlite_files import JOURNAL, LIMITS, MARKING, SHOP, Kept, ask, dump, make, nothing
+from sqlite_files import LIMITS, SHOP, Kept, ask, beside, dump, make, nothing
 
 from sqlagent.core.nouns.effect import Effect, Measurement, Touched
 from sqlagent.core.nouns.session import Outcome
@@ -112,7 +112,7 @@ def test_without_an_exact_preview_the_count_is_a_ceiling(shop: Database, path: P
 
 
 def test_the_change_is_kept_before_it_is_marked_and_committed(shop: Database, path: Path, tmp_path: Path) -> None:
-    mark = Mark(make(tmp_path / "journal.db", JOURNAL), MARKING, ("r1",))
+    mark = beside(tmp_path)
     points: list[str] = []
     outcome = shop.apply(
         ["DELETE FROM shipments"], sink=Kept(), limits=LIMITS, mark=mark, verify=lambda: points.append("(verify)"),

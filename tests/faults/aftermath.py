@@ -62,9 +62,9 @@ class How(Enum):
     """What tells after a fault whether a change was committed."""
 
     ROLLBACK = "rollback"
-    """The journal, marked in the same transaction."""
+    """A file beside the journal, marked in the same transaction."""
     WAL = "wal"
-    """The rows that it kept before its commit."""
+    """Nothing, from what it keeps before its commit to the journal's word: a person is asked."""
     MARKED = "wal, marked"
     """Its mark in a table of the database itself."""
 
@@ -164,7 +164,7 @@ def _wrong_marks(shop: Shop, asked: Report, applied: bool) -> list[str]:
     if not shop.config.exists():
         return []
     there = shop.rows("SELECT 1 FROM sqlite_schema WHERE name = 'sqlagent_runs'")
-    marks = [str(run) for (run,) in shop.rows("SELECT id FROM sqlagent_runs")] if there else []
+    marks = [str(run) for (run,) in shop.rows("SELECT id FROM sqlagent_runs WHERE at <> ''")] if there else []
     expected = [f"{asked.thread}.1"] if applied else []
     return [] if marks == expected else [f"split: applied is {applied}, and the marks are {marks}"]
 

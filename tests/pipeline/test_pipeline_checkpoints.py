@@ -199,7 +199,7 @@ def test_a_run_that_began_is_seen_through_and_never_asked_again(
     with shop.agent() as agent:
         journal = agent.journal
         journal.decide(asked.proposal, Decision(Choice.APPROVE, asked.proposal.digest, "ana", "key"))
-        journal.claim(asked.proposal, by="ana", marked=Marked.JOURNAL)
+        journal.claim(asked.proposal, by="ana", marked=Marked.BESIDE)
         if state is RunState.DONE:
             shop.rows(SELL)
             journal.done(asked.proposal.id, Outcome())

@@ -384,7 +384,7 @@ def test_a_copy_of_a_run_in_flight_stays(shop: Shop) -> None:
         shop.agent.undoable()
         assert copy.exists()
     shop.agent.journal.decide(asked.proposal, Decision(Choice.APPROVE, asked.proposal.digest, shop.agent.by, "library"))
-    assert shop.agent.journal.claim(asked.proposal, by=shop.agent.by, marked=Marked.JOURNAL) is None
+    assert shop.agent.journal.claim(asked.proposal, by=shop.agent.by, marked=Marked.BESIDE) is None
     shop.agent.undoable()
     assert copy.exists()
     shop.agent.journal.release(asked.proposal.id)

@@ -98,7 +98,7 @@ def test_of_two_decisions_the_first_one_counts(journal: Journal) -> None:
 
 def test_what_nobody_approved_cannot_be_claimed(journal: Journal) -> None:
     proposal = journal.propose(a_proposal(), number=1, turn=1)
-    assert journal.claim(proposal, by="ana", marked=Marked.JOURNAL) is Refusal.NOT_APPROVED
+    assert journal.claim(proposal, by="ana", marked=Marked.BESIDE) is Refusal.NOT_APPROVED
     assert journal.run(proposal.id) is None
 
 
@@ -106,7 +106,7 @@ def test_what_nobody_approved_cannot_be_claimed(journal: Journal) -> None:
 def test_what_was_decided_otherwise_cannot_be_claimed(journal: Journal, choice: Choice) -> None:
     proposal = journal.propose(a_proposal(), number=1, turn=1)
     journal.decide(proposal, a_decision(proposal, choice, sql="SELECT 1"))
-    assert journal.claim(proposal, by="ana", marked=Marked.JOURNAL) is Refusal.NOT_APPROVED
+    assert journal.claim(proposal, by="ana", marked=Marked.BESIDE) is Refusal.NOT_APPROVED
 
 
 def test_an_approval_of_another_digest_is_no_approval(journal: Journal) -> None:
@@ -114,28 +114,28 @@ def test_an_approval_of_another_digest_is_no_approval(journal: Journal) -> None:
     with pytest.raises(Stale):
         journal.decide(proposal, a_decision(proposal, digest="0" * 64))
     assert journal.decision(proposal.id) is None
-    assert journal.claim(proposal, by="ana", marked=Marked.JOURNAL) is Refusal.NOT_APPROVED
+    assert journal.claim(proposal, by="ana", marked=Marked.BESIDE) is Refusal.NOT_APPROVED
 
 
 def test_other_sql_under_an_approved_digest_cannot_be_claimed(journal: Journal) -> None:
     proposal = journal.propose(a_proposal(), number=1, turn=1)
     journal.decide(proposal, a_decision(proposal))
     forged = replace(proposal, sql="DROP TABLE t")
-    assert journal.claim(forged, by="ana", marked=Marked.JOURNAL) is Refusal.NOT_APPROVED
+    assert journal.claim(forged, by="ana", marked=Marked.BESIDE) is Refusal.NOT_APPROVED
 
 
 def test_an_approved_proposal_that_a_later_one_replaced_cannot_be_claimed(journal: Journal) -> None:
     old = journal.propose(a_proposal(1), number=1, turn=1)
     journal.decide(old, a_decision(old))
     journal.propose(a_proposal(2), number=2, turn=1)
-    assert journal.claim(old, by="ana", marked=Marked.JOURNAL) is Refusal.SUPERSEDED
+    assert journal.claim(old, by="ana", marked=Marked.BESIDE) is Refusal.SUPERSEDED
 
 
 def test_a_claim_is_given_once(journal: Journal) -> None:
     proposal = journal.propose(a_proposal(), number=1, turn=1)
     journal.decide(proposal, a_decision(proposal))
-    assert journal.claim(proposal, by="ana", marked=Marked.JOURNAL) is None
-    second = journal.claim(proposal, by="ben", marked=Marked.JOURNAL)
+    assert journal.claim(proposal, by="ana", marked=Marked.BESIDE) is None
+    second = journal.claim(proposal, by="ben", marked=Marked.BESIDE)
     assert isinstance(second, Run)
     assert (second.state, second.run_by) == (RunState.STARTED, "ana")
 
@@ -143,15 +143,15 @@ def test_a_claim_is_given_once(journal: Journal) -> None:
 def test_a_released_claim_can_be_had_again(journal: Journal) -> None:
     proposal = journal.propose(a_proposal(), number=1, turn=1)
     journal.decide(proposal, a_decision(proposal))
-    journal.claim(proposal, by="ana", marked=Marked.JOURNAL)
+    journal.claim(proposal, by="ana", marked=Marked.BESIDE)
     journal.release(proposal.id)
-    assert journal.claim(proposal, by="ben", marked=Marked.JOURNAL) is None
+    assert journal.claim(proposal, by="ben", marked=Marked.BESIDE) is None
 
 
 def test_a_run_that_is_done_cannot_be_released_failed_or_settled(journal: Journal) -> None:
     proposal = journal.propose(a_proposal(), number=1, turn=1)
     journal.decide(proposal, a_decision(proposal))
-    journal.claim(proposal, by="ana", marked=Marked.JOURNAL)
+    journal.claim(proposal, by="ana", marked=Marked.BESIDE)
     outcome = Outcome((Result(1, changed=3),), 0.1, settled=True)
     journal.done(proposal.id, outcome)
     journal.release(proposal.id)
@@ -160,19 +160,6 @@ def test_a_run_that_is_done_cannot_be_released_failed_or_settled(journal: Journa
     run = journal.run(proposal.id)
     assert run is not None
     assert (run.state, run.outcome) == (RunState.DONE, outcome)
-
-
-def test_the_mark_marks_a_started_run_and_no_other(journal: Journal) -> None:
-    proposal = journal.propose(a_proposal(), number=1, turn=1)
-    journal.decide(proposal, a_decision(proposal))
-    journal.claim(proposal, by="ana", marked=Marked.JOURNAL)
-    sql, parameters = journal.mark(proposal.id)
-    with sqlite3.connect(":memory:") as db:
-        db.execute("CREATE TABLE runs (id TEXT, state TEXT, ended_at TEXT)")
-        db.executemany("INSERT INTO runs VALUES (?, ?, '')", [(proposal.id, "started"), ("x", "started")])
-        marked = db.execute(sql.format(journal="main"), parameters).rowcount
-        assert marked == 1
-        assert db.execute(sql.format(journal="main"), parameters).rowcount == 0
 
 
 def test_a_finished_turn_is_history_and_the_next_one_starts_clean(journal: Journal) -> None:
@@ -232,7 +219,7 @@ def test_a_state_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
 
 
 def _claim_in_process(path: str, queue: Any) -> None:
-    claimed = Journal(Path(path)).claim(a_proposal(), by="x", marked=Marked.JOURNAL)
+    claimed = Journal(Path(path)).claim(a_proposal(), by="x", marked=Marked.BESIDE)
     queue.put("mine" if claimed is None else "other")
 
 

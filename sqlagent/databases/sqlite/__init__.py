@@ -20,7 +20,6 @@ from sqlagent.databases.base import (
     Mark,
     MeasureBudget,
     OnConflict,
-    OwnMark,
     Sink,
     UndoPlan,
     Verdict,
@@ -39,7 +38,7 @@ from sqlagent.databases.sqlite.effect import measure
 from sqlagent.databases.sqlite.effect.undo_record import decoded
 from sqlagent.databases.sqlite.opinion import inspect, schema
 from sqlagent.databases.sqlite.opinion.schema_facts import Facts, facts
-from sqlagent.databases.sqlite.run import transaction
+from sqlagent.databases.sqlite.run import mark_file, transaction
 from sqlagent.databases.sqlite.run.binding import Binding
 from sqlagent.databases.sqlite.run.in_doubt import decided
 from sqlagent.databases.sqlite.undo import plan as undo_plan
@@ -71,7 +70,6 @@ class Sqlite:
         self._foreign_keys = foreign_keys
         self._busy_seconds = busy_seconds
         self._marker_table = marker_table
-        self._marks_atomically = False
         self._open()
 
     def _open(self) -> None:
@@ -126,13 +124,14 @@ class Sqlite:
         )
 
     def marks_atomically(self) -> bool:
-        self._marks_atomically = self._reading(transaction.journal_mode) in transaction.ROLLBACK_MODES
-        return self._marks_atomically
+        return self._reading(transaction.journal_mode) in transaction.ROLLBACK_MODES
 
     def marks_in_itself(self) -> bool:
         return self._marker_table
 
-    def marked(self, mark: OwnMark) -> bool | None:
+    def marked(self, mark: Mark) -> Verdict:
+        if mark.beside is not None:
+            return mark_file.marked(mark.beside, mark)
         return self._reading(lambda reader: marker_table.marked(reader, mark))
 
     def measure(
@@ -166,13 +165,12 @@ class Sqlite:
         copy_to: Path | None = None,
         heard: Callable[[str], None] | None = None,
     ) -> Outcome:
-        promised = self._marks_atomically or self.marks_atomically()
         with self._writer() as (connection, guard):
             binding = None
             if expected is not None or keep is not None or copy_to is not None:
                 binding = Binding(connection, expected, keep, limits.changes_bytes, copy_to)
             run = transaction.Run(connection, guard, self._path, limits, reached, binding, self._marker_table, heard)
-            return run.apply(statements, sink=sink, mark=mark, verify=verify, atomic=promised)
+            return run.apply(statements, sink=sink, mark=mark, verify=verify)
 
     @contextmanager
     def _writer(self, *, foreign_keys: bool | None = None) -> Iterator[tuple[apsw.Connection, Guard]]:
@@ -213,11 +211,10 @@ class Sqlite:
         heard: Callable[[str], None] | None = None,
     ) -> Outcome:
         kept, keys = decoded(changeset), self._foreign_keys
-        promised = self._marks_atomically or self.marks_atomically()
         with self._writer(foreign_keys=keys and not kept.reshapes) as (connection, guard):
             run = UndoRun(Undo(connection, kept, copy), on_conflict, expected, keep, copy_to, check_keys=keys)
             bound = transaction.Run(connection, guard, self._path, limits, reached, None, self._marker_table, heard)
-            return run.apply(bound, mark=mark, verify=verify, atomic=promised)
+            return run.apply(bound, mark=mark, verify=verify)
 
     def interrupt(self) -> None:
         self._running.interrupt()

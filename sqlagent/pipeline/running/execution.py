@@ -10,7 +10,7 @@ from sqlagent.core import policy
 from sqlagent.core.approval.seats import cover, present_digest
 from sqlagent.core.errors import ConnectError, QueryError, Stale, StoreError, TimedOut
 from sqlagent.core.nouns.session import Outcome, Proposal, Status
-from sqlagent.databases.base import Database, Mark, OwnMark, Verdict
+from sqlagent.databases.base import Database, Mark, Verdict
 from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.proposing import undo_proposal
 from sqlagent.pipeline.running.recovered_figures import figures
@@ -40,16 +40,14 @@ def run(state: State, x: Context) -> State:
         case Run(state=RunState.STARTED):
             return _begun_before(proposal, claim, database, x) or _again(state, proposal, claim, marked, database, x)
         case Run():
-            return _known(proposal, claim, x)
+            return _known(proposal, claim)
 
 
 def _marked(proposal: Proposal, database: Database) -> Marked:
     """Where the next attempt will leave its mark."""
     if proposal.read_only or database.marks_atomically():
-        return Marked.JOURNAL
-    if not database.marks_in_itself():
-        return Marked.NOWHERE
-    return Marked.NEW_TABLE if database.marked(OwnMark(proposal.id, "", "")) is None else Marked.TARGET
+        return Marked.BESIDE
+    return Marked.TARGET if database.marks_in_itself() else Marked.NOWHERE
 
 
 def _again(state: State, proposal: Proposal, run_before: Run, marked: Marked, database: Database, x: Context) -> State:
@@ -74,7 +72,7 @@ def _attempt(proposal: Proposal, database: Database, x: Context) -> State:
     except (QueryError, TimedOut) as e:
         return _rolled_back(proposal, x, _failed(type(e).__name__, e.message, e.hint))
     except KeyboardInterrupt:
-        if not held.committed:
+        if not held.committed and not _is_marked(proposal, database, x):  # it may come between COMMIT and its answer
             return _rolled_back(proposal, x, _failed("KeyboardInterrupt", "cancelled; nothing was changed", ""))
         outcome = figures(proposal)
     _settle(proposal, x, outcome)
@@ -85,20 +83,24 @@ def _attempt(proposal: Proposal, database: Database, x: Context) -> State:
 
 def _settle(proposal: Proposal, x: Context, outcome: Outcome) -> None:
     try:
-        x.journal.done(proposal.id, outcome)
+        try:
+            x.journal.done(proposal.id, outcome)
+        except KeyboardInterrupt:  # it is known here and now that it ran, and perhaps nowhere else
+            x.journal.done(proposal.id, outcome)
     except StoreError as e:
         raise StoreError(
             f"it was run, and that could not be recorded: {e.message}",
             hint=f"do not run it again; {e.hint}, then: sqlagent resume {proposal.thread}",
         ) from e
+    _mark_file(proposal.id, x).unlink(missing_ok=True)
     x.reached("execute: settled")
 
 
 def _rolled_back(proposal: Proposal, x: Context, ending: State) -> State:
-    """Record a failure, unless the run was marked done first: Ctrl-C may come between COMMIT and its answer."""
+    """Record a failure, of which nothing is left."""
     x.journal.failed(proposal.id, ending["message"])
-    ended = x.journal.run(proposal.id)
-    return _known(proposal, ended, x) if ended is not None and ended.state is RunState.DONE else ending
+    _mark_file(proposal.id, x).unlink(missing_ok=True)
+    return ending
 
 
 def _before_commit(proposal: Proposal, x: Context) -> Callable[[str], None]:
@@ -110,7 +112,7 @@ def _before_commit(proposal: Proposal, x: Context) -> Callable[[str], None]:
     exact = proposal.measurement is not None and proposal.measurement.is_exact
 
     def reached(point: str) -> None:
-        if point == last and not exact and (run := x.journal.run(proposal.id)) and run.marked is not Marked.JOURNAL:
+        if point == last and not exact:
             x.journal.keep(proposal.id, b"")  # until the change itself takes its place, where it can be kept
         x.reached(point)
 
@@ -163,9 +165,8 @@ def _carry_out(proposal: Proposal, database: Database, x: Context, held: _Held) 
         verify()
         parts = [database.read(sql, sink=_Streamed(x), limits=x.limits, heard=x.so_far) for sql in statements]
         return Outcome(tuple(r for p in parts for r in p.results), sum(p.seconds for p in parts))
-    sql, parameters = x.journal.mark(proposal.id)
     claimed = x.journal.run(proposal.id)
-    mark = Mark(x.journal.path, sql, parameters, _own_mark(proposal, claimed) if claimed else None)
+    mark = _mark(proposal, claimed, x) if claimed else None
     if proposal.undo_of:
         return undo_proposal.take_back(
             proposal, database, x, limits=x.limits, mark=mark, verify=verify, reached=held.reached,
@@ -214,18 +215,24 @@ def _still_permitted(proposal: Proposal, x: Context) -> None:
         raise Stale(f"the policy asks other people now: {policy.words(verdict)}")
 
 
-def _known(proposal: Proposal, run: Run, x: Context) -> State:
+def _known(proposal: Proposal, run: Run) -> State:
     """How a run that began before this call ended."""
-    if run.state is RunState.DONE and not run.audit_head:
-        # its own transaction marked it, and nobody came to log it
-        _settle(proposal, x, run.outcome or figures(proposal))
     if run.state in (RunState.DONE, RunState.SETTLED_APPLIED):
         return {"end": Status.EXECUTED.value, "ran_sql": proposal.sql}
     return _failed("QueryError", run.error or "it was rolled back, nothing was changed", "")
 
 
-def _own_mark(proposal: Proposal, run: Run) -> OwnMark:
-    return OwnMark(proposal.id, run.started_at, proposal.digest)
+def _mark(proposal: Proposal, run: Run, x: Context) -> Mark:
+    beside = None
+    if run.marked is Marked.BESIDE:
+        beside = _mark_file(proposal.id, x)
+        private.make_subfolder(beside.parent)
+    return Mark(proposal.id, run.started_at, proposal.digest, beside)
+
+
+def _mark_file(run: str, x: Context) -> Path:
+    """Where the mark of a run is, while its end is not on record."""
+    return x.journal.path.with_name("marks") / f"{run}.db"
 
 
 def _begun_before(proposal: Proposal, run: Run, database: Database, x: Context) -> State | None:
@@ -237,37 +244,48 @@ def _begun_before(proposal: Proposal, run: Run, database: Database, x: Context) 
         case Verdict.NOT_APPLIED:
             return None
         case Verdict.CANNOT_TELL:
-            return _in_doubt(proposal.thread, run)
+            return _in_doubt(proposal, run, database, x)
 
 
 def _verdict(proposal: Proposal, run: Run, database: Database, x: Context) -> Verdict:
-    """Told by its mark; where it left none, by the rows that it kept before its commit."""
-    if run.marked is Marked.JOURNAL:
-        return Verdict.NOT_APPLIED  # or it would not be `started`
-    if run.marked is not Marked.NOWHERE:
-        stands = database.marked(_own_mark(proposal, run))
-        if stands is not None or run.marked is Marked.NEW_TABLE:
-            return Verdict.APPLIED if stands else Verdict.NOT_APPLIED
-    changes = x.journal.kept(proposal.id)
-    # It is kept before COMMIT, so a run that kept nothing did not come to its COMMIT, or had nothing to change.
-    return Verdict.NOT_APPLIED if changes is None else _told_by(changes, database)
+    """Told by what nobody but the run can have written: that it kept nothing yet, or its mark.
+
+    What it changes is kept before its COMMIT, so a run that kept nothing did not come to it, or had nothing to change.
+    """
+    if x.journal.kept(proposal.id) is None:
+        return Verdict.NOT_APPLIED
+    return Verdict.CANNOT_TELL if run.marked is Marked.NOWHERE else database.marked(_mark(proposal, run, x))
 
 
-def _told_by(changes: bytes, database: Database) -> Verdict:
-    try:
-        return database.decided(changes) if changes else Verdict.CANNOT_TELL
-    except StoreError:  # what it kept is damaged
-        return Verdict.CANNOT_TELL
+def _is_marked(proposal: Proposal, database: Database, x: Context) -> bool:
+    run = x.journal.run(proposal.id)
+    return run is not None and _verdict(proposal, run, database, x) is Verdict.APPLIED
 
 
-def _in_doubt(thread: str, run: Run) -> State:
+def _in_doubt(proposal: Proposal, run: Run, database: Database, x: Context) -> State:
+    """A person is asked, and told what the rows look like: that proves nothing, since others may write them too."""
+    thread = proposal.thread
     return {
         "end": Status.UNKNOWN.value,
         "failure": "OutcomeUnknown",
         "message": f"{thread} was started by {run.run_by} at {run.started_at} and its end was not seen;"
-        " it may have been applied",
+        f" it may have been applied{_LOOKS_LIKE[_told_by(x.journal.kept(proposal.id), database)]}",
         "hint": f"look, then: sqlagent settle {thread} --applied   or   --not-applied",
     }
+
+
+_LOOKS_LIKE = {
+    Verdict.APPLIED: " (the rows are as it would have left them, which somebody else may have done too)",
+    Verdict.NOT_APPLIED: " (the rows are as they were before it, which somebody else may have done too)",
+    Verdict.CANNOT_TELL: "",
+}
+
+
+def _told_by(changes: bytes | None, database: Database) -> Verdict:
+    try:
+        return database.decided(changes) if changes else Verdict.CANNOT_TELL
+    except StoreError:  # what it kept is damaged
+        return Verdict.CANNOT_TELL
 
 
 def _failed(failure: str, message: str, hint: str) -> State:

@@ -14,7 +14,6 @@ from sqlagent.llm.conversation import tracing_off
 from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.proposing import undo_proposal
 from sqlagent.pipeline.proposing.analysis import at_seat
-from sqlagent.pipeline.running.recovered_figures import figures
 from sqlagent.pipeline.state import GRAPH_VERSION, NEW_TURN, State, on_record
 from sqlagent.pipeline.thread.checkpoints import head, open_saver
 from sqlagent.pipeline.thread.graph import build
@@ -146,13 +145,13 @@ def _ran_anyway(thread_id: str, x: Context) -> State | None:
     run = x.journal.run(row.proposal) if row.proposal else None
     if run is None or run.state is not RunState.DONE:
         return None
-    proposal = x.journal.proposal(row.proposal)
     try:
-        if not run.audit_head:  # it was marked by its own transaction, and not logged yet
-            x.journal.done(run.id, run.outcome or figures(proposal))
-        x.journal.finish(thread_id, row.turn, Status.EXECUTED, ran_sql=proposal.sql)
-    except StoreError:
-        return None  # what is raised already says that it ran
+        x.journal.finish(thread_id, row.turn, Status.EXECUTED, ran_sql=x.journal.proposal(row.proposal).sql)
+    except StoreError as e:
+        raise StoreError(
+            f"it was run, and that could not be recorded: {e.message}",
+            hint=f"do not run it again; {e.hint}, then: sqlagent resume {thread_id}",
+        ) from e
     return {"status": Status.EXECUTED.value}
 
 

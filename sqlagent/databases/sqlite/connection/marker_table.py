@@ -1,10 +1,11 @@
-"""The table in which a database itself keeps the mark of each run, written in the run's own transaction.
+"""The table in which the mark of each run is kept: a row that says `begun` before it, and `done` by its own COMMIT.
 
-It is made only where the owner allows it.  A mark stands exactly when its run was committed, in every journal mode.
+It is in the database itself, where the owner allows that, and in a small file beside the journal, where SQLite changes
+two files as one.  Either way the row tells by what it says, never by being absent: nobody but a run writes it.
 
 The table is not STRICT: a file with one STRICT table cannot be opened at all by SQLite before 3.37, and other programs
-read it too.  Rows are never removed: one that is gone would say that its run was not applied.  They may be deleted by
-hand once their runs have ended.
+read it too.  The columns of its key come first: where they do not, `integrity_check` of SQLite 3.40 finds NULLs that
+are not there.  Rows may be deleted by hand once their runs have ended.
 """
 
 from __future__ import annotations
@@ -17,21 +18,31 @@ from pathlib import Path
 import apsw
 
 from sqlagent.core.errors import ConnectError, QueryError, Stale
-from sqlagent.databases.base import OwnMark
+from sqlagent.databases.base import Mark, Verdict
 
 TABLE = "sqlagent_runs"
 """No statement may change it (see the authorizer), and no model is shown it."""
 RULE = "marker-table"
 """Id of the rule that says so."""
 
+_BEGUN = ""
+"""What stands in the place of the time while a run is begun and not done."""
 _CREATE = """
 CREATE TABLE main.sqlagent_runs (
-  id TEXT NOT NULL, at TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (id, digest)
+  id TEXT NOT NULL, digest TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (id, digest)
 ) WITHOUT ROWID"""
 _KIND = "SELECT type FROM sqlite_schema WHERE name = 'sqlagent_runs' COLLATE NOCASE AND type IN ('table', 'view')"
 _COLUMNS = "SELECT group_concat(name, ' ' ORDER BY cid) FROM pragma_table_xinfo('sqlagent_runs')"
+_OURS, _OLDER = "id digest at", "id at digest"
+_MOVE = (
+    "CREATE TEMP TABLE older_marks AS SELECT id, digest, at FROM main.sqlagent_runs",
+    "DROP TABLE main.sqlagent_runs",
+    _CREATE,
+    "INSERT INTO main.sqlagent_runs SELECT id, digest, at FROM temp.older_marks",
+    "DROP TABLE temp.older_marks",
+)
 _AT = "SELECT at FROM main.sqlagent_runs WHERE id = ? AND digest = ?"
-_INSERT = "INSERT INTO main.sqlagent_runs (id, at, digest) VALUES (?, ?, ?)"
+_INSERT = "INSERT OR IGNORE INTO main.sqlagent_runs (id, digest, at) VALUES (?, ?, ?)"
 _NOTHING = "nothing was changed"
 
 
@@ -39,63 +50,71 @@ def is_ours(name: str | None) -> bool:
     return (name or "").lower() == TABLE
 
 
-def has_table(connection: apsw.Connection) -> bool:
-    """Raises ConnectError where something else has its name."""
+def columns(connection: apsw.Connection) -> str:
+    """The columns of the table as it stands, empty where there is none; raises ConnectError where it is not ours."""
     kind = connection.execute(_KIND).get
     if kind is None:
-        return False
-    if kind != "table" or connection.execute(_COLUMNS).get != "id at digest":
+        return ""
+    found = str(connection.execute(_COLUMNS).get)
+    if kind != "table" or found not in (_OURS, _OLDER):
         raise ConnectError(
             f"{TABLE} is there and is not the table of marks that `marker_table` would make",
             hint=f"rename it, or set marker_table = false; {_NOTHING}",
         )
-    return True
+    return found
 
 
-def marked(connection: apsw.Connection, mark: OwnMark) -> bool | None:
-    """Whether the mark stands; None where there is no table that could tell."""
-    if not has_table(connection):
-        return None
-    found = connection.execute(_AT, (mark.run, mark.digest)).get
-    return bool(found == mark.at)
+def marked(connection: apsw.Connection, mark: Mark) -> Verdict:
+    """What the row of the mark says; where there is none, nobody can tell: it may have been deleted."""
+    at = connection.execute(_AT, (mark.run, mark.digest)).get if columns(connection) else None
+    return {mark.at: Verdict.APPLIED, _BEGUN: Verdict.NOT_APPLIED}.get(str(at), Verdict.CANNOT_TELL)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Marker:
-    """Writes the mark of one run on its connection."""
+    """Writes the mark of one run, on a connection to the file that holds it."""
 
     connection: apsw.Connection
     path: Path
-    mark: OwnMark
-    _there: bool = False
+    mark: Mark
+
+    def prepare(self) -> None:
+        """In a transaction of its own, before the run's: the table, and the row that says `begun`.  Raises Stale."""
+        with self._writing():
+            found = columns(self.connection)
+            for sql in {_OURS: (), _OLDER: _MOVE, "": (_CREATE,)}[found]:
+                self.connection.execute(sql).fetchall()
+            self.connection.execute(_INSERT, (self.mark.run, self.mark.digest, _BEGUN)).fetchall()
+        self.begin()
 
     def begin(self) -> None:
-        """In the transaction, before the first statement.  Raises Stale where the run was applied already."""
-        self._there = has_table(self.connection)
-        at = self.connection.execute(_AT, (self.mark.run, self.mark.digest)).get if self._there else None
-        if at is not None:
+        """In the run's transaction, before the first statement.  Raises Stale where the run was applied already."""
+        at = self.connection.execute(_AT, (self.mark.run, self.mark.digest)).get
+        if at != _BEGUN:
             # the journal was restored from a backup, or another one has a run of the same name and content
-            raise Stale(f"{self.mark.run} was applied already, at {at}: its mark is in {self.path}", hint=_NOTHING)
+            what = f"was applied already, at {at}: its mark is in" if at else "has lost its mark in"
+            raise Stale(f"{self.mark.run} {what} {self.path}", hint=_NOTHING)
 
-    def write(self) -> None:
-        """After the last statement; the table is made where it is missing."""
-        if not self._there and self.connection.execute(_KIND).get:  # by a RENAME, whose new name no authorizer hears
-            raise QueryError(f"the SQL makes {TABLE}, where sqlagent keeps its marks  [{RULE}]", hint=_NOTHING)
+    def write(self, schema: str = "main") -> None:
+        """After the last statement, in the run's transaction: `done`, in this file or in one that is attached."""
+        with self._writing():
+            self.connection.execute(
+                f"UPDATE {schema}.sqlagent_runs SET at = ? WHERE id = ? AND digest = ? AND at = ?",  # noqa: S608
+                (self.mark.at, self.mark.run, self.mark.digest, _BEGUN),
+            ).fetchall()
+        if self.connection.changes() != 1:
+            raise QueryError(f"the mark of {self.mark.run} in {self.path} is not as it was begun", hint=_NOTHING)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """What somebody hung on the table would change rows that nobody measured: it does not fire."""
+        before = self.connection.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, -1)
+        self.connection.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)
         try:
-            with _without_triggers(self.connection):
-                if not self._there:
-                    self.connection.execute(_CREATE).fetchall()
-                self.connection.execute(_INSERT, (self.mark.run, self.mark.at, self.mark.digest)).fetchall()
+            yield
+        except (apsw.BusyError, apsw.FullError, apsw.IOError, apsw.CantOpenError):
+            raise
         except apsw.Error as e:
             raise QueryError(f"the run could not be marked in {self.path}: {e}", hint=_NOTHING) from e
-
-
-@contextmanager
-def _without_triggers(connection: apsw.Connection) -> Iterator[None]:
-    """What somebody hung on the table would change rows that nobody measured."""
-    before = connection.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, -1)
-    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)
-    try:
-        yield
-    finally:
-        connection.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, before)
+        finally:
+            self.connection.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, before)

@@ -12,22 +12,22 @@ from typing import Any
 
 import apsw
 
-from sqlagent.core.errors import ConnectError, OutcomeUnknown, QueryError, SqlagentError, Stale, StoreError
+from sqlagent.core.errors import ConnectError, OutcomeUnknown, QueryError, SqlagentError, Stale
 from sqlagent.core.nouns.analysis import Basis, Size
 from sqlagent.core.nouns.session import Outcome, Result
 from sqlagent.databases.base import Limits, Mark, Sink
 from sqlagent.databases.sqlite.connection.authorizer import ROWS, SHAPE, UPKEEP, Guard, Mode, forbidding_rule
 from sqlagent.databases.sqlite.connection.marker_table import Marker
-from sqlagent.databases.sqlite.connection.open import Budget, file_uri, is_half_written
+from sqlagent.databases.sqlite.connection.open import Budget, is_half_written
 from sqlagent.databases.sqlite.connection.prepare import Prepared, Uncompilable, prepare, start
 from sqlagent.databases.sqlite.connection.progress import Telling
 from sqlagent.databases.sqlite.run.binding import Binding
+from sqlagent.databases.sqlite.run.mark_file import MarkFile
 
 ROLLBACK_MODES = frozenset({"delete", "truncate", "persist"})
 """Journal modes in which a commit to two files is one commit."""
 _NOTHING = "nothing was changed"
 _NO_JOURNAL = "the directory of the database cannot be written, and SQLite keeps its journal there"
-_JOURNAL = "sqlagent_journal"
 
 Row = tuple[Any, ...]
 
@@ -155,29 +155,33 @@ class Run:
         self.telling.look(self.binding.recorded if self.binding else 0)
 
     def apply(
-        self, statements: Sequence[str], *, sink: Sink, mark: Mark | None, verify: Callable[[], None], atomic: bool
+        self, statements: Sequence[str], *, sink: Sink, mark: Mark | None, verify: Callable[[], None]
     ) -> Outcome:
-        """All of it or none; `atomic` is what was promised of the mark."""
+        """All of it or none."""
         done: list[_Done] = []
 
         def work() -> None:
             with Budget(self.connection, self.limits.seconds, also=self.look).holding():
                 done.extend(self._run(index, sql, len(statements)) for index, sql in enumerate(statements, 1))
 
-        seconds = self.transaction(work, mark=mark, verify=verify, atomic=atomic)
+        seconds = self.transaction(work, mark=mark, verify=verify)
         results, unwritten = _hand_over(done, sink)
-        return Outcome(results, seconds, settled=mark is not None and atomic, unwritten=unwritten)
+        return Outcome(results, seconds, settled=self.settles(mark), unwritten=unwritten)
 
-    def transaction(
-        self, work: Callable[[], None], *, mark: Mark | None, verify: Callable[[], None], atomic: bool
-    ) -> float:
+    def settles(self, mark: Mark | None) -> bool:
+        """Whether the mark says of itself, after COMMIT, that the run is done."""
+        return mark is not None and (mark.beside is not None or self.marks_in_itself)
+
+    def transaction(self, work: Callable[[], None], *, mark: Mark | None, verify: Callable[[], None]) -> float:
         """`work`, compared with what was approved, kept, marked and committed; answers the seconds it took."""
         begun = monotonic()
-        marker = Marker(self.connection, self.path, mark.own) if self.marks_in_itself and mark and mark.own else None
+        file = MarkFile(mark.beside, mark) if mark and mark.beside else None
+        marker = Marker(self.connection, self.path, mark) if mark and self.marks_in_itself else None
+        self._prepare(file, marker)
         self._begin()
         try:
             if mark is not None:
-                self._still(atomic)
+                self._still(atomic=file is not None)
             self.reached("begun")
             verify()
             if marker:
@@ -189,13 +193,13 @@ class Run:
                 self.reached("kept")
             if marker:
                 marker.write()
-            if mark is not None and atomic:
-                self._mark(mark)
-            if marker or (mark is not None and atomic):
+            if file:
+                file.write(self.connection)
+            if marker or file:
                 self.reached("marked")
-            self._commit(marked=mark is not None and atomic)
+            self._commit(marked=file is not None)
         except OutcomeUnknown:
-            self._roll_back()  # what was kept stays kept: the rows will tell
+            self._roll_back()  # what was kept stays kept: a person who looks will want it
             raise
         except BaseException:
             self._roll_back()
@@ -205,7 +209,20 @@ class Run:
         self.reached("committed")
         return monotonic() - begun
 
-    def _still(self, atomic: bool) -> None:
+    def _prepare(self, file: MarkFile | None, marker: Marker | None) -> None:
+        """The marks that say `begun`, each in a transaction of its own."""
+        if file:
+            file.prepare(self.connection)
+        if marker:
+            self._begin()
+            try:
+                marker.prepare()
+                self._commit(marked=True)
+            except BaseException:
+                self._roll_back()
+                raise
+
+    def _still(self, *, atomic: bool) -> None:
         if atomic != (journal_mode(self.connection) in ROLLBACK_MODES):
             raise Stale(f"{self.path} changed its journal mode since it was looked at", hint="ask again")
 
@@ -254,24 +271,6 @@ class Run:
         finally:
             cursor.close(force=True)
 
-    def _mark(self, mark: Mark) -> None:
-        """One row of the journal's file, changed in this very transaction.
-
-        It is attached only when the statements are through, so that none of them could name it.
-        """
-        try:
-            self.connection.execute(f"ATTACH ? AS {_JOURNAL}", (file_uri(mark.path, "rw"),))
-            mode = journal_mode(self.connection, _JOURNAL)
-            if mode not in ROLLBACK_MODES:
-                raise StoreError(f"{mark.path} is in {mode} mode, where a run cannot be marked safely", hint=_NOTHING)
-            self.connection.execute(mark.sql.replace("{journal}", _JOURNAL), mark.parameters)
-        except apsw.BusyError as e:
-            raise ConnectError(f"{mark.path} is locked by another process", hint=_NOTHING) from e
-        except apsw.Error as e:
-            raise StoreError(f"the run could not be marked in {mark.path}: {e}", hint=_NOTHING) from e
-        if self.connection.changes() != 1:
-            raise StoreError(f"the run to be marked is not in {mark.path}, or is not claimed", hint=_NOTHING)
-
     def _commit(self, *, marked: bool) -> None:
         try:
             self.connection.execute("COMMIT")
@@ -308,8 +307,8 @@ class _Done:
     truncated: bool
 
 
-def journal_mode(connection: apsw.Connection, schema: str = "main") -> str:
-    return str(connection.pragma("journal_mode", schema=schema))
+def journal_mode(connection: apsw.Connection) -> str:
+    return str(connection.pragma("journal_mode"))
 
 
 @contextmanager

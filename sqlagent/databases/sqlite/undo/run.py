@@ -35,7 +35,7 @@ class UndoRun:
     copy_to: Path | None
     check_keys: bool
 
-    def apply(self, run: Run, *, mark: Mark | None, verify: Callable[[], None], atomic: bool) -> Outcome:
+    def apply(self, run: Run, *, mark: Mark | None, verify: Callable[[], None]) -> Outcome:
         """Raises Stale where it is refused, EffectDiffers where it is not what was approved."""
         binding = Binding(run.connection, self.expected, self.keep, run.limits.changes_bytes, self.copy_to)
         run.binding = binding
@@ -47,8 +47,8 @@ class UndoRun:
                 self._take_back(binding)
             run.reached("ran 1")
 
-        seconds = run.transaction(work, mark=mark, verify=verify, atomic=atomic)
-        return Outcome((Result(1, changed=None),), seconds, settled=mark is not None and atomic)
+        seconds = run.transaction(work, mark=mark, verify=verify)
+        return Outcome((Result(1, changed=None),), seconds, settled=run.settles(mark))
 
     def _take_back(self, binding: Binding) -> None:
         try:
