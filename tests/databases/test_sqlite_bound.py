@@ -14,7 +14,7 @@ from sqlite_files import LIMITS, SHOP, Kept, ask, beside, dump, make, nothing
 from sqlagent.core.nouns.effect import Effect, Measurement, Touched
 from sqlagent.core.nouns.session import Outcome
 from sqlagent.core.nouns.verbs import Basis, Verb
-from sqlagent.databases.base import Database, EffectDiffers, Limits, Mark, MeasureBudget
+from sqlagent.databases.base import Database, EffectDiffers, Limits, MeasureBudget
 from sqlagent.databases.open import open_database
 
 MORE = "CREATE TABLE notes (id INTEGER PRIMARY KEY, body TEXT, at TEXT DEFAULT CURRENT_TIMESTAMP);"

@@ -116,9 +116,7 @@ def count_down() -> None:
 
 
 @pytest.mark.parametrize("mark_first", [False, True])
-def test_a_process_that_dies_at_any_change_of_the_disk_leaves_all_or_nothing(
-    tmp_path: Path, mark_first: bool
-) -> None:
+def test_a_process_that_dies_at_any_change_of_the_disk_leaves_all_or_nothing(tmp_path: Path, mark_first: bool) -> None:
     """Also inside COMMIT, between the two files; whichever of them is looked at first afterwards."""
     seen = []
     for allowed in range(200):

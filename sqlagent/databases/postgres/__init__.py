@@ -20,7 +20,6 @@ from sqlagent.databases.base import (
     Mark,
     MeasureBudget,
     OnConflict,
-    OwnMark,
     Sink,
     UndoPlan,
     Verdict,
@@ -87,7 +86,7 @@ class Postgres:
     def marks_in_itself(self) -> bool:
         return self._marker_table
 
-    def marked(self, mark: OwnMark) -> bool | None:
+    def marked(self, mark: Mark) -> Verdict:
         return marker_table.marked(self._reader, mark)
 
     def measure(
@@ -116,7 +115,7 @@ class Postgres:
         self, limits: Limits, mark: Mark | None, verify: Callable[[], None], reached: Callable[[str], None],
         binding: Binding,
     ) -> Run:  # fmt: skip
-        own = mark.own if mark is not None and self._marker_table else None
+        own = mark if self._marker_table else None
         return Run(self._connect, limits, reached, verify, binding, own, began=self._began)
 
     def _connect(self) -> Session:

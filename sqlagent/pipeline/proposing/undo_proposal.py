@@ -13,6 +13,7 @@ from sqlagent.core.nouns.verbs import Basis, Verb
 from sqlagent.databases.base import Conflict, Database, OnConflict, UndoPlan
 from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.proposing.refusal import Refused
+from sqlagent.store.journal import RunState
 
 
 def spelled(run: str, on_conflict: OnConflict) -> str:
@@ -52,7 +53,15 @@ def planned(row: Thread, database: Database, x: Context) -> tuple[Analysis, Meas
     if nothing:
         why = "; ".join(_conflicts(plan)) or "everything is as it was before"
         raise Refused(f"nothing of {run} is left to undo: {why}", hint=f"sqlagent show {thread}")
-    return Analysis((_statement(row, plan),)), plan.measurement
+    return Analysis((_statement(row, plan, _settled(run, x)),)), plan.measurement
+
+
+def _settled(run: str, x: Context) -> list[str]:
+    """That it ran is a person's word, where it is: what is taken back may then be somebody else's change."""
+    ran = x.journal.run(run)
+    if ran is None or ran.state is not RunState.SETTLED_APPLIED:
+        return []
+    return [f"that {run} ran is {ran.error.removeprefix('settled by ')}'s word; its end was not seen"]
 
 
 def take_back(proposal: Proposal, database: Database, x: Context, **how: object) -> Outcome:
@@ -86,7 +95,7 @@ def _changes(run: str, x: Context) -> bytes:
     return changes or b""
 
 
-def _statement(row: Thread, plan: UndoPlan) -> Statement:
+def _statement(row: Thread, plan: UndoPlan, doubts: Sequence[str]) -> Statement:
     touched = [t for effect in plan.measurement.effects for t in effect.touched]
     objects = [o for effect in plan.measurement.effects for o in effect.objects]
     operations = [Operation(t.verb, t.table, t.via, _size(t)) for t in touched]
@@ -99,7 +108,7 @@ def _statement(row: Thread, plan: UndoPlan) -> Statement:
         risk=_risk(operations, plan.measurement),
         writes=tuple(dict.fromkeys(o.target for o in operations)),
         operations=tuple(operations),
-        findings=tuple(Finding("changed-since", what, Severity.WARNING) for what in _conflicts(plan)),
+        findings=tuple(Finding("changed-since", what, Severity.WARNING) for what in (*doubts, *_conflicts(plan))),
         plan=tuple(f"leaves {c.table} {_key(c)} alone: {c.why}" for c in _in_order(plan.conflicts)),
     )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import psycopg
 
 from sqlagent.core.errors import QueryError, Stale
-from sqlagent.databases.base import OwnMark
+from sqlagent.databases.base import Mark, Verdict
 from sqlagent.databases.postgres.connection.rows import Session, one
 
 TABLE = "sqlagent_runs"
@@ -22,11 +22,10 @@ _CREATE = "CREATE TABLE sqlagent_runs (id text, at text NOT NULL, digest text, P
 _INSERT = "INSERT INTO sqlagent_runs (id, at, digest) VALUES (%s, %s, %s)"
 
 
-def marked(session: Session, mark: OwnMark) -> bool | None:
-    """Whether the mark stands; None where there is no table that could tell."""
-    if one(session, _THERE, TABLE) is None:
-        return None
-    return one(session, _AT, mark.run, mark.digest) == mark.at
+def marked(session: Session, mark: Mark) -> Verdict:
+    """What the mark says; where there is none, nobody can tell: somebody may have deleted it."""
+    there = one(session, _THERE, TABLE) is not None
+    return Verdict.APPLIED if there and one(session, _AT, mark.run, mark.digest) == mark.at else Verdict.CANNOT_TELL
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ class Marker:
     """Writes the mark of one run in its transaction."""
 
     session: Session
-    mark: OwnMark
+    mark: Mark
 
     def begin(self) -> None:
         """Before the first statement.  Raises Stale where the run was applied already."""

@@ -15,7 +15,7 @@ from psycopg.pq import TransactionStatus
 
 from sqlagent.core.errors import ConnectError, OutcomeUnknown, QueryError, SqlagentError, Stale, TimedOut
 from sqlagent.core.nouns.session import Outcome, Result
-from sqlagent.databases.base import Limits, OwnMark, Sink
+from sqlagent.databases.base import Limits, Mark, Sink
 from sqlagent.databases.changes.budget import Budget, PastBudget
 from sqlagent.databases.postgres.connection.error_text import in_words, is_lost
 from sqlagent.databases.postgres.connection.rows import Session
@@ -54,7 +54,7 @@ class Run:
     reached: Callable[[str], None]
     verify: Callable[[], None]
     binding: Binding
-    mark: OwnMark | None
+    mark: Mark | None
     """Written in the database itself, where its owner allows that."""
     scan_bytes: int = 100_000_000_000
     """Tables larger than this in all are not read, and so not kept."""

@@ -154,9 +154,7 @@ class Run:
     def tell(self) -> None:
         self.telling.look(self.binding.recorded if self.binding else 0)
 
-    def apply(
-        self, statements: Sequence[str], *, sink: Sink, mark: Mark | None, verify: Callable[[], None]
-    ) -> Outcome:
+    def apply(self, statements: Sequence[str], *, sink: Sink, mark: Mark | None, verify: Callable[[], None]) -> Outcome:
         """All of it or none."""
         done: list[_Done] = []
 
