@@ -144,6 +144,13 @@ run       without a shell, where you are, without the keys of your models; what
 failure   one warning, and `not notified` in the audit log; the session waits
 """
 
+
+def _servers() -> str:
+    from sqlagent.llm.providers import page  # only this topic names any
+
+    return page()
+
+
 TOPICS: dict[str, Callable[[], str]] = {
     "exit-codes": _exit_codes,
     "environment": _environment,
@@ -152,6 +159,7 @@ TOPICS: dict[str, Callable[[], str]] = {
     "undo": lambda: _UNDO,
     "audit": lambda: _AUDIT,
     "examples": lambda: _EXAMPLES,
+    "servers": _servers,
     "on-pending": lambda: _ON_PENDING,
     "json": _json,
     "rules": _rules,

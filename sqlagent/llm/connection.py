@@ -29,7 +29,7 @@ def open_client(address: Address, key: Secret, timeout: float) -> httpx2.Client:
     try:
         return httpx2.Client(
             # Reading all of a machine's certificates takes 40 ms, and plain HTTP to loopback uses none.
-            verify=not (local and address.base_url.startswith("http://")),
+            verify=False if local and address.base_url.startswith("http://") else httpx2.create_ssl_context(),
             trust_env=not local,
             timeout=httpx2.Timeout(timeout or None, connect=min(timeout or CONNECT_SECONDS, CONNECT_SECONDS)),
             follow_redirects=False,  # a schema goes to the server that was named, and to no other

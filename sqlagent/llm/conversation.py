@@ -17,6 +17,7 @@ from sqlagent.llm.answer import Answer, End
 from sqlagent.llm.connection import open_client
 from sqlagent.llm.endpoint import Endpoint
 from sqlagent.llm.events import Body, TooLarge
+from sqlagent.llm.marks import is_only_thoughts
 from sqlagent.llm.prompt import Message
 from sqlagent.llm.reply import whole_characters
 from sqlagent.llm.server_words import Refused, Unreadable, as_list, body_of, error_in, quoted, shortened
@@ -205,9 +206,9 @@ class Conversation:
         if not isinstance(error, Refused):
             return False
         said = error.everything
-        if error.status in (404, 405) and self.endpoint.address.bare and not manners.is_bare and "model" not in said:
-            manners.is_bare = True
-            return True
+        if error.status in (404, 405) and self.endpoint.address.bare and not failure.is_no_model(error):
+            was, manners.is_bare = manners.is_bare, True
+            return not was
         left = [name for name in _OPTIONAL if name not in manners.without]
         named = [name for name in left if re.search(rf"\b{name}\b", said)]
         if error.status in (400, 422):
@@ -237,10 +238,12 @@ class Conversation:
             return self._wordless(answer)
         text = self.endpoint.masked(answer.text)
         match answer.end:
+            case End.WHOLE if is_only_thoughts(answer.text):
+                raise _only_thought(len(answer.text))
             case End.WHOLE:
                 return answer
             case End.LENGTH:
-                if only_thoughts(answer.text):
+                if is_only_thoughts(answer.text):
                     raise self._thought_too_long(answer)
                 raise ModelError(
                     f"the model's answer reached its length limit: {quoted(text)}",
@@ -271,10 +274,7 @@ class Conversation:
         elif answer.end is End.LENGTH:
             raise self._thought_too_long(answer)
         elif answer.thoughts:
-            raise ModelError(
-                f"the model thought ({answer.thoughts:,} characters) and wrote no answer",
-                hint="turn its thinking off on the server, or name another model with --model",
-            )
+            raise _only_thought(answer.thoughts)
         return answer
 
     def _thought_too_long(self, answer: Answer) -> ModelError:
@@ -299,6 +299,13 @@ class Conversation:
         return f"{self.endpoint.host} closed the connection"
 
 
+def _only_thought(characters: int) -> ModelError:
+    return ModelError(
+        f"the model thought ({characters:,} characters) and wrote no answer",
+        hint="turn its thinking off on the server, or name another model with --model",
+    )
+
+
 def _is_choice(choice: object) -> bool:
     said = ("message", "delta", "text", "finish_reason")
     return isinstance(choice, dict) and any(choice.get(name) is not None for name in said)
@@ -306,12 +313,6 @@ def _is_choice(choice: object) -> bool:
 
 def _filtered() -> ModelError:
     return ModelError("the model's server filtered the answer", hint="word the question differently")
-
-
-def only_thoughts(text: str) -> bool:
-    """Whether a text is thinking that never came to its end."""
-    opened = re.match(r"\s*<(think|thinking|reasoning|thought)>", text, re.IGNORECASE)
-    return bool(opened and f"</{opened[1]}>" not in text)
 
 
 def failures() -> tuple[type[Exception], ...]:

@@ -63,6 +63,11 @@ def delay(error: Exception, tried: int) -> float | None:
     return float(2 ** (tried - 1)) if _dropped(error) else None
 
 
+def is_no_model(error: Refused) -> bool:
+    """Whether the server is there, and does not have the model."""
+    return "model" in error.everything or bool(_NO_MODEL.search(error.everything))
+
+
 def nobody_answered(error: Exception) -> bool:
     """Whether there was no answer of whatever kind."""
     return not isinstance(error, Refused | Unreadable | TooLarge)
@@ -119,6 +124,8 @@ def _refused(error: Refused, endpoint: Endpoint, times: str) -> SqlagentError:
         return _moved(error, endpoint)
     if status == 407:
         return _proxy_login(endpoint)
+    if "plain http request was sent to https" in everything:
+        return ConnectError(f"{host} wants https: {said}", hint=f"--base-url https://{host.partition('://')[2]}")
     if error.is_page and status not in (401, 404):
         return _page(said, endpoint, f"{status}{times}")
     if _NO_MONEY.search(everything) or status == 402:
@@ -132,9 +139,7 @@ def _refused(error: Refused, endpoint: Endpoint, times: str) -> SqlagentError:
             f"the question and the schema are too long for the model: {said}",
             hint="name fewer tables with --tables, or a model with a larger context with --model",
         )
-    if "plain http request was sent to https" in everything:
-        return ConnectError(f"{host} wants https: {said}", hint=f"--base-url https://{host.partition('://')[2]}")
-    if _NO_MODEL.search(everything) or (status == 404 and "model" in everything):
+    if _NO_MODEL.search(everything) or (status == 404 and is_no_model(error)):
         hint = f"ollama pull {endpoint.model}" if "pull" in everything else "check --model"
         where = "a deployment" if endpoint.address.is_azure else "a model"
         return ModelError(
@@ -219,6 +224,11 @@ def _unreached(error: Exception, endpoint: Endpoint, timeout: float, tried: int)
     chain, times = list(causes(error)), f" ({tried} tries)" if tried > 1 else ""
     proxy, variable = proxy_of(endpoint.base_url)
     for cause in chain:
+        if isinstance(cause, httpx2.DecodingError):
+            return ModelError(
+                f"{endpoint.host} sent an answer that cannot be unpacked: {shortened(str(cause))}",
+                hint="look at what stands between: a proxy or a gateway that compresses",
+            )
         if isinstance(cause, ssl.SSLError):
             return _tls(cause, endpoint)
         if isinstance(cause, httpx2.ProxyError):
@@ -245,7 +255,7 @@ def _unreached(error: Exception, endpoint: Endpoint, timeout: float, tried: int)
                 f"the model at {endpoint.host} did not answer within {timeout:g} s",
                 hint="ask again, or give it longer: --model-timeout 10m",
             )
-        if isinstance(cause, httpx2.RemoteProtocolError) and re.search(r"\\x15\\x03|illegal status line", str(cause)):
+        if _is_other_protocol(cause):
             return _other_protocol(endpoint)
     if not connecting and any(_is_drop(cause) for cause in chain):
         return ConnectError(
@@ -304,7 +314,16 @@ def _dropped(error: Exception) -> bool:
 
     chain = list(causes(error))
     final = (httpx2.TimeoutException, httpx2.ProxyError, httpx2.ConnectError, ssl.SSLError)
-    return not any(isinstance(c, final) for c in chain) and any(_is_drop(c) for c in chain)
+    if any(isinstance(c, final) or _is_other_protocol(c) for c in chain):
+        return False
+    return any(_is_drop(c) for c in chain)
+
+
+def _is_other_protocol(cause: BaseException) -> bool:
+    """What came does not begin as HTTP does: TLS, or another service."""
+    import httpx2
+
+    return isinstance(cause, httpx2.RemoteProtocolError) and "illegal" in str(cause)
 
 
 def _is_drop(cause: BaseException) -> bool:

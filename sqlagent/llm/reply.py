@@ -17,6 +17,7 @@ from typing import Any
 
 from sqlagent.core.nouns.draft import Draft
 from sqlagent.core.text.raw_checks import is_hidden
+from sqlagent.llm.marks import answer_in
 
 RIVALS = "the model gave {count} different answers; this is {which}"
 SCRIPT = "the model gave {count} pieces of SQL; they are one script here"
@@ -90,7 +91,7 @@ class _Piece:
 
 def parse(text: str) -> Draft:
     """The SQL, the refusal or the prose of an answer; never raises, whatever it is given."""
-    text = _without_thoughts(text).strip()
+    text = answer_in(text).strip()
     if refusal := _CANNOT.match(text):
         return Draft(cannot=_short(refusal["why"] or "it did not say why"))
     if asking := _ASKS.match(text):
@@ -108,17 +109,6 @@ def parse(text: str) -> Draft:
 def whole_characters(text: str) -> str:
     """The text with its characters in one piece, and a mark for a half: JSON can say such, and nothing can store it."""
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _without_thoughts(text: str) -> str:
-    """The answer without the thinking that some models print before it."""
-    opened = re.match(r"\s*<(think|thinking|reasoning)>", text, re.IGNORECASE)
-    if opened:
-        _, closing, rest = text.partition(f"</{opened[1]}>")
-        return rest if closing else ""
-    # Some chat templates open the thought themselves, and only its end is in the reply.
-    thought, closing, rest = text.partition("\n</think>")
-    return rest if closing and "```" not in thought else text
 
 
 # ---- a question back --------------------------------------------------------------------------------------------

@@ -98,7 +98,11 @@ class Parts:
             timeout=s.model_timeout or 0.0,
             keep_alive=s.keep_alive,
         )
-        return open_model(spec, cache_dir=s.cache_dir, state_dir=s.state_dir, progress=self._listener.progress)
+        heard = self._listener
+        return open_model(
+            spec, cache_dir=s.cache_dir, state_dir=s.state_dir, progress=heard.progress,
+            trace=heard.note if s.debug else None,
+        )  # fmt: skip
 
     def database(self, chosen: DatabaseSettings) -> Database:
         """The open database of these settings."""
