@@ -47,7 +47,7 @@ when          all conditions hold; left out, the rule is for everything
   effect      { orders = ">100" }, { "audit*" = { delete = ">0" } }: the same by
               table
   hidden      true: it writes a table that the SQL does not name
-  undo        true, false, "exact", "partial", "none"
+  undo        true, false, "exact", "expected", "partial", "none"
   confidence  "<0.8": share of the model's drafts that agree; not known for SQL
               of a person
   requester   "ana", "role:dba"

@@ -165,8 +165,7 @@ _KEPT = """
   FROM changes c JOIN proposals p ON p.id = c.run JOIN threads t ON t.id = p.thread
   JOIN turns u ON u.thread = p.thread AND u.turn = p.turn JOIN runs r ON r.id = c.run
  WHERE r.state IN ('done', 'settled-applied')
-   AND NOT (coalesce(p.document ->> '$.measurement.fingerprint', '') <> ''
-            AND p.document ->> '$.measurement.undo' = 'none')
+   AND coalesce(p.document ->> '$.measurement.undo', '') <> 'none'
 """
 _UNDOS = """
   FROM proposals p JOIN runs r ON r.id = p.id

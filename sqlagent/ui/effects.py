@@ -35,6 +35,8 @@ def undo_words(measurement: Measurement) -> str:
     match measurement.undo:
         case Undoable.EXACT:
             return f"undo: exact{rows if measurement.changes else ''}"
+        case Undoable.EXPECTED:
+            return f"undo: expected, not tried{because}{rows if measurement.changes else ''}"
         case Undoable.PARTIAL:
             return f"undo: partial{because}"
         case Undoable.NONE if _FAILS in measurement.undo_why:

@@ -263,7 +263,8 @@ def test_a_busy_database_says_so_and_is_not_waited_for(shop: Database, path: Pat
 
 def test_what_sessions_and_looks_cannot_tell_is_said(tmp_path: Path) -> None:
     script = """CREATE VIRTUAL TABLE f USING fts5(a, content = ''); CREATE TABLE k (_rowid_, b);
-        INSERT INTO k VALUES (1, 2); CREATE TABLE t (a); INSERT INTO t VALUES (CAST(x'ff' AS TEXT))"""
+        INSERT INTO k VALUES (1, 2); CREATE VIRTUAL TABLE t USING fts5(a);
+        INSERT INTO t VALUES (CAST(x'ff' AS TEXT))"""
     db = open_database(str(make(tmp_path / "t.db", script)), name="t")
     assert measure(db, "INSERT INTO f (a) VALUES ('x')").how == "f keeps an index and no rows to look at"
     assert measure(db, "DELETE FROM k").how == "k has no key, and a column that is called _rowid_"

@@ -56,6 +56,9 @@ class Undoable(StrEnum):
     """Whether a run can be taken back; known before anybody approves it."""
 
     EXACT = "exact"
+    """It was tried where it leaves no trace, and everything came back."""
+    EXPECTED = "expected"
+    """Nothing speaks against it, and it was too large to be tried."""
     PARTIAL = "partial"
     NONE = "none"
 
@@ -91,6 +94,8 @@ class Measurement:
     """Rows that an undo does not put back, because they were changed since."""
     needs_copy: bool = False
     """It can be undone only if the run copies first what its DROP and ALTER lose."""
+    broken_keys: tuple[str, ...] = ()
+    """Tables with rows that refer to nothing, and will again after an undo: the run puts down which."""
     changes: int = 0
     """Rows changed in all."""
     size: int = 0

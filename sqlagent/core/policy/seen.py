@@ -26,7 +26,7 @@ class Whole:
     rows: int | None = None
     """All of them together; a dropped table's count, for they are gone."""
     undo: str = ""
-    """`exact`, `partial`, `none`; empty where it is not known."""
+    """`exact`, `expected`, `partial`, `none`; empty where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from sqlagent.databases.base import (
 )
 from sqlagent.databases.sqlite.connection import marker_table
 from sqlagent.databases.sqlite.connection.authorizer import Guard
+from sqlagent.databases.sqlite.connection.budget import Meter
 from sqlagent.databases.sqlite.connection.open import (
     check_file,
     is_half_written,
@@ -44,6 +45,7 @@ from sqlagent.databases.sqlite.run.in_doubt import decided
 from sqlagent.databases.sqlite.undo import plan as undo_plan
 from sqlagent.databases.sqlite.undo.rows import Undo
 from sqlagent.databases.sqlite.undo.run import UndoRun
+from sqlagent.databases.sqlite.undo.trial import Trial
 
 _T = TypeVar("_T")
 
@@ -138,9 +140,13 @@ class Sqlite:
         self, statements: Sequence[str], *, budget: MeasureBudget, heard: Callable[[str], None] | None
     ) -> Measurement:
         keys = self._foreign_keys
+
+        def trying(connection: apsw.Connection, meter: Meter) -> Trial:
+            return Trial(connection, keys, meter)
+
         return self._previewing(
             lambda reader: measure.measure(
-                reader, self._path, statements, foreign_keys=keys, budget=budget, heard=heard
+                reader, self._path, statements, foreign_keys=keys, budget=budget, heard=heard, trying=trying
             )
         )
 

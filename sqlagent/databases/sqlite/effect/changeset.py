@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import apsw
+
 INSERT, UPDATE, DELETE = 18, 23, 9
 OPERATIONS = {INSERT: "INSERT", UPDATE: "UPDATE", DELETE: "DELETE"}
 STAYS = b"\x00"
@@ -29,6 +31,9 @@ _FEW_LENGTHS = 8
 _ONE_BYTE = 128  # texts shorter than this have their length in one byte
 
 Check = Callable[[], object]
+
+Records = Iterator[tuple[str, str, tuple[Any, ...] | None, tuple[Any, ...] | None]]
+"""Table, operation, old and new values of each; a value that stays is `apsw.no_change`."""
 
 
 def integer(number: int) -> bytes:
@@ -203,6 +208,33 @@ def _length(data: bytes, at: int) -> tuple[int, int]:
         number = (number | data[at] & 0x7F) << 7
         at += 1
     return number | data[at], at + 1
+
+
+def records(changeset: bytes) -> Records:
+    """For a person to look at: bytes of a text that are not UTF-8 are written as `\\xe9`."""
+    for table, some in blocks(changeset):
+        for record in some:
+            values = tuple(map(_value, table.values(record)))
+            operation = record[0]
+            old = None if operation == INSERT else values[: table.columns]
+            new = None if operation == DELETE else values[-table.columns :]
+            yield table.name, OPERATIONS[operation], old, new
+
+
+def _value(written: bytes) -> Any:
+    if written == STAYS:
+        return apsw.no_change
+    match written[0]:
+        case kind if kind == _INTEGER:
+            return struct.unpack(">q", written[1:])[0]
+        case kind if kind == _REAL:
+            return struct.unpack(">d", written[1:])[0]
+        case kind if kind == _TEXT:
+            return written[_length(written, 1)[1] :].decode(errors="backslashreplace")
+        case kind if kind == _BLOB:
+            return written[_length(written, 1)[1] :]
+        case _:
+            return None
 
 
 def blocks(changeset: bytes, check: Check | None = None) -> Iterator[tuple[Table, list[bytes]]]:

@@ -1,8 +1,10 @@
-"""Rows that the session extension does not see: NULL in a declared key, and virtual tables as their users see them."""
+"""Rows that no session records: NULL in a declared key, SQLite's own tables, virtual tables as their users see them."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -20,6 +22,15 @@ Row = tuple[Any, ...]
 
 class Unmeasurable(Exception):
     """The effect cannot be told exactly; the text says why."""
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """Raises Unmeasurable where a text that has to be read is not UTF-8."""
+    try:
+        yield
+    except UnicodeDecodeError as e:
+        raise Unmeasurable("a text among the rows is not valid UTF-8") from e
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +57,7 @@ def check_visible(connection: apsw.Connection, shape: TableShape) -> None:
 def rows_of(connection: apsw.Connection, shape: TableShape) -> dict[Any, Row]:
     """Every row of the table that a session would not see, by its rowid."""
     number = rowid_name(connection, shape)
-    names = shape.columns if not shape.virtual or shape.columns[0] != ROWID else shape.columns[1:]
+    names = shape.columns[1:] if shape.columns[0] == ROWID else shape.columns
     wanted = ", ".join([number, *map(quoted, names)])
     where = " OR ".join(f"{quoted(column)} IS NULL" for column in shape.nullable_key) or "1"
     sql = f"SELECT {wanted} FROM main.{quoted(shape.name)} WHERE {where}"  # noqa: S608 - quoted names
@@ -71,7 +82,7 @@ def rowid_name(connection: apsw.Connection, shape: TableShape) -> str:
 
 def difference(shape: TableShape, before: dict[Any, Row], after: dict[Any, Row]) -> list[UnseenChange]:
     """What changed between two looks; values of another type count as changed."""
-    names = shape.columns if not shape.virtual or shape.columns[0] != ROWID else shape.columns[1:]
+    names = shape.columns[1:] if shape.columns[0] == ROWID else shape.columns
     columns = ("rowid", *names)
     changed = []
     for number in before.keys() | after.keys():

@@ -23,23 +23,34 @@ CREATE TABLE catalog (
   columns TEXT NOT NULL, -- as a list of quoted names, the number of the row first where it has one
   sequence INTEGER -- the last number that AUTOINCREMENT gave out
 )"""
+_MEMORY = Path(":memory:")
 _NUMBERS = ("rowid", "_rowid_", "oid")
 
 
 class Copier:
     """Writes the copy while the run is in its transaction; the file is on disk before the run commits."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises StoreError where the file cannot be made, or is there already."""
-        self._path = path
-        with _speaking_of(path):
-            handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-            os.fchmod(handle, of_file(path.parent.stat().st_mode))
-            os.close(handle)
-            self._file = apsw.Connection(file_uri(path, "rw"), flags=_FLAGS)
+    def __init__(self, path: Path | None, *, room: float = float("inf")) -> None:
+        """Raises StoreError where the file cannot be made, or is there already.
+
+        Without a path it is in memory, for an undo to be tried, with room for so many bytes.
+        """
+        self._path = path or _MEMORY
+        self.is_for_trial = path is None
+        self._room = room
+        with _speaking_of(self._path):
+            self._file = apsw.Connection(":memory:") if path is None else _made(path)
             self._file.execute("PRAGMA synchronous = FULL; BEGIN IMMEDIATE").fetchall()
             self._file.execute(_CATALOG).fetchall()
         self.copied: set[tuple[int, str]] = set()
+
+    def has_room(self, size: int) -> bool:
+        self._room -= size
+        return self._room >= 0
+
+    def copy_so_far(self) -> Copy:
+        """To put back from, before it is closed."""
+        return Copy(self._path, self._file)
 
     def copy(self, source: apsw.Connection, tables: Tables, change: int, name: str) -> None:
         """Every row of a table, with its number."""
@@ -66,8 +77,15 @@ class Copier:
             if keeping:
                 self._file.execute("COMMIT").fetchall()
             self._file.close(force=True)
-            if not keeping:
+            if not keeping and self._path != _MEMORY:
                 self._path.unlink(missing_ok=True)
+
+
+def _made(path: Path) -> apsw.Connection:
+    handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    os.fchmod(handle, of_file(path.parent.stat().st_mode))
+    os.close(handle)
+    return apsw.Connection(file_uri(path, "rw"), flags=_FLAGS)
 
 
 def columns_of(connection: apsw.Connection, tables: Tables, name: str) -> list[str]:
@@ -82,10 +100,12 @@ def columns_of(connection: apsw.Connection, tables: Tables, name: str) -> list[s
 class Copy:
     """A copy that a run made before."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, file: apsw.Connection | None = None) -> None:
+        """`file` is the connection that it is being written on, where that is not done yet."""
         with _speaking_of(path):
             self._path = path
-            self._file = apsw.Connection(file_uri(path, "ro"), flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
+            flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+            self._file = file or apsw.Connection(file_uri(path, "ro"), flags=flags)
             self._catalog = {
                 (int(str(change)), str(name)): (str(stored), str(columns), sequence)
                 for change, name, stored, columns, sequence in self._file.execute("SELECT * FROM catalog").fetchall()

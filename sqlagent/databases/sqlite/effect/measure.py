@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
 import apsw
 
@@ -19,7 +20,7 @@ from sqlagent.databases.sqlite.connection.budget import Meter, PastBudget
 from sqlagent.databases.sqlite.connection.prepare import Uncompilable, prepare, start
 from sqlagent.databases.sqlite.effect import causes
 from sqlagent.databases.sqlite.effect.fingerprint import fingerprint
-from sqlagent.databases.sqlite.effect.invisible_rows import Unmeasurable
+from sqlagent.databases.sqlite.effect.invisible_rows import Unmeasurable, readable
 from sqlagent.databases.sqlite.effect.net_changes import Segment, segments, tally
 from sqlagent.databases.sqlite.effect.recorder import Change, Recorder
 from sqlagent.databases.sqlite.effect.samples import samples
@@ -28,14 +29,37 @@ from sqlagent.databases.sqlite.effect.schema_changes import broken, object_chang
 from sqlagent.databases.sqlite.effect.volatile_columns import Unsteady, is_volatile, volatile_columns
 from sqlagent.databases.sqlite.opinion import inspect
 from sqlagent.databases.sqlite.opinion.schema_facts import facts
+from sqlagent.databases.sqlite.opinion.table_shapes import forgiving_table
 
 _COPY = "private copy"
 _BUSY = 0.5  # seconds that a preview waits for a lock before it says so
 _ROWS = frozenset({Kind.INSERT, Kind.REPLACE, Kind.UPDATE, Kind.DELETE})
-_BROKEN_TEXT = "a text among the rows is not valid UTF-8"
 
 Place = Callable[[str | None], AbstractContextManager[tuple[apsw.Connection, Guard]]]
 """Opens somewhere to run, by the clock of a VFS."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What came of trying to take a change back."""
+
+    undo: Undoable
+    why: str
+    broken_keys: tuple[str, ...] = ()
+    """Tables with rows that refer to nothing, and did before."""
+
+
+class Trial(Protocol):
+    """Takes a change back where it was measured, and looks whether everything is as it was."""
+
+    def recorder(self, check: Callable[[], object]) -> Recorder:
+        """What the change is to be recorded with."""
+
+    def outcome(self, recorder: Recorder, changes: Sequence[Change]) -> Tried:
+        """In the transaction of the change, after its last statement."""
+
+
+Trying = Callable[[apsw.Connection, Meter], Trial]
 
 
 class _Fails(Exception):
@@ -55,24 +79,24 @@ class _Script:
 
 def measure(
     reader: apsw.Connection, path: Path, statements: Sequence[str], *, foreign_keys: bool, budget: MeasureBudget,
-    heard: Callable[[str], None] | None,
+    heard: Callable[[str], None] | None, trying: Trying,
 ) -> Measurement:  # fmt: skip
     """Never raises for what the statements do; `reader` is a connection that cannot write."""
     meter = Meter(seconds=budget.seconds, changes_bytes=budget.changes_bytes, heard=heard)
     script = _Script(statements, foreign_keys)
     try:
-        with places(reader, path, foreign_keys, budget, meter) as (place, how):
-            return _measured(script, place, how, budget, meter)
+        with readable(), places(reader, path, foreign_keys, budget, meter) as (place, how):
+            return _measured(script, place, how, budget, meter, trying)
     except (PastBudget, Unmeasurable, _Fails) as e:
         return _unknown(script, str(e), meter)
     except (apsw.BusyError, apsw.LockedError):
         return _unknown(script, "the database is busy", meter)
     except ConnectError as e:
         return _unknown(script, e.message, meter)
-    except UnicodeDecodeError:
-        return _unknown(script, _BROKEN_TEXT, meter)
     except apsw.FullError:
         return _unknown(script, "it grows past what is measured in memory", meter)
+    except apsw.SQLError as e:  # of our own looks: an index in an order that only another program knows
+        return _unknown(script, f"the database refused a look at it: {e}", meter)
 
 
 @contextmanager
@@ -95,12 +119,14 @@ def places(
         yield place, _COPY
 
 
-def _measured(script: _Script, place: Place, how: str, budget: MeasureBudget, meter: Meter) -> Measurement:
+def _measured(
+    script: _Script, place: Place, how: str, budget: MeasureBudget, meter: Meter, trying: Trying
+) -> Measurement:
     with place(None) as (connection, guard):
         # A private copy does not change before the transaction; the file itself may.
         alone = _opinion(script, 1, connection, guard) if how == _COPY and len(script.statements) == 1 else None
         with thrown_away(connection) if alone and _is_run_once(alone) else rolled_back(connection):
-            _run(script, connection, guard, meter, alone)
+            tried = _run(script, connection, guard, meter, alone, budget, trying)
     parts = segments(script.changes)
     columns: tuple[str, ...] = ()
     if is_volatile(script.functions):
@@ -117,15 +143,15 @@ def _measured(script: _Script, place: Place, how: str, budget: MeasureBudget, me
             estimated = tuple(replace(effect, basis=Basis.ESTIMATED, why=why) for effect in script.effects)
             return replace(_unknown(script, why, meter), effects=estimated)
     meter.doing = "hashing"
-    undo, why, needs_copy = undoable(script.changes, budget)
     whole = fingerprint(parts, volatile=columns, meter=meter)
     return Measurement(
         tuple(_told_apart(script, columns, whole, meter)),
         fingerprint=whole,
         volatile=columns,
-        undo=undo,
-        undo_why=why,
-        needs_copy=needs_copy,
+        undo=tried.undo,
+        undo_why=tried.why,
+        needs_copy=tried.undo is not Undoable.NONE and needs_copy(script.changes),
+        broken_keys=tried.broken_keys,
         changes=sum(t.rows for effect in script.effects for t in effect.touched),
         size=sum(len(part.changeset) for part in parts),
         seconds=meter.spent,
@@ -141,21 +167,21 @@ def _told_apart(script: _Script, volatile: Sequence[str], whole: str, meter: Met
         yield replace(effect, fingerprint=own)
 
 
-def undoable(changes: Sequence[Change], budget: MeasureBudget) -> tuple[Undoable, str, bool]:
-    """Whether it can be taken back, why not, and whether a copy has to be made first."""
+def forbidding_undo(changes: Sequence[Change], budget: MeasureBudget) -> str:
+    """Why it can surely not be taken back; nothing where it has to be tried."""
     if why := next((change.uncopyable for change in changes if change.uncopyable), ""):
-        return Undoable.NONE, why, False
+        return why
     forgiving = [s.name for change in changes for s in change.shapes.values() if s.forgives]
     if forgiving:
-        return (
-            Undoable.NONE,
-            f"{forgiving[0]} has an ON CONFLICT clause: putting a row back could replace another",
-            False,
-        )
-    size = sum(change.copy_bytes for change in changes)
-    if size > budget.undo_bytes:
-        return Undoable.NONE, f"what it drops or alters is larger than {budget.undo_bytes / 1e6:g} MB", False
-    return Undoable.EXACT, "", size > 0 or any(change.losses for change in changes)
+        return forgiving_table(forgiving[0])
+    if sum(change.copy_bytes for change in changes) > budget.undo_bytes:
+        return f"what it drops or alters is larger than {budget.undo_bytes / 1e6:g} MB"
+    return ""
+
+
+def needs_copy(changes: Sequence[Change]) -> bool:
+    """Whether a copy has to be made before it is run, of what it drops or alters."""
+    return any(change.copy_bytes or change.losses for change in changes)
 
 
 def _unknown(script: _Script, why: str, meter: Meter) -> Measurement:
@@ -214,9 +240,13 @@ def _again(script: _Script, place: Place, milliseconds: int, meter: Meter) -> tu
     return segments(once_more.changes)
 
 
-def _run(script: _Script, connection: apsw.Connection, guard: Guard, meter: Meter, alone: EngineOpinion | None) -> None:
+def _run(
+    script: _Script, connection: apsw.Connection, guard: Guard, meter: Meter, alone: EngineOpinion | None,
+    budget: MeasureBudget, trying: Trying,
+) -> Tried:  # fmt: skip
     """`alone` is the engine's opinion of the only statement, where it was asked already."""
-    recorder = Recorder(connection, check=meter.check)
+    trial = trying(connection, meter)
+    recorder = trial.recorder(meter.check)
     try:
         for index, sql in enumerate(script.statements, 1):
             meter.doing = f"running statement {index} of {len(script.statements)}"
@@ -227,8 +257,11 @@ def _run(script: _Script, connection: apsw.Connection, guard: Guard, meter: Mete
             script.effects.append(_effect(connection, recorder, change, opinion, meter))
             script.changes.append(change)
             script.functions.extend(opinion.functions)
+        if why := forbidding_undo(script.changes, budget):
+            return Tried(Undoable.NONE, why)
+        return trial.outcome(recorder, script.changes)
     finally:
-        recorder.abandon()
+        recorder.close()
 
 
 def _change(connection: apsw.Connection, guard: Guard, recorder: Recorder, sql: str, meter: Meter) -> Change:
@@ -253,8 +286,6 @@ def _change(connection: apsw.Connection, guard: Guard, recorder: Recorder, sql: 
     finally:
         meter.recorded = int
     meter.check_size(len(change.changeset))
-    if change.reading.has_broken_text:
-        raise Unmeasurable(_BROKEN_TEXT)
     return change
 
 

@@ -10,10 +10,12 @@ from typing import Any
 import apsw
 
 from sqlagent.core.nouns.analysis import Verb
+from sqlagent.databases.sqlite.effect.changeset import records
 from sqlagent.databases.sqlite.effect.changeset_summary import LOOKED_AT, Reading
 from sqlagent.databases.sqlite.effect.invisible_rows import Row, UnseenChange, same
 from sqlagent.databases.sqlite.effect.recorder import Change
 from sqlagent.databases.sqlite.effect.schema_changes import Loss, Object
+from sqlagent.databases.sqlite.effect.state_before import Before
 from sqlagent.databases.sqlite.opinion.table_shapes import TableShape
 
 VERBS = {"INSERT": Verb.INSERT, "UPDATE": Verb.UPDATE, "DELETE": Verb.DELETE}
@@ -34,6 +36,10 @@ class Segment:
     contents: dict[str, str] = field(default_factory=dict)
     reading: Reading | None = None
     """What the changeset tells, where it is that of one statement."""
+    counters: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    """AUTOINCREMENT's last number of each table where it moved on, before and after."""
+    stood: Before | None = None
+    """What stood before, where the undo is to be tried."""
 
 
 def segments(changes: Sequence[Change]) -> tuple[Segment, ...]:
@@ -50,6 +56,10 @@ def segments(changes: Sequence[Change]) -> tuple[Segment, ...]:
 def _added_up(group: list[Change]) -> Segment:
     shapes: dict[str, TableShape] = {}
     last: dict[str, int] = {}
+    counters: dict[str, tuple[Any, Any]] = {}
+    for change in group:
+        for name, (before, after) in change.counters.items():
+            counters[name] = counters.get(name, (before,))[0], after
     for change in reversed(group):  # what the first of them says stands
         shapes |= change.shapes
         last |= change.last_numbers
@@ -67,6 +77,8 @@ def _added_up(group: list[Change]) -> Segment:
         tuple(reshaping.after.values()) if reshaping else (),
         reshaping.contents if reshaping else {},
         readings[0] if len(readings) == 1 else None,
+        counters,
+        group[0].stood,
     )
 
 
@@ -130,10 +142,10 @@ def _count(of: Change, found: Tally) -> None:
             found.rows[key] += rows
             found.indirect[key] += rows if indirect else 0
             wanted[name, op] = found.some.setdefault(key, [])
-    for change in apsw.Changeset.iter(of.reading.some) if of.reading.some else ():
-        some = wanted.get((change.name, change.op))
+    for name, op, old, new in records(of.reading.some):
+        some = wanted.get((name, op))
         if some is not None:
-            some.append((change.old, change.new))
+            some.append((old, new))
 
 
 def is_shown(shape: TableShape) -> bool:

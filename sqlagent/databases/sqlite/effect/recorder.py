@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import apsw
 
+from sqlagent.core.errors import StoreError
 from sqlagent.databases.sqlite.connection.authorizer import ROWS, SHAPE, Event
 from sqlagent.databases.sqlite.connection.memory import give_back
 from sqlagent.databases.sqlite.effect.changeset import Check
@@ -20,6 +21,7 @@ from sqlagent.databases.sqlite.effect.invisible_rows import (
     UnseenChange,
     check_visible,
     difference,
+    readable,
     rows_of,
 )
 from sqlagent.databases.sqlite.effect.lost_objects import Copier
@@ -32,7 +34,8 @@ from sqlagent.databases.sqlite.effect.schema_changes import (
     losses,
     objects,
 )
-from sqlagent.databases.sqlite.opinion.table_shapes import Tables, TableShape
+from sqlagent.databases.sqlite.effect.state_before import Before
+from sqlagent.databases.sqlite.opinion.table_shapes import COUNTERS, Counters, Tables, TableShape
 
 _DROP = re.compile(r"\bDROP\b", re.IGNORECASE)  # of a table, or of a column
 _AT_ONCE = 1 << 18  # bytes
@@ -66,6 +69,10 @@ class Change:
     """About how large a copy of the tables is that it drops or alters."""
     uncopyable: str = ""
     """Why they cannot be copied."""
+    counters: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    """AUTOINCREMENT's that it moved on without a word: the last number before and after, None where there was none."""
+    stood: Before | None = None
+    """What stood before it and those with it, where the undo of them is to be tried."""
 
 
 class Recorder:
@@ -78,9 +85,11 @@ class Recorder:
         copier: Copier | None = None,
         digesting: bool = False,
         check: Check | None = None,
+        holding: bool = False,
     ) -> None:
         """`copier` is given every table that is dropped or altered; `digesting` the rows of those that are made.
 
+        `holding` holds on to what stood before, for an undo to be tried.
         `check` is called every few hundredths of a second while a change is read out; what it raises ends that.
         """
         self._connection = connection
@@ -94,30 +103,70 @@ class Recorder:
         self._looks: dict[str, dict[Any, Row]] = {}
         self._inserts: set[str] = set()
         self._touched_before = 0
+        self._counters: Counters = {}
+        self._holding = holding
+        self._held: list[Before] = []
 
     def begin(self, sql: str, events: Iterable[Event]) -> None:
         """Before the statement, which compiled to these; raises Unmeasurable."""
-        events = list(events)
+        with readable():
+            self._begin(sql, list(events))
+
+    def _begin(self, sql: str, events: list[Event]) -> None:
         self._change, self._looks, self._inserts = Change(), {}, set()
         self._touched_before = self._connection.total_changes()
+        self._counters = self._tables.counters()
         lost = _rewritten(events)
+        if self._holding:
+            self._hold(reshapes=any(e.code in SHAPE for e in events))
         if any(e.code in SHAPE for e in events):
             self._change.reshapes = True
             self._change.before = objects(self._connection)
             self._change.broken = broken(self._connection, self._change.before)
             rewritten = _DROP.search(sql) is not None
             self._change.losses = losses(self._connection, self._tables, lost, rewritten=rewritten)
+            if self._change.stood:
+                self._change.stood.objects = self._change.before
             for loss in self._change.losses:
                 self._lose(loss.table)
         for event in events:
             if event.code in ROWS and event.database in (None, "main") and event.first:
                 self._expect(event, lost)
+        if any(e.code == apsw.SQLITE_ANALYZE for e in events):
+            self._look_at(*_STATISTICS)
         self._record(lost)
+
+    def _hold(self, *, reshapes: bool) -> None:
+        """A change of the schema is taken back alone, and the rows between two of them together."""
+        last = self._held[-1] if self._held else None
+        if last is None or reshapes or last.objects or last.is_over:
+            if last is not None:
+                last.stop()
+            last = Before(self._counters)
+            self._held.append(last)
+        self._change.stood = last
+
+    def _look_at(self, *names: str) -> None:
+        """Tables that are there or come to be there, and that no session records."""
+        for name in names:
+            self._looks[name] = {}
+            if self._tables.is_table(name):
+                self._change.shapes[name] = shape = self._tables.shape(name)
+                self._looks[name] = rows_of(self._connection, shape)
+            if self._change.stood:
+                self._change.stood.looks.setdefault(name, self._looks[name])
+
+    def _show_own_tables(self, change: Change) -> None:
+        """A command to a full-text index changes nothing that anybody could select: what it keeps its rows in tells."""
+        names = {table.lower() for table in change.reading.digests}
+        if names and not change.unseen and all(change.shapes[name].shadow for name in names):
+            change.shapes |= {name: replace(change.shapes[name], shadow=False) for name in names}
 
     def _expect(self, event: Event, lost: frozenset[str]) -> None:
         name = str(event.first)
         lower = name.lower()
-        if lower in lost or lower.startswith("sqlite_") or not self._tables.is_table(name):
+        how_it_is_done = self._change.reshapes and lower.startswith("sqlite_")
+        if lower in lost or lower in _OF_SCHEMA or how_it_is_done or not self._tables.is_table(name):
             return
         shape = self._tables.shape(name)
         if lower not in self._change.shapes:
@@ -125,6 +174,8 @@ class Recorder:
             self._change.shapes[lower] = shape
             if not shape.is_seen:
                 self._looks[lower] = rows_of(self._connection, shape)
+                if self._change.stood and lower != COUNTERS:
+                    self._change.stood.looks.setdefault(lower, self._looks[lower])
         if event.code == apsw.SQLITE_INSERT:
             self._inserts.add(lower)
         numbers = shape.is_keyless or (event.code == apsw.SQLITE_INSERT and shape.numbered)
@@ -141,9 +192,15 @@ class Recorder:
             return not name.lower().startswith("sqlite_") and name.lower() not in gone
 
         session.table_filter(is_recorded)
+        if self._change.stood and self._change.stood.session is None:
+            self._change.stood.session = session
 
     def end(self, *, once: bool = False) -> Change:
         """After the statement; `once` where it touched each row once.  Raises Unmeasurable."""
+        with readable():
+            return self._end(once=once)
+
+    def _end(self, *, once: bool) -> Change:
         touched = self._connection.total_changes() - self._touched_before
         change, session = self._change, self.session
         if session is None:
@@ -151,8 +208,11 @@ class Recorder:
         change.changeset = b"" if session.is_empty else self._read_out(session)
         self.abandon()
         for lower, before in self._looks.items():
-            shape = change.shapes[lower]
-            change.unseen += difference(shape, before, rows_of(self._connection, shape))
+            if self._tables.is_table(lower):
+                shape = change.shapes.setdefault(lower, self._tables.shape(lower))
+                change.unseen += difference(shape, before, rows_of(self._connection, shape))
+        if COUNTERS not in self._looks and not change.reshapes:
+            change.counters = dict(_moved(self._counters, self._tables.counters()))
         numbered = {name: last for name, last in change.last_numbers.items() if change.shapes[name].is_keyless}
         change.reading = read(change.changeset, self._check, numbered=numbered)
         for name in change.reading.digests:
@@ -165,6 +225,7 @@ class Recorder:
             )
             if change.changeset is not recorded:
                 change.reading = read(change.changeset, self._check)
+        self._show_own_tables(change)
         if change.reshapes:
             self._end_reshaping(change)
         return change
@@ -181,7 +242,10 @@ class Recorder:
                 last.clear()
             self._look_up()
 
-        session.changeset_stream(take)
+        try:
+            session.changeset_stream(take)
+        except apsw.SQLError as e:  # too many columns for the statements that it makes of them
+            raise Unmeasurable(f"what it changes cannot be read out: {e}") from e
         whole.append(bytes(last))
         self.abandon()  # one call of SQLite's, some tenths of a second for a million rows, and nothing is heard in it
         self._look_up()
@@ -212,18 +276,43 @@ class Recorder:
     def _lose(self, name: str) -> None:
         try:
             check_visible(self._connection, self._tables.shape(name))
+            with readable():
+                size = about_bytes(self._connection, self._tables, name)
+                self._keep_lost(name, size)
         except Unmeasurable as e:
             self._change.uncopyable = str(e)
+
+    def _keep_lost(self, name: str, size: int) -> None:
+        self._change.copy_bytes += size
+        if (stood := self._change.stood) and self._copier is not None and not self._copier.has_room(size):
+            stood.unheld.add(name.lower())
             return
-        self._change.copy_bytes += about_bytes(self._connection, self._tables, name)
-        if self._copier is not None:
-            self._copier.copy(self._connection, self._tables, self._reshaping, name)
+        if stood:
+            stood.digest(self._connection, self._tables, name)
+        try:
+            if self._copier is not None:
+                self._copier.copy(self._connection, self._tables, self._reshaping, name)
+        except StoreError as e:
+            if not stood:
+                raise
+            self._change.uncopyable = f"{name} cannot be copied: {e.__cause__}"
 
     def abandon(self) -> None:
-        """Stop recording; what was recorded is forgotten."""
-        if self.session is not None:
+        """Stop recording the statement; what was recorded is forgotten, unless it is held for an undo to be tried."""
+        if self.session is not None and not any(self.session is held.session for held in self._held):
             self.session.close()
-            self.session = None
+        self.session = None
+
+    def close(self) -> None:
+        """Nothing is recorded any more, nor held."""
+        self.abandon()
+        for held in self._held:
+            held.close()
+
+    def stop(self) -> None:
+        """What comes now is an undo that is tried, or a change of the schema that is not recorded here."""
+        for held in self._held:
+            held.stop()
 
     @property
     def size(self) -> int:
@@ -233,6 +322,16 @@ class Recorder:
     @property
     def tables(self) -> Tables:
         return self._tables
+
+
+_OF_SCHEMA = frozenset({"sqlite_schema", "sqlite_master", "sqlite_temp_schema", "sqlite_temp_master"})
+_STATISTICS = ("sqlite_stat1", "sqlite_stat4")
+
+
+def _moved(before: Counters, after: Counters) -> Iterator[tuple[str, tuple[Any, Any]]]:
+    for name in before | after:
+        if before.get(name) != after.get(name):
+            yield name, (before.get(name), after.get(name))
 
 
 def _rewritten(events: Iterable[Event]) -> frozenset[str]:

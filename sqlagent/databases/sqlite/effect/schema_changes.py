@@ -6,6 +6,7 @@ import hashlib
 import marshal
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import apsw
 
@@ -65,7 +66,16 @@ def losses(connection: apsw.Connection, tables: Tables, lost: Iterable[str], *, 
 
 def content_digest(connection: apsw.Connection, name: str) -> str:
     """SHA-256 of the rows of a table, whatever order they come in."""
-    rows = connection.execute(f"SELECT * FROM main.{quoted(name)}")  # noqa: S608 - a quoted name
+    try:
+        return _digest(connection.execute(f"SELECT * FROM main.{quoted(name)}"))  # noqa: S608 - a quoted name
+    except UnicodeDecodeError:  # a text is not UTF-8, and only its bytes can be read
+        found = connection.execute("SELECT name FROM pragma_table_xinfo(?) WHERE hidden <> 1", (name,)).fetchall()
+        columns = (quoted(str(column)) for (column,) in found)
+        listed = ", ".join(f"typeof({c}), CASE typeof({c}) WHEN 'text' THEN hex({c}) ELSE {c} END" for c in columns)
+        return _digest(connection.execute(f"SELECT {listed} FROM main.{quoted(name)}"))  # noqa: S608 - quoted names
+
+
+def _digest(rows: Iterable[tuple[Any, ...]]) -> str:
     digests = sorted(hashlib.sha256(marshal.dumps(row, 2)).digest() for row in rows)
     return hashlib.sha256(b"".join(digests)).hexdigest()
 

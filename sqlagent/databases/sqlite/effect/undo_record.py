@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import msgspec
 
 from sqlagent.core.errors import StoreError
+from sqlagent.databases.sqlite.effect.broken_keys import BrokenKey
 from sqlagent.databases.sqlite.effect.net_changes import Segment
 from sqlagent.databases.sqlite.effect.schema_changes import Object, Objects
 
@@ -22,6 +24,8 @@ class KeptTable:
     name: str
     columns: tuple[str, ...]
     key: tuple[int, ...]
+    sql: str = ""
+    """The text that made it: while it is the same, a row meets its constraints as well as it did before the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,8 @@ class KeptPart:
     """Every object before and after, where the part is one change of the schema."""
     contents: dict[str, str] = field(default_factory=dict)
     """Digest of the rows of each table that it made or altered, afterwards."""
+    counters: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    """AUTOINCREMENT's last number of each table where it moved on, before and after."""
 
     @property
     def reshapes(self) -> bool:
@@ -58,6 +64,8 @@ class Kept:
     schema_before: str = ""
     schema_after: str = ""
     """Fingerprints; empty where the schema stays as it is."""
+    broken_keys: tuple[tuple[BrokenKey, int], ...] = ()
+    """Rows that referred to nothing before the run, and may again."""
 
     @property
     def reshapes(self) -> bool:
@@ -82,8 +90,13 @@ def sql_of(o: Object | None) -> str:
     return o.sql if o else ""
 
 
-def encoded(parts: Sequence[Segment], schema_before: str, schema_after: str) -> bytes:
-    kept = Kept(_FORMAT, tuple(map(_part, parts)), schema_before, schema_after)
+def kept_of(
+    parts: Sequence[Segment], schema_before: str = "", schema_after: str = "", broken: Counter[BrokenKey] | None = None
+) -> Kept:
+    return Kept(_FORMAT, tuple(map(_part, parts)), schema_before, schema_after, tuple((broken or {}).items()))
+
+
+def encoded(kept: Kept) -> bytes:
     return msgspec.msgpack.encode(kept)
 
 
@@ -102,8 +115,9 @@ def _part(segment: Segment) -> KeptPart:
     return KeptPart(
         segment.changeset,
         tuple(KeptRow(u.table, u.columns, u.old, u.new, u.virtual) for u in segment.unseen),
-        tuple(KeptTable(s.name, s.columns, s.key) for s in segment.shapes.values()),
+        tuple(KeptTable(s.name, s.columns, s.key, s.sql) for s in segment.shapes.values()),
         segment.before,
         segment.after,
         segment.contents,
+        segment.counters,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import apsw
 
@@ -12,6 +13,12 @@ from sqlagent.databases.sqlite.opinion.schema import quoted
 
 ROWID = "_rowid_"
 """What the session extension calls the key of a table that declares none."""
+
+Counters = dict[str, Any]
+"""AUTOINCREMENT's; a number, unless somebody wrote something else there."""
+
+COUNTERS = "sqlite_sequence"
+"""The table where SQLite keeps them."""
 
 _LISTED = "SELECT lower(name), type, wr FROM pragma_table_list WHERE schema = 'main'"
 _COLUMNS = 'SELECT name, type, "notnull", pk, hidden FROM pragma_table_xinfo(?)'
@@ -44,6 +51,8 @@ class TableShape:
     forgives: bool = False
     """A constraint of it has an ON CONFLICT clause: a row in its way is replaced, or it is left out, without a word."""
 
+    sql: str = ""
+    """The text that made it."""
     is_loose: bool = False
     """Two keys of it can be equal to SQL and yet be two values: it has no type, or does not tell A from a."""
 
@@ -56,9 +65,14 @@ class TableShape:
         return tuple(self.columns[place] for place in self.key)
 
     @property
+    def is_internal(self) -> bool:
+        """SQLite's own: no session records it."""
+        return self.name.lower().startswith("sqlite_")
+
+    @property
     def is_seen(self) -> bool:
         """Sessions see every row of it."""
-        return not (self.virtual or self.nullable_key)
+        return not (self.virtual or self.nullable_key or self.is_internal)
 
 
 class Tables:
@@ -102,10 +116,18 @@ class Tables:
     def sequence(self, name: str) -> int | None:
         """The last number that AUTOINCREMENT gave out; None for a table that does not have it."""
         self._refresh()
-        if "sqlite_sequence" not in self._listed:
+        if COUNTERS not in self._listed:
             return None
         found = self._connection.execute(_SEQUENCE, (name,)).get
         return None if found is None else int(found)
+
+    def counters(self) -> Counters:
+        """By the name of each table with AUTOINCREMENT, the last number that was given out there."""
+        self._refresh()
+        if COUNTERS not in self._listed:
+            return {}
+        found = self._connection.execute("SELECT name, seq FROM main.sqlite_sequence").fetchall()
+        return {str(name): seq for name, seq in found}
 
     def _refresh(self) -> None:
         version = int(str(self._connection.pragma("schema_version")))
@@ -120,6 +142,7 @@ class Tables:
         places = tuple(place for place, row in enumerate(rows) if row[3])
         alias = self._is_alias(name, rows, places, without_rowid)
         free = kind == "table" and places and not alias and not without_rowid
+        sql = str(self._connection.execute(_SQL, (name,)).get)
         shape = TableShape(
             name=name,
             columns=names if places else (ROWID, *names),
@@ -130,7 +153,8 @@ class Tables:
             shadow=kind == "shadow",
             without_rowid=without_rowid,
             is_loose=bool(places) and not alias and kind == "table" and self._is_loose(name, rows, places),
-            forgives=_FORGIVES.search(str(self._connection.execute(_SQL, (name,)).get)) is not None,
+            forgives=_FORGIVES.search(sql) is not None,
+            sql=sql,
         )
         shape.parents.update(self._parents(shape))
         return shape
@@ -165,7 +189,9 @@ class Tables:
         return found
 
     def rows(self, name: str) -> int:
-        return int(self._connection.execute(f"SELECT count(*) FROM main.{quoted(name)}").get)  # noqa: S608 - quoted
+        # by no index: one in an order that only the program knows cannot be used by anybody else
+        only = "" if self.shape(name).virtual else "NOT INDEXED"
+        return int(self._connection.execute(f"SELECT count(*) FROM main.{quoted(name)} {only}").get)  # noqa: S608
 
     def last_number(self, name: str) -> int:
         """The greatest number that SQLite gave out as a rowid of the table."""

@@ -13,13 +13,14 @@ from sqlagent.core.nouns.analysis import Basis, Verb
 from sqlagent.core.nouns.effect import Measurement, Touched
 from sqlagent.databases.base import EffectDiffers
 from sqlagent.databases.sqlite.connection.authorizer import Event
+from sqlagent.databases.sqlite.effect.broken_keys import BrokenKey, broken_keys
 from sqlagent.databases.sqlite.effect.changeset import Check
 from sqlagent.databases.sqlite.effect.fingerprint import fingerprint
 from sqlagent.databases.sqlite.effect.invisible_rows import Unmeasurable
 from sqlagent.databases.sqlite.effect.lost_objects import Copier
 from sqlagent.databases.sqlite.effect.net_changes import Segment, segments, tally
 from sqlagent.databases.sqlite.effect.recorder import Change, Recorder
-from sqlagent.databases.sqlite.effect.undo_record import encoded
+from sqlagent.databases.sqlite.effect.undo_record import encoded, kept_of
 from sqlagent.databases.sqlite.opinion.schema import fingerprint as schema_fingerprint
 
 _NOTHING = "nothing was changed"
@@ -41,6 +42,7 @@ class Binding:
     _recorder: Recorder | None = None
     _copier: Copier | None = None
     _schema: str = ""
+    _broken: Counter[BrokenKey] = field(default_factory=Counter)
     _unmeasurable: str = ""
 
     def begin(self, *, check: Check | None = None) -> None:
@@ -48,6 +50,8 @@ class Binding:
         self._copier = Copier(self.copy_to) if self.copy_to is not None else None
         self._recorder = Recorder(self.connection, copier=self._copier, digesting=self.digesting, check=check)
         self._schema = schema_fingerprint(self.connection)
+        if self.expected is not None and (dirty := self.expected.broken_keys) and self.keep is not None:
+            self._broken = broken_keys(self.connection, {table.lower() for table in dirty})
 
     @property
     def copier(self) -> Copier | None:
@@ -106,7 +110,7 @@ class Binding:
             return False
         reshaped = any(part.reshapes for part in parts)
         after = schema_fingerprint(self.connection) if reshaped else ""
-        self.keep(encoded(parts, self._schema if reshaped else "", after))
+        self.keep(encoded(kept_of(parts, self._schema if reshaped else "", after, self._broken)))
         return True
 
     def discard(self) -> None:

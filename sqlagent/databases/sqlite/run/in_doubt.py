@@ -32,8 +32,11 @@ def decided(connection: apsw.Connection, kept: Kept) -> Verdict:
     tables, found = Tables(connection), _Found()
     anew = _made_anew(kept)
     rows = (row for part in kept.parts for row in _rows(connection, tables, part) if row.table.lower() not in anew)
-    for row in islice(rows, _MOST):
-        found.add(row)
+    try:
+        for row in islice(rows, _MOST):
+            found.add(row)
+    except UnicodeDecodeError:  # a text of a row is not UTF-8, and cannot be compared
+        return Verdict.CANNOT_TELL
     return found.verdict(tables.sequence)
 
 

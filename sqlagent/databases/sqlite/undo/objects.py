@@ -19,6 +19,7 @@ from sqlagent.databases.sqlite.effect.schema_changes import (
     object_changes,
     objects,
 )
+from sqlagent.databases.sqlite.effect.state_before import Before
 from sqlagent.databases.sqlite.effect.undo_record import KeptPart, by_name, changed, sql_of
 from sqlagent.databases.sqlite.opinion.schema import quoted
 from sqlagent.databases.sqlite.opinion.table_shapes import Tables
@@ -33,7 +34,7 @@ class Refused(Exception):
 
 def restore(
     connection: apsw.Connection, part: KeptPart, copy: Copy | None, change: int, *, copier: Copier | None, number: int,
-    digesting: bool,
+    digesting: bool, trying: bool,
 ) -> Change:  # fmt: skip
     """In the open transaction, with foreign keys and triggers off; raises Refused.
 
@@ -41,9 +42,12 @@ def restore(
     the rows of what it makes apart.
     """
     before, after = changed(part)
-    _check(connection, part, before, after)
+    _check(connection, part, before, after, trying=trying)
     made = Change(reshapes=True, before=objects(connection))
-    _lose(connection, made, part, [o.name for o in after.values() if o.kind == "table"], copier, number)
+    if copier is not None and copier.is_for_trial:
+        made.stood = Before(Tables(connection).counters(), objects=made.before)
+    if not trying:
+        _lose(connection, made, part, [o.name for o in after.values() if o.kind == "table"], copier, number)
     for kind in _DROPPED_FIRST:
         for o in after.values():
             if o.kind == kind and (kind, o.name.lower()) in objects(connection):
@@ -56,6 +60,8 @@ def restore(
                 continue
             connection.execute(o.sql).fetchall()
             if kind == "table":
+                if trying and not (copy and copy.has(change, o.name)):
+                    continue  # too large to be copied only to try
                 if copy is None or not copy.has(change, o.name):
                     raise Refused(f"there is no copy of the rows of {o.name}")
                 copy.put_back(connection, change, o.name)
@@ -77,9 +83,14 @@ def _lose(
         except Unmeasurable as e:
             change.uncopyable = str(e)
             continue
-        change.copy_bytes += about_bytes(connection, tables, name)
-        if copier is not None:
+        size = about_bytes(connection, tables, name)
+        change.copy_bytes += size
+        if copier is not None and copier.has_room(size):
             copier.copy(connection, tables, number, name)
+            if change.stood is not None:
+                change.stood.digest(connection, tables, name)
+        elif change.stood is not None:
+            change.stood.unheld.add(name.lower())
 
 
 def what_comes_and_goes(part: KeptPart, change: Change, tables: Tables) -> tuple[list[ObjectChange], list[Touched]]:
@@ -106,7 +117,7 @@ def _renamed(before: Objects, after: Objects) -> tuple[Objects, Objects]:
     return before | {old: replace(before[old], root=_SAME)}, after | {new: replace(after[new], root=_SAME)}
 
 
-def _check(connection: apsw.Connection, part: KeptPart, before: Objects, after: Objects) -> None:
+def _check(connection: apsw.Connection, part: KeptPart, before: Objects, after: Objects, *, trying: bool) -> None:
     """Raises Refused where anything that would be overwritten is not as the run left it."""
     current, tables = objects(connection), Tables(connection)
     for key in before | after:
@@ -118,6 +129,6 @@ def _check(connection: apsw.Connection, part: KeptPart, before: Objects, after: 
     for key, o in current.items():
         if o.table.lower() in replaced and key not in left:
             raise Refused(f"{o.kind} {o.name} was made on {o.table} since")
-    for name in (name for kind, name in after if kind == "table"):
+    for name in (name for kind, name in after if kind == "table" and not trying):
         if tables.is_table(name) and content_digest(connection, name) != part.contents.get(name, ""):
             raise Refused(f"rows of {after['table', name].name} were changed since")

@@ -10,20 +10,22 @@ import apsw
 
 from sqlagent.core.errors import ConnectError
 from sqlagent.core.nouns.analysis import Basis, Verb
-from sqlagent.core.nouns.effect import Effect, Measurement, ObjectChange, Sample, Touched
+from sqlagent.core.nouns.effect import Effect, Measurement, ObjectChange, Sample, Touched, Undoable
 from sqlagent.databases.base import MeasureBudget, UndoPlan
 from sqlagent.databases.sqlite.connection.authorizer import Event
 from sqlagent.databases.sqlite.connection.budget import Meter, PastBudget
 from sqlagent.databases.sqlite.effect import causes
 from sqlagent.databases.sqlite.effect.fingerprint import fingerprint
-from sqlagent.databases.sqlite.effect.invisible_rows import Unmeasurable
-from sqlagent.databases.sqlite.effect.measure import places, rolled_back, undoable
+from sqlagent.databases.sqlite.effect.invisible_rows import Unmeasurable, readable
+from sqlagent.databases.sqlite.effect.lost_objects import Copier
+from sqlagent.databases.sqlite.effect.measure import Tried, forbidding_undo, needs_copy, places, rolled_back
 from sqlagent.databases.sqlite.effect.net_changes import segments, tally
 from sqlagent.databases.sqlite.effect.recorder import Change, Recorder
 from sqlagent.databases.sqlite.effect.samples import samples
 from sqlagent.databases.sqlite.effect.undo_record import Kept, KeptPart
 from sqlagent.databases.sqlite.undo.objects import Refused, what_comes_and_goes
 from sqlagent.databases.sqlite.undo.rows import Undo
+from sqlagent.databases.sqlite.undo.trial import Trial
 
 
 def plan(
@@ -33,7 +35,7 @@ def plan(
     """What taking the change back would do; why not, where it cannot be told or cannot be done."""
     meter = Meter(seconds=budget.seconds, changes_bytes=budget.changes_bytes, heard=heard)
     try:
-        with places(reader, path, foreign_keys and not kept.reshapes, budget, meter) as (place, how):
+        with readable(), places(reader, path, foreign_keys and not kept.reshapes, budget, meter) as (place, how):
             with place(None) as (connection, _):
                 found = _tried(connection, Undo(connection, kept, copy), foreign_keys, meter, budget)
             return replace(found, measurement=replace(found.measurement, how=how, seconds=meter.spent))
@@ -58,22 +60,26 @@ def _tried(
 ) -> UndoPlan:
     undo.prepare()
     meter.doing = "taking it back"
-    watched = _Watched(connection, Recorder(connection, check=meter.check), meter)
+    trial = Trial(connection, foreign_keys, meter)
+    watched = _Watched(connection, trial.recorder(meter.check), meter, trial.copier)
     with rolled_back(connection):
         try:
             with meter.holding(connection):
                 undo.run(watched, check_keys=foreign_keys and undo.kept.reshapes)
+            meter.recorded = int
+            why = forbidding_undo(watched.changes, budget)
+            tried = Tried(Undoable.NONE, why) if why else trial.outcome(watched.recorder, watched.changes)
         finally:
             watched.stop()
     parts = segments(watched.changes)
-    exactly, why, needs_copy = undoable(watched.changes, budget)
     measurement = Measurement(
         (watched.effect(),),
         fingerprint=fingerprint(parts, volatile=(), meter=meter),
-        undo=exactly,
-        undo_why=why,
+        undo=tried.undo,
+        undo_why=tried.why,
         left_alone=undo.conflicting,
-        needs_copy=needs_copy,
+        needs_copy=tried.undo is not Undoable.NONE and needs_copy(watched.changes),
+        broken_keys=tried.broken_keys,
         changes=sum(watched.rows.values()),
         size=sum(len(part.changeset) for part in parts),
     )
@@ -87,12 +93,12 @@ class _Watched:
     connection: apsw.Connection
     recorder: Recorder
     meter: Meter
+    copier: Copier
     changes: list[Change] = field(default_factory=list)
     rows: dict[tuple[str, Verb], int] = field(default_factory=dict)
     of: dict[tuple[str, Verb], int | None] = field(default_factory=dict)
     objects: list[ObjectChange] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
-    copier: None = None
     digesting: bool = False
 
     def before(self, events: tuple[Event, ...]) -> None:
@@ -112,6 +118,7 @@ class _Watched:
 
     def reshaped(self, part: KeptPart, change: Change) -> None:
         self.changes.append(change)
+        self.recorder.stop()
         objects, rows = what_comes_and_goes(part, change, self.recorder.tables)
         self.objects += objects
         for touched in rows:
@@ -119,7 +126,7 @@ class _Watched:
 
     def stop(self) -> None:
         self.meter.recorded = int
-        self.recorder.abandon()
+        self.recorder.close()
 
     def effect(self) -> Effect:
         touched = [Touched(table, verb, rows, self.of[table, verb]) for (table, verb), rows in self.rows.items()]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,13 +14,14 @@ import apsw
 
 from sqlagent.databases.base import Conflict
 from sqlagent.databases.sqlite.connection.authorizer import Event
+from sqlagent.databases.sqlite.effect.broken_keys import BrokenKey, broken_keys, has_lost_key
 from sqlagent.databases.sqlite.effect.invisible_rows import rowid_name, same
 from sqlagent.databases.sqlite.effect.lost_objects import Copier, Copy
 from sqlagent.databases.sqlite.effect.recorder import Change
 from sqlagent.databases.sqlite.effect.samples import shown
 from sqlagent.databases.sqlite.effect.undo_record import Kept, KeptPart, KeptRow, KeptTable, changed
 from sqlagent.databases.sqlite.opinion.schema import quoted
-from sqlagent.databases.sqlite.opinion.table_shapes import ROWID, Tables, forgiving_table
+from sqlagent.databases.sqlite.opinion.table_shapes import COUNTERS, ROWID, Tables, forgiving_table
 from sqlagent.databases.sqlite.run.in_doubt import row_now
 from sqlagent.databases.sqlite.undo.objects import Refused, restore
 
@@ -59,50 +62,72 @@ class Undo:
     connection: apsw.Connection
     kept: Kept
     copy: Path | None
+    lost: Copy | None = None
+    """The copy itself, where it is tried before there is a file."""
+    trying: bool = False
+    """Nothing that it does stays, and it is compared with what was there: no rows of others can be in its way."""
     conflicts: list[Conflict] = field(default_factory=list)
     conflicting: int = 0
+    broken: Counter[BrokenKey] = field(default_factory=Counter)
+    """Rows that refer to nothing, where it was tried."""
+    _dangling: int = 0
+    """How many rows would refer to nothing, as SQLite counted them."""
 
     def prepare(self) -> None:
         """Before the transaction: no trigger fires, and what a virtual table keeps its rows in may be written."""
         self.connection.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)
         self.connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 0)
 
+    @property
+    def touched(self) -> frozenset[str]:
+        """Tables, in lower case, whose rows it writes."""
+        rows = (table.name.lower() for part in self.kept.parts for table in part.tables)
+        made = (name for part in self.kept.parts for objects in changed(part) for kind, name in objects)
+        return frozenset((*rows, *made))
+
     def run(self, witness: Witness, *, check_keys: bool) -> None:
         """Raises Refused where nothing can be taken back at all."""
         if not self.kept.parts:
             raise Refused("what it was before was not kept")
         self.connection.pragma("defer_foreign_keys", 1)  # what a row refers to may come back after it
-        violations = self._violations() if check_keys else set()
-        copy = Copy(self.copy) if self.copy is not None and self.copy.exists() else None
+        broken = self._broken() if check_keys and not self.trying else Counter[BrokenKey]()
+        copy = self.lost or (Copy(self.copy) if self.copy is not None and self.copy.exists() else None)
         try:
             for part in reversed(self.kept.parts):
                 self._check_layouts(part)
-                if part.changeset or part.rows:
+                if part.changeset or part.rows or part.counters:
                     witness.before(_events(part))
                     self._rows(part)
                     witness.after()
                 if part.reshapes:
                     self._restore(part, copy, witness)
         finally:
-            if copy is not None:
+            if copy is not None and self.lost is None:
                 copy.close()
-        if check_keys and (new := self._violations() - violations):
-            table, parent = sorted((str(t), str(p)) for t, _, p, _ in new)[0]
-            raise Refused(f"{len(new):,} rows, of {table} first, would refer to rows of {parent} that are not there")
+        if check_keys:
+            self._check_keys(broken)
 
     def _restore(self, part: KeptPart, copy: Copy | None, witness: Witness) -> None:
         reshaping = [each for each in self.kept.parts if each.reshapes]
         change = next(place for place, each in enumerate(reshaping) if each is part)
         number = len(reshaping) - 1 - change  # the last change is the first to be taken back
-        made = restore(self.connection, part, copy, change, copier=witness.copier, number=number,
-                       digesting=witness.digesting)  # fmt: skip
+        with self._checks(on=False):
+            made = restore(self.connection, part, copy, change, copier=witness.copier, number=number,
+                           digesting=witness.digesting, trying=self.trying)  # fmt: skip
         witness.reshaped(part, made)
 
-    def _violations(self) -> set[tuple[Any, ...]]:
-        try:
-            return set(self.connection.execute("PRAGMA foreign_key_check").fetchall())
-        except apsw.SQLError:  # a key refers to what cannot be referred to: as wrong afterwards as it was before
-            return set()
+    def _broken(self) -> Counter[BrokenKey]:
+        return broken_keys(self.connection, self.touched)
+
+    def _check_keys(self, before: Counter[BrokenKey]) -> None:
+        """Raises Refused where rows refer to nothing that did neither now nor before the run."""
+        now = self._broken()
+        if self.trying:
+            self.broken += now
+        elif new := now - before - Counter(dict(self.kept.broken_keys)):
+            first = min(new)
+            rows = f"{new.total():,} rows, of {first.table} first,"
+            raise Refused(f"{rows} would refer to rows of {first.parent} that are not there")
 
     def _check_layouts(self, part: KeptPart) -> None:
         tables = Tables(self.connection)
@@ -121,15 +146,77 @@ class Undo:
     # ---- rows -------------------------------------------------------------------------------------------------------
 
     def _rows(self, part: KeptPart) -> None:
+        """With keys checked by SQLite; where a row refers to nothing, or SQLite cannot follow it, by a look at all."""
+        tables = Tables(self.connection)
+        same = all(tables.shape(t.name).sql == t.sql for t in part.tables if tables.is_table(t.name))
+        with self._checks(on=not same):
+            if not self._keys_are_on():
+                self._take(part)
+            elif has_lost_key(self.connection, self.touched) or not self._take_checked(part):
+                self._take_unchecked(part)
+
+    def _keys_are_on(self) -> bool:
+        return bool(self.connection.config(apsw.SQLITE_DBCONFIG_ENABLE_FKEY, -1))
+
+    def _take_checked(self, part: KeptPart) -> bool:
+        """Whether every row refers to one that is there; where not, nothing was done, unless it is tried."""
+        conflicts = len(self.conflicts), self.conflicting
+        self._dangling = 0
+        self.connection.execute("SAVEPOINT keys").fetchall()
+        self._take(part)
+        if self._dangling and self.trying:
+            self._check_keys(Counter())
+        elif self._dangling:
+            self.connection.execute("ROLLBACK TO keys").fetchall()
+            del self.conflicts[conflicts[0] :]
+            self.conflicting = conflicts[1]
+        self.connection.execute("RELEASE keys").fetchall()
+        return self.trying or not self._dangling
+
+    def _take_unchecked(self, part: KeptPart) -> None:
+        before = Counter[BrokenKey]() if self.trying else self._broken()
+        self.connection.config(apsw.SQLITE_DBCONFIG_ENABLE_FKEY, 0)
+        try:
+            self._take(part)
+        finally:
+            self.connection.config(apsw.SQLITE_DBCONFIG_ENABLE_FKEY, 1)
+        self._check_keys(before)
+
+    @contextmanager
+    def _checks(self, *, on: bool) -> Iterator[None]:
+        """Off where a row comes back under the CHECKs that it was under before, whether it met them or not."""
+        self.connection.pragma("ignore_check_constraints", int(not on))
+        try:
+            yield
+        finally:
+            self.connection.pragma("ignore_check_constraints", 0)
+
+    def _take(self, part: KeptPart) -> None:
+        self._put_counters_back(part)
         numbered = [row for row in part.rows if not row.virtual]
-        for row in numbered:
-            if row.new is not None:
-                self._take_numbered(row)
+        taken = [row for row in numbered if row.new is not None and self._take_numbered(row)]
         if part.changeset:
             self._take_changeset(part)
         for row in numbered:
             if row.new is None and row.old is not None:
                 self._insert_numbered(row, row.old)
+        for name, *count in (row.old[1:] for row in taken if row.table.lower() == COUNTERS and row.old is not None):
+            self._count_from(name, *count)  # rows that came back have moved it on
+        self._put_counters_back(part)
+
+    def _put_counters_back(self, part: KeptPart) -> None:
+        """Where AUTOINCREMENT has given out no number since; before rows come and go, which may move it, and after."""
+        now = Tables(self.connection).counters()
+        for name, (old, new) in part.counters.items():
+            if name in now and now[name] == new and type(now[name]) is type(new):
+                self._count_from(name, old)
+
+    def _count_from(self, table: str, number: Any) -> None:
+        if number is None:
+            self.connection.execute("DELETE FROM main.sqlite_sequence WHERE name = ?", (table,)).fetchall()
+        else:
+            sql = "UPDATE main.sqlite_sequence SET seq = ? WHERE name = ?"
+            self.connection.execute(sql, (number, table)).fetchall()
 
     def _take_changeset(self, part: KeptPart) -> None:
         inverse = apsw.Changeset.invert(part.changeset)
@@ -146,7 +233,7 @@ class Undo:
         tables = Tables(self.connection)
         for name in disturbed:
             sql = self.connection.execute("SELECT sql FROM sqlite_schema WHERE name = ?", (name,)).get
-            if not _FULL_TEXT.search(str(sql)):
+            if self.trying or not _FULL_TEXT.search(str(sql)):
                 raise Refused(f"what {name} keeps its rows in was changed since")
         own = {f"{name}_content" for name in disturbed}
         self._apply(inverse, layouts, lambda name: not tables.is_shadow(name) or name in own, again=True)
@@ -166,31 +253,29 @@ class Undo:
 
         def conflict(reason: int, change: apsw.TableChange) -> int:
             if reason == apsw.SQLITE_CHANGESET_FOREIGN_KEY:
-                keys.append(change.fk_conflicts or 0)
-                return int(apsw.SQLITE_CHANGESET_ABORT)
+                self._dangling = change.fk_conflicts or 1
+                return int(apsw.SQLITE_CHANGESET_OMIT)
             if tables.is_shadow(change.name) and not again:
                 owners.add(tables.owner_of(change.name))
                 return int(apsw.SQLITE_CHANGESET_OMIT)
             self._note(layouts[change.name], change, _WHY[reason])
             return int(apsw.SQLITE_CHANGESET_OMIT)
 
-        keys: list[int] = []
         self.connection.execute("SAVEPOINT undo").fetchall()
-        try:
-            flags = apsw.SQLITE_CHANGESETAPPLY_FKNOACTION
-            apsw.Changeset.apply(inverse, self.connection, filter=wanted, conflict=conflict, flags=flags)
-        except (apsw.AbortError, apsw.ConstraintError) as e:
-            if not keys:
-                raise
-            raise Refused(f"{keys[0]:,} rows would refer to rows that are not there") from e
-        if owners:
+        flags = apsw.SQLITE_CHANGESETAPPLY_FKNOACTION
+        apsw.Changeset.apply(inverse, self.connection, filter=wanted, conflict=conflict, flags=flags)
+        if owners and not self.trying:
             self.connection.execute("ROLLBACK TO undo").fetchall()
         self.connection.execute("RELEASE undo").fetchall()
         return owners
 
     def _note(self, table: KeptTable, change: apsw.TableChange, why: str) -> None:
-        row = change.old if change.old is not None else change.new or ()
-        self._conflict(table.name, [(table.columns[place], row[place]) for place in table.key], why)
+        try:
+            row = change.old if change.old is not None else change.new or ()
+            key = [(table.columns[place], row[place]) for place in table.key]
+        except UnicodeDecodeError:  # a text of the row is not UTF-8
+            key = [(table.columns[place], "?") for place in table.key]
+        self._conflict(table.name, key, why)
 
     def _conflict(self, table: str, key: Sequence[tuple[str, Any]], why: str) -> None:
         self.conflicting += 1
@@ -200,23 +285,26 @@ class Undo:
 
     # ---- rows that no changeset holds -------------------------------------------------------------------------------
 
-    def _take_numbered(self, row: KeptRow) -> None:
+    def _take_numbered(self, row: KeptRow) -> bool:
+        """Whether it was as the run left it, and is now as it was before."""
         assert row.new is not None
         number = rowid_name(self.connection, Tables(self.connection).shape(row.table))
         now = row_now(self.connection, row.table, row.columns[1:], [number], [row.new[0]])
         if now is None or not same(now, row.new[1:]):
             why = "it was deleted since" if now is None else "it was changed since"
             self._conflict(row.table, [("rowid", row.new[0])], why)
-            return
+            return False
         name = quoted(row.table)
         if row.old is None:
             sql, values = f"DELETE FROM main.{name} WHERE {number} = ?", (row.new[0],)  # noqa: S608
         else:
             sets = ", ".join(f"{quoted(column)} = ?" for column in row.columns[1:])
             sql, values = f"UPDATE main.{name} SET {sets} WHERE {number} = ?", (*row.old[1:], row.new[0])  # noqa: S608
-        self._write(row, sql, values)
+        return self._write(row, sql, values)
 
     def _insert_numbered(self, row: KeptRow, old: tuple[Any, ...]) -> None:
+        if row.table.lower() == COUNTERS:  # rows that came back have made it begin to count
+            self._count_from(old[1], None)
         number = rowid_name(self.connection, Tables(self.connection).shape(row.table))
         taken = row_now(self.connection, row.table, row.columns[1:], [number], [old[0]]) is not None
         columns = list(map(quoted, row.columns[1:]))
@@ -226,12 +314,14 @@ class Undo:
         marks = ", ".join("?" * len(values))
         self._write(row, f"INSERT INTO main.{quoted(row.table)} ({', '.join(columns)}) VALUES ({marks})", values)  # noqa: S608
 
-    def _write(self, row: KeptRow, sql: str, values: tuple[Any, ...]) -> None:
+    def _write(self, row: KeptRow, sql: str, values: tuple[Any, ...]) -> bool:
         known = row.new if row.new is not None else row.old or (None,)
         try:
             self.connection.execute(sql, values).fetchall()
         except apsw.ConstraintError:
             self._conflict(row.table, [("rowid", known[0])], _WHY[apsw.SQLITE_CHANGESET_CONSTRAINT])
+            return False
+        return True
 
 
 def _events(part: KeptPart) -> tuple[Event, ...]:

@@ -14,6 +14,7 @@ from sqlagent.core.nouns.session import Outcome, Result
 from sqlagent.databases.base import Mark, OnConflict
 from sqlagent.databases.sqlite.connection.authorizer import Event
 from sqlagent.databases.sqlite.connection.open import Budget
+from sqlagent.databases.sqlite.effect.invisible_rows import Unmeasurable, readable
 from sqlagent.databases.sqlite.effect.lost_objects import Copier
 from sqlagent.databases.sqlite.effect.recorder import Change
 from sqlagent.databases.sqlite.effect.undo_record import KeptPart
@@ -52,8 +53,9 @@ class UndoRun:
 
     def _take_back(self, binding: Binding) -> None:
         try:
-            self.undo.run(_Bound(binding), check_keys=self.check_keys and self.undo.kept.reshapes)
-        except Refused as e:
+            with readable():
+                self.undo.run(_Bound(binding), check_keys=self.check_keys and self.undo.kept.reshapes)
+        except (Refused, Unmeasurable) as e:
             raise Stale(f"it cannot be undone: {e}", hint=_NOTHING) from e
         except (apsw.SQLError, apsw.ConstraintError) as e:
             raise QueryError(f"the database refused to take it back: {e}", hint=_NOTHING) from e
