@@ -15,6 +15,7 @@ from pathlib import Path
 from sqlagent import __version__, config
 from sqlagent.cli.call import Call
 from sqlagent.cli.options import DATABASE, MODEL, takes
+from sqlagent.core.approval.seats import ONE_PERSON
 from sqlagent.core.errors import SqlagentError
 from sqlagent.ui.diagnostics import ExitCode
 from sqlagent.ui.out import say
@@ -63,9 +64,30 @@ def _checks(call: Call) -> Iterator[Check]:
         return  # settings cannot be read, and everything below depends on them
     files = ", ".join(map(str, call.settings.config_files)) or "no file; defaults, variables and flags"
     yield Check("config", State.OK, files)
+    yield from _rules(call)
     yield _tried("database", lambda: _database(call))
     yield _tried("state", lambda: _state(call))
     yield _tried("model", lambda: _model(call))
+
+
+def _rules(call: Call) -> Iterator[Check]:
+    """Which rules bind whom: only what root wrote cannot be left out by whom it is to keep from something."""
+    from sqlagent.core.nouns.policy import Ask, Origin
+
+    rules = call.settings.rules.rules if call.settings.policy else ()
+    for file in call.settings.policy:
+        count = len([rule for rule in rules if rule.where.rpartition(":")[0] == file.label])
+        kept = file.origin is Origin.SYSTEM and not any(os.access(p, os.W_OK) for p in (file.path, *file.path.parents))
+        whom = "binds everybody" if kept else "binds only the honest: you can change it, or leave it out"
+        yield Check(
+            "policy", State.OK if kept else State.NOTE, f"{file.label}: {count} rules; {whom}",
+            "" if kept else "what binds everybody root writes in /etc/sqlagent/policy.toml",
+        )  # fmt: skip
+    for rule in rules:
+        if "environment" in rule.when:
+            yield Check("policy", State.NOTE, f"{rule.id} goes by what a process says of itself: only the honest do")
+        if isinstance(rule.then, Ask) and any(stage.not_requester for stage in rule.then.stages):
+            yield Check("policy", State.NOTE, f"{rule.id} takes somebody else, and {ONE_PERSON}")
 
 
 def _packages() -> Check:

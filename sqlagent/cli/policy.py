@@ -238,7 +238,8 @@ def _tried(call: Call, case: Case, policy: Policy) -> tuple[Verdict, tuple[Expla
         for name in ("database", "requester", "environment", "confidence")
         if name in case.stated
     }
-    facts = replace(weighed.facts, now=case.given.now, **stated)
+    known_as = None if "database" in stated else weighed.facts.known_as
+    facts = replace(weighed.facts, now=case.given.now, known_as=known_as, **stated)
     seen = sights(weighed.analysis, facts)
     there = replace(policy, writes=weighed.policy.writes)
     return ruled(seen, there), explain_seen(seen, there)

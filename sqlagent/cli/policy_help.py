@@ -34,7 +34,8 @@ any, all      rules that deny or ask fire when any table, verb or column
               matches; one that allows, only when every one does
 
 when          all conditions hold; left out, the rule is for everything
-  database    "prod", ["prod*", "live"]: the name in your config, * and ? match
+  database    "prod", ["prod*", "live"]: the name in your own config, whatever
+              the file is called here, or its path; * and ? match
   kind        "select", "insert", "update", "delete", "create", "drop", ...
   verb        the same of all that happens, by triggers and foreign keys too:
               read insert update delete create alter drop other

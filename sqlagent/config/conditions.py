@@ -16,11 +16,11 @@ from sqlagent.core.policy.conditions import (
     OPERATORS,
     Columns,
     Condition,
+    Databases,
     Days,
     Effects,
     Flag,
     Numbers,
-    Patterns,
     Tables,
     Times,
     Words,
@@ -80,7 +80,7 @@ def _words(value: object, known: tuple[str, ...], example: str) -> frozenset[str
 
 
 def _database(value: object, _: Scope) -> Condition:
-    return Patterns(texts(value, '"prod" or "prod*"'), said(value))
+    return Databases(texts(value, '"prod" or "prod*"'), said(value))
 
 
 def _table(value: object, _: Scope) -> Condition:

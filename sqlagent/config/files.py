@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -52,6 +53,8 @@ class ConfigFile:
     data: dict[str, Any]
     project: bool
     """It belongs to the folder, not to the user, and may only tighten."""
+    system: bool = False
+    """It is the machine's, and binds everybody."""
 
     def line(self, *key: str) -> int:
         """Where a key, or the first key below it, was set; 0 if it was not."""
@@ -60,6 +63,35 @@ class ConfigFile:
 
     def where(self, *key: str) -> str:
         return f"{self.label}:{self.line(*key)}"
+
+
+@dataclass(frozen=True, slots=True)
+class SystemFolder:
+    """Where root writes what binds everybody on the machine.  Tests name another folder; nothing else can."""
+
+    path: Path = Path("/etc/sqlagent")
+    owner: int = 0
+
+    def find(self, name: str) -> Path | Problem | None:
+        """A file of it; a problem where somebody else could have written it, for then nobody knows what binds."""
+        path = self.path / name
+        if not is_there(path):
+            return None
+        for each in (self.path, path):
+            if not self._is_the_owners(each):
+                hint = f"sudo chown root {each} && sudo chmod go-w {each}"
+                return Problem(str(path), 0, "", f"binds everybody, and {each} is not root's alone", hint)
+        return path
+
+    def _is_the_owners(self, path: Path) -> bool:
+        try:
+            found = path.stat()
+        except OSError:
+            return False
+        return found.st_uid == self.owner and not found.st_mode & 0o022
+
+
+SYSTEM = SystemFolder()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +195,9 @@ def read(path: Path, *, project: bool, cwd: Path) -> ConfigFile | Problem:
     import tomllib  # 3 ms that a user with no config file need not spend
 
     label = shown(path, cwd)
+    if project and (stranger := _stranger(path)):
+        message = f"belongs to {stranger}: a file that a project brings must be yours or root's"
+        return Problem(label, 0, "", message, f"look at it, then take it as your own: --config {label}")
     try:
         if path.stat().st_size > _LARGEST:
             return Problem(label, 0, "", "is too large for a config file", "name another: --config FILE")
@@ -179,6 +214,17 @@ def read(path: Path, *, project: bool, cwd: Path) -> ConfigFile | Problem:
         return ConfigFile(path, label, text, data, project)
     except (tomllib.TOMLDecodeError, RecursionError) as e:
         return _broken(label, text, str(e))
+
+
+def _stranger(path: Path) -> str:
+    """Whose the file is, where it is neither the user's nor root's."""
+    try:
+        found = path.stat()
+        return "" if found.st_uid in (os.getuid(), 0) else path.owner()
+    except KeyError:
+        return f"user {found.st_uid}"
+    except OSError:
+        return ""  # reading it says what is wrong
 
 
 def _broken(label: str, text: str, message: str) -> Problem:

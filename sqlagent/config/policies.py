@@ -58,10 +58,12 @@ def gather(named: Sequence[PolicyFile], cwd: Path) -> Book:
         return Book()
     unread: list[Problem] = []
     sources = [source for each in chosen if (source := _open(each, cwd, unread))]
-    mine = [s for s in sources if s.origin is Origin.USER]
-    own = _roles(mine, {})
-    everybody = _roles([s for s in sources if s.origin is Origin.PROJECT], own)
-    rules = [r for s in sources for r in _rules(s, own if s.origin is Origin.USER else everybody)]
+    mine = [s for s in sources if s.origin is not Origin.PROJECT]
+    roles: dict[Origin, dict[str, tuple[str, ...]]] = {}
+    everybody: dict[str, tuple[str, ...]] = {}
+    for origin in (Origin.SYSTEM, Origin.USER, Origin.PROJECT):  # whoever comes first says who holds a role
+        everybody = roles[origin] = _roles([s for s in sources if s.origin is origin], everybody)
+    rules = [r for s in sources for r in _rules(s, roles[s.origin])]
     _unique(rules, sources)
     zones = [zone for s in mine if isinstance(zone := s.file.data.get("timezone"), str)]
     problems = (*unread, *(p for s in sources for p in sorted(s.problems, key=lambda p: p.line)))

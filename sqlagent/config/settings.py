@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlagent.config import files, targets
-from sqlagent.config.files import PolicyFile, Problem
+from sqlagent.config.files import PolicyFile, Problem, SystemFolder
 from sqlagent.config.kinds import Wrong
 from sqlagent.config.sources import Gathered, Layer, Said, gather, in_ci, pick
 from sqlagent.config.table import BY_KEY, DATABASE_TABLE, TABLE
 from sqlagent.config.targets import DatabaseSettings, Known
 from sqlagent.core.errors import AuthError, ConfigError, SqlagentError
+from sqlagent.core.nouns.policy import KnownAs
 from sqlagent.core.policy import Origin
 from sqlagent.core.secret import Secret
 
@@ -112,18 +113,24 @@ class Settings:
 
         return policies.read(self.policy, self.cwd)
 
+    def known_as(self, chosen: DatabaseSettings) -> KnownAs:
+        """What a database is, whatever it is called here."""
+        return self._known.known_as(chosen)
+
     def find_database(self, text: str) -> DatabaseSettings:
         """What a name, path or URL means here, with the restrictions configured for it."""
         return targets.resolve(text, self._known, self.cwd)
 
 
-def load(flags: Mapping[str, object], env: Mapping[str, str], cwd: Path) -> Settings:
+def load(
+    flags: Mapping[str, object], env: Mapping[str, str], cwd: Path, *, system: SystemFolder = files.SYSTEM
+) -> Settings:
     """Flag > environment > project > user > default, but the strictest word of a restriction.
 
     `flags` are by the key of their setting (`database`, `no_input`, `config`, ...); None is one that was not given, and
     `pager=""` is --no-pager.  Raises `ConfigError` with the first problem, where it stands and what to write instead.
     """
-    gathered = gather(flags, env, cwd)
+    gathered = gather(flags, env, cwd, system)
     if gathered.problems:
         raise gathered.problems[0].error()
     known, problems = _configured(gathered)
@@ -133,7 +140,7 @@ def load(flags: Mapping[str, object], env: Mapping[str, str], cwd: Path) -> Sett
     return Settings(
         **_plain_values(gathered, env),
         api_key_source=key_source,
-        policy=_policy_files(gathered, env, cwd),
+        policy=_policy_files(gathered, env, cwd, system),
         ci=in_ci(env),
         databases=known.databases,
         config_files=tuple(file.path for file in gathered.read),
@@ -171,20 +178,31 @@ STORE_POLICY = "policy.toml"
 """In the state folder: in force for everybody who shares it, whatever else they name."""
 
 
-def _policy_files(gathered: Gathered, env: Mapping[str, str], cwd: Path) -> tuple[PolicyFile, ...]:
-    """The state folder's own, then those of every source, the nearest first: restrictions add up."""
+def _policy_files(
+    gathered: Gathered, env: Mapping[str, str], cwd: Path, system: SystemFolder
+) -> tuple[PolicyFile, ...]:
+    """The machine's, the state folder's own, then those of every source, the nearest first: restrictions add up."""
+    found: list[PolicyFile] = []
+    match system.find(STORE_POLICY):
+        case Problem() as problem:
+            raise problem.error()
+        case Path() as path:
+            found.append(PolicyFile(path, str(path), Origin.SYSTEM, "this machine"))
     said_folder = gathered.pick("state_dir")
     folder = _folder(said_folder) if said_folder.value else files.user_folder("state", env)
     store = folder / STORE_POLICY
     own = PolicyFile(store, files.shown(store, cwd), Origin.USER, "the state folder")
-    found = [own] if files.is_there(store) else []
+    found += [own] if files.is_there(store) else []
     for said in gathered.said["policy"]:
-        origin = Origin.PROJECT if said.layer is Layer.PROJECT else Origin.USER
+        origin = _ORIGINS.get(said.layer, Origin.USER)
         for name in said.value if isinstance(said.value, tuple) else ():
             path = said.base / Path(str(name)).expanduser()
             label = files.shown(path, cwd).removeprefix("./")
             found.append(PolicyFile(path, label, origin, said.origin()))
     return tuple(found)
+
+
+_ORIGINS = {Layer.PROJECT: Origin.PROJECT, Layer.SYSTEM: Origin.SYSTEM}
 
 
 def _folder(said: Said) -> Path:
@@ -202,7 +220,7 @@ def _configured(gathered: Gathered) -> tuple[Known, list[Problem]]:
         changes: dict[str, Any] = {key: said.value for key, said in picked.items() if key != "url"}
         try:
             # Every file's word on the URL: the one that is not used may still be the one that was closed.
-            urls = [targets.normal_url(str(said.value), said.base) for said in entry["url"]]
+            urls = [targets.normal_url(str(said.value), said.base) for said in (picked["url"], *entry["url"])]
         except Wrong as wrong:
             problems.append(_problem_at(picked["url"], f"databases.{name}.url", wrong))
             continue
@@ -210,7 +228,12 @@ def _configured(gathered: Gathered) -> tuple[Known, list[Problem]]:
         closed |= {targets.place(url) for url in urls if found[name].read_only}
     for name, settings in found.items():
         found[name] = replace(settings, read_only=settings.read_only or targets.place(settings.url) in closed)
-    return Known(found, frozenset(closed), " or ".join(file.label for file in gathered.read)), problems
+    own = (name for name in found if pick(_URL, gathered.databases[name]["url"]).layer is not Layer.PROJECT)
+    where = " or ".join(file.label for file in gathered.read)
+    return Known(found, frozenset(closed), where, frozenset(own)), problems
+
+
+_URL = next(definition for definition in DATABASE_TABLE if definition.key == "url")
 
 
 def _count(value: object) -> int:
@@ -307,9 +330,11 @@ def _key_state(settings: Settings) -> str:
     return "set, not shown" if settings._api_key else "none"
 
 
-def check(flags: Mapping[str, object], env: Mapping[str, str], cwd: Path) -> tuple[Problem, ...]:
+def check(
+    flags: Mapping[str, object], env: Mapping[str, str], cwd: Path, *, system: SystemFolder = files.SYSTEM
+) -> tuple[Problem, ...]:
     """Everything wrong with the configuration at once, where loading stops at the first."""
-    gathered = gather(flags, env, cwd)
+    gathered = gather(flags, env, cwd, system)
     complete = {name: entry for name, entry in gathered.databases.items() if "url" in entry}
     usable = replace(gathered, databases=complete)
     known, problems = _configured(usable)
@@ -319,7 +344,9 @@ def check(flags: Mapping[str, object], env: Mapping[str, str], cwd: Path) -> tup
         if isinstance(found, SqlagentError):
             file, line = _place(usable.pick("database"))
             problems.append(Problem(file, line, "database", found.message, found.hint))
-    if named := _policy_files(gathered, env, cwd):
+    if isinstance(broken := system.find(STORE_POLICY), Problem):
+        return (*problems, broken)
+    if named := _policy_files(gathered, env, cwd, system):
         from sqlagent.config import policies  # as for `rules`
 
         problems += policies.gather(named, cwd).problems

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from pathlib import Path
 
 from sqlagent.config import files, targets
-from sqlagent.config.files import ConfigFile, Problem
+from sqlagent.config.files import ConfigFile, Problem, SystemFolder
 from sqlagent.config.kinds import NO, Wrong, nearest
 from sqlagent.config.table import BY_KEY, DATABASE_TABLE, TABLE, Definition, Project
 
@@ -20,7 +20,9 @@ class Layer(IntEnum):
     ENVIRONMENT = 1
     PROJECT = 2
     USER = 3
-    DEFAULT = 4
+    SYSTEM = 4
+    """Last of preferences; but what it restricts binds all of them."""
+    DEFAULT = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,16 +125,16 @@ def _take(
     try:
         taken = definition.kind.take(value)
         if file.project:
-            _check_project(definition, taken, own)
+            _check_project(file, definition, taken, own)
     except Wrong as wrong:
         name = ".".join(path)
         problems.append(Problem(file.label, file.line(*path), name, f"{name} {wrong.message}", wrong.hint))
         return None
-    layer = Layer.PROJECT if file.project else Layer.USER
+    layer = Layer.PROJECT if file.project else Layer.SYSTEM if file.system else Layer.USER
     return Said(taken, layer, lambda: file.where(*path), file.path.parent)
 
 
-def _check_project(definition: Definition, value: object, own: Sequence[Said]) -> None:
+def _check_project(file: ConfigFile, definition: Definition, value: object, own: Sequence[Said]) -> None:
     """A project's file comes with a clone, from whoever wrote it: it may tighten and name things, no more."""
     if definition.project is Project.MAY_NOT_SET:
         raise Wrong("may not be set by a project's file", f"put it in your own: {_OWN_FILE}")
@@ -141,18 +143,32 @@ def _check_project(definition: Definition, value: object, own: Sequence[Said]) -
         strict = [said for said in own if said.value != definition.loose]
         default_is_strict = definition.default != definition.loose
         if strict or (default_is_strict and not allowed):
-            raise Wrong(f"may not be loosened by a project's file: {_toml(value)}", f"your own may: {_OWN_FILE}")
-    if definition.key == "model" and not _is_local(value) and any(_is_local(said.value) for said in own):
-        raise Wrong("may not leave this machine in a project's file: yours is local", f"change your own: {_OWN_FILE}")
-    if definition.key in {"database", "url"} and targets.has_host(str(value)):
+            raise Wrong(f"may not be loosened by a project's file: {_toml(value)}", _YOUR_OWN_MAY)
+    if definition.project is Project.MAY_SHRINK:
+        without = [definition.strictness(said.value) or 0.0 for said in own]
+        least = min(without, default=definition.strictness(definition.default) or 0.0)
+        if (definition.strictness(value) or 0.0) < least:
+            raise Wrong(f"may only be lowered by a project's file: {definition.kind.show(value)}", _YOUR_OWN_MAY)
+    if definition.key == "url" and own:
+        raise Wrong("may not be moved by a project's file: the name is your own file's", "give it another name there")
+    if definition.key in {"database", "url"}:
+        _check_place(file, str(value), definition.key)
+
+
+def _check_place(file: ConfigFile, value: str, key: str) -> None:
+    """A project names databases of its own folder: through it, your own would be called as its writer likes."""
+    named = file.data.get("databases")
+    if key == "database" and isinstance(named, dict) and isinstance(named.get(value), dict) and "url" in named[value]:
+        return
+    if targets.has_host(value):
         raise Wrong("may not name a host in a project's file", f"put it in your own: {_OWN_FILE}")
-
-
-def _is_local(model: object) -> bool:
-    return str(model).partition(":")[0] == "local"
+    if not targets.is_inside(value, file.path.parent):
+        raise Wrong("may not leave its folder in a project's file", f"put it in your own: {_OWN_FILE}")
 
 
 _OWN_FILE = "$XDG_CONFIG_HOME/sqlagent/config.toml (by default ~/.config/sqlagent/config.toml)"
+
+_YOUR_OWN_MAY = f"your own may: {_OWN_FILE}"
 
 
 def _toml(value: object) -> str:
@@ -176,7 +192,20 @@ def _unknown_key(file: ConfigFile, path: tuple[str, ...], definition: Definition
 
 
 def pick(definition: Definition, said: Sequence[Said]) -> Said:
-    """The one that counts, of words in order of nearness: the nearest, or for a restriction the strictest."""
+    """The one that counts, of words in order of nearness: the nearest, or for a restriction the strictest.
+
+    The machine's own word holds for everybody; only what is stricter counts beside it.
+    """
+    system = next((one for one in said if one.layer is Layer.SYSTEM), None)
+    chosen = _pick(definition, [one for one in said if one is not system])
+    if system is None:
+        return chosen
+    asked, least = definition.strictness(chosen.value), definition.strictness(system.value)
+    stricter = asked is not None and least is not None and asked > least
+    return chosen if stricter and chosen.layer is not Layer.DEFAULT else system
+
+
+def _pick(definition: Definition, said: Sequence[Said]) -> Said:
     if definition.project is Project.MAY_TIGHTEN:
         strict = [one for one in said if one.value != definition.loose and one.layer is not Layer.DEFAULT]
         if strict:
@@ -202,7 +231,7 @@ class Gathered:
         return pick(BY_KEY[key], self.said[key])
 
 
-def gather(flags: Mapping[str, object], env: Mapping[str, str], cwd: Path) -> Gathered:
+def gather(flags: Mapping[str, object], env: Mapping[str, str], cwd: Path, system: SystemFolder) -> Gathered:
     """Read every source once."""
     problems: _Problems = []
     flag, variable = from_flags(flags, cwd, problems), from_environment(env, cwd, problems)
@@ -215,8 +244,9 @@ def gather(flags: Mapping[str, object], env: Mapping[str, str], cwd: Path) -> Ga
                 problems.append(problem)
             case file:
                 read.append(file)
+    _read_system(system, cwd, read, problems)
     words: list[Mapping[str, Said]] = [flag, variable]
-    for file in sorted(read, key=lambda f: f.project):  # the user's first: it bounds the project's
+    for file in sorted(read, key=_bounds_the_next):
         own = {key: tuple(layer[key] for layer in words if key in layer) for key in BY_KEY}
         words.append(from_file(file, own, problems))
     said = {
@@ -225,10 +255,27 @@ def gather(flags: Mapping[str, object], env: Mapping[str, str], cwd: Path) -> Ga
     return Gathered(said, _databases(read, problems), tuple(read), tuple(problems))
 
 
+def _read_system(system: SystemFolder, cwd: Path, read: list[ConfigFile], problems: _Problems) -> None:
+    match system.find("config.toml"):
+        case Problem() as problem:
+            problems.append(problem)
+        case Path() as path:
+            match files.read(path, project=False, cwd=cwd):
+                case Problem() as problem:
+                    problems.append(problem)
+                case file:
+                    read.append(replace(file, system=True))
+
+
+def _bounds_the_next(file: ConfigFile) -> int:
+    """The machine's first, then the user's, then the project's, which both bound."""
+    return 2 if file.project else 0 if file.system else 1
+
+
 def _databases(read: Sequence[ConfigFile], problems: _Problems) -> dict[str, dict[str, tuple[Said, ...]]]:
     """`[databases.NAME]` of every file, key by key; the user's first, for they bound the project's."""
     found: dict[str, dict[str, tuple[Said, ...]]] = {}
-    for file in sorted(read, key=lambda f: f.project):
+    for file in sorted(read, key=_bounds_the_next):
         for name, table in _tables(file, problems):
             entry = found.setdefault(name, {})
             for key, value in table.items():

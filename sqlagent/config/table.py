@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from math import inf
 
 from sqlagent.config.kinds import (
     BASE_URL,
@@ -29,7 +30,18 @@ class Project(Enum):
     MAY_SET = "may set"
     MAY_TIGHTEN = "may tighten"
     """It may not set the setting's loose value, and its strict one wins."""
+    MAY_SHRINK = "may shrink"
+    """It may set a limit below the one that counts without it."""
     MAY_NOT_SET = "may not set"
+
+
+class Strict(Enum):
+    """Which of two numbers is the stricter setting."""
+
+    NEITHER = "neither"
+    LESS = "less"
+    MORE = "more"
+    """What is kept for the user is kept at least so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +60,20 @@ class Definition:
     project: Project = Project.MAY_SET
     loose: object = None
     """The value that lifts a restriction; any source that says otherwise wins over it."""
+    strict: Strict = Strict.NEITHER
+    unlimited: object = None
+    """The value of a limit that stands for none."""
     default_text: str = ""
     """How the default reads in documentation, where it is not the value itself."""
+
+    def strictness(self, value: object) -> float | None:
+        """The more of it the stricter; None where a setting has no strict side."""
+        if self.loose is not None:
+            return 0.0 if value == self.loose else 1.0
+        if self.strict is Strict.NEITHER or not isinstance(value, int | float):
+            return None
+        size = inf if value == self.unlimited else float(value)
+        return size if self.strict is Strict.MORE else -size
 
     @property
     def long_flag(self) -> str:
@@ -59,6 +83,7 @@ class Definition:
 
 _NEVER = Project.MAY_NOT_SET
 _TIGHTEN = Project.MAY_TIGHTEN
+_SHRINK = Project.MAY_SHRINK
 
 TABLE: tuple[Definition, ...] = (
     Definition(
@@ -67,7 +92,7 @@ TABLE: tuple[Definition, ...] = (
     ),
     Definition(
         "model", TEXT, "auto", "a key or base URL decides; else `local`, the embedded model (`local:0.5b` is light)",
-        flag="-m, --model", env=("SQLAGENT_MODEL",),
+        flag="-m, --model", env=("SQLAGENT_MODEL",), project=_NEVER,
     ),
     Definition(
         "base_url", BASE_URL, "", "any OpenAI-compatible server: Ollama, vLLM, LM Studio, llama.cpp",
@@ -79,11 +104,11 @@ TABLE: tuple[Definition, ...] = (
     ),
     Definition(
         "model_timeout", DURATION, 120.0, "how long the model may be silent; `0`: no limit",
-        flag="--model-timeout", env=("SQLAGENT_MODEL_TIMEOUT",),
+        flag="--model-timeout", env=("SQLAGENT_MODEL_TIMEOUT",), project=_SHRINK, strict=Strict.LESS, unlimited=0.0,
     ),
     Definition(
         "keep_alive", DURATION, 600.0, "idle time the embedded model stays loaded; `0`: it ends with the command",
-        env=("SQLAGENT_KEEP_ALIVE",),
+        env=("SQLAGENT_KEEP_ALIVE",), project=_SHRINK, strict=Strict.LESS,
     ),
     Definition(
         "send_examples", YES_NO, False, "show examples of your data to remote models too",
@@ -91,7 +116,7 @@ TABLE: tuple[Definition, ...] = (
     ),
     Definition(
         "examples", EXAMPLES, 3, "example values a column that a model is shown",
-        env=("SQLAGENT_EXAMPLES",), project=_NEVER,
+        env=("SQLAGENT_EXAMPLES",), project=_NEVER, strict=Strict.LESS,
     ),
     Definition(
         "samples", SAMPLES, 1, "drafts of a question; how many of them agree is its confidence",
@@ -111,14 +136,15 @@ TABLE: tuple[Definition, ...] = (
     ),
     Definition(
         "timeout", DURATION, 30.0, "for the statement; `0`: none, and the screen says so",
-        flag="--timeout", env=("SQLAGENT_TIMEOUT",),
+        flag="--timeout", env=("SQLAGENT_TIMEOUT",), project=_SHRINK, strict=Strict.LESS, unlimited=0.0,
     ),
     Definition(
-        "expires", DURATION, 0.0, "a proposal's life", flag="--expires", env=("SQLAGENT_EXPIRES",), default_text="none"
+        "expires", DURATION, 0.0, "a proposal's life", flag="--expires", env=("SQLAGENT_EXPIRES",), default_text="none",
+        project=_SHRINK, strict=Strict.LESS, unlimited=0.0,
     ),
     Definition(
         "keep_undo", DURATION, 7 * 86_400.0, "how long what a run changed is kept, so that it can be undone",
-        env=("SQLAGENT_KEEP_UNDO",), default_text="`7d`",
+        env=("SQLAGENT_KEEP_UNDO",), default_text="`7d`", project=_NEVER, strict=Strict.MORE,
     ),
     Definition(
         "learn", YES_NO, True, "what you approve is kept as an example for the next question on that database",
@@ -129,7 +155,8 @@ TABLE: tuple[Definition, ...] = (
         project=_NEVER, default_text="none",
     ),
     Definition(
-        "limit", LIMIT, 200, "rows shown; `-1`: all", flag="-n, --limit", env=("SQLAGENT_LIMIT",)
+        "limit", LIMIT, 200, "rows shown; `-1`: all", flag="-n, --limit", env=("SQLAGENT_LIMIT",),
+        project=_SHRINK, strict=Strict.LESS, unlimited=-1,
     ),
     Definition(
         "format", one_of("table", "csv", "csv-safe", "json", "jsonl", "markdown", "vertical", "none"), "table",
@@ -175,9 +202,13 @@ TABLE: tuple[Definition, ...] = (
 
 DATABASE_TABLE: tuple[Definition, ...] = (
     Definition("url", TEXT, "", "a path, or a URL without a password"),
-    Definition("foreign_keys", YES_NO, True, "enforce foreign keys (and run their cascades)"),
+    Definition(
+        "foreign_keys", YES_NO, True, "enforce foreign keys (and run their cascades)", project=_TIGHTEN, loose=False
+    ),
     Definition("read_only", YES_NO, False, "never write to it", project=_TIGHTEN, loose=False),
-    Definition("examples", EXAMPLES, 3, "example values a column that a model is shown", project=_NEVER),
+    Definition(
+        "examples", EXAMPLES, 3, "example values a column that a model is shown", project=_NEVER, strict=Strict.LESS
+    ),
     Definition(
         "marker_table",
         YES_NO,

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 from sqlagent.config.files import is_there
 from sqlagent.config.kinds import Wrong, nearest
 from sqlagent.core.errors import ConfigError
+from sqlagent.core.nouns.policy import KnownAs
 
 SAMPLE = "sample.db"
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(//)?", re.ASCII)
@@ -87,15 +88,51 @@ def _refuse_passwords(url: str, scheme: str) -> None:
 
 
 def place(url: str) -> str:
-    """The same for two URLs of one database: links of either kind are followed."""
+    """The same for two URLs of one database: links of either kind are followed, and who connects does not matter."""
     if not url.startswith("sqlite:"):
-        return url
+        return _server_place(url)
     path = Path(url.partition(":")[2])
     try:
         found = path.stat()
     except OSError:
         return os.path.realpath(path)
     return f"{found.st_dev}:{found.st_ino}"
+
+
+_PORTS = {"postgresql": "5432", "mysql": "3306"}
+_SCHEMES = {"postgres": "postgresql", "mariadb": "mysql"}
+
+
+def _server_place(url: str) -> str:
+    """`postgresql://host:5432/database`, however the URL spells it."""
+    try:
+        parts = urlsplit(url)
+        asked = {key.lower(): values[-1] for key, values in parse_qs(parts.query).items()}
+        scheme = _SCHEMES.get(parts.scheme.lower(), parts.scheme.lower())
+        host = (asked.get("hostaddr") or asked.get("host") or parts.hostname or "").lower().rstrip(".")
+        port = asked.get("port") or str(parts.port or _PORTS.get(scheme, ""))
+        user = asked.get("user") or parts.username or ""
+    except ValueError:
+        return url
+    if asked.get("service"):
+        return f"{scheme}:service={asked['service']}"
+    here = not host or host.startswith("/") or host in {"localhost", "127.0.0.1", "::1"}
+    return f"{scheme}://{'localhost' if here else host}:{port}/{asked.get('dbname') or parts.path.strip('/') or user}"
+
+
+def spellings(url: str) -> frozenset[str]:
+    """How a rule may name the place of a database: its path, as typed and without links, or its URL and its place."""
+    if not url.startswith("sqlite:"):
+        return frozenset({url, place(url)})
+    path = url.partition(":")[2]
+    return frozenset({path, os.path.realpath(path)})
+
+
+def is_inside(text: str, folder: Path) -> bool:
+    """Whether a path or URL stays in the folder, links followed; raises `Wrong` for one that is none."""
+    url = normal_url(text, folder)
+    path = Path(os.path.realpath(url.partition(":")[2]))
+    return url.startswith("sqlite:") and path.is_relative_to(os.path.realpath(folder))
 
 
 def has_host(url: str) -> bool:
@@ -118,6 +155,14 @@ class Known:
     """Places (see `place`) that some file calls read-only, under whatever name."""
     named_in: str
     """The files, for a message."""
+    own: frozenset[str] = frozenset()
+    """Names of the user's own files, and of the machine's, whose place those files say."""
+
+    def known_as(self, chosen: DatabaseSettings) -> KnownAs:
+        """What a database is, whatever it is called here."""
+        here = place(chosen.url)
+        names = (name for name in self.own if place(self.databases[name].url) == here)
+        return KnownAs(chosen.name, frozenset(names), spellings(chosen.url))
 
 
 def resolve(text: str, known: Known, cwd: Path) -> DatabaseSettings:
@@ -171,6 +216,6 @@ def default(known: Known, cwd: Path) -> DatabaseSettings:
             f"{len(names)} databases are configured, and none was chosen",
             hint=f"--db {names[0]}, or: {', '.join(names)}",
         )
-    if (cwd / SAMPLE).is_file():
+    if (cwd / SAMPLE).is_file() and is_inside(SAMPLE, cwd):
         return replace(resolve(f"./{SAMPLE}", known, cwd), is_sample=True)
     raise ConfigError("no database was chosen", hint="--db PATH, or SQLAGENT_DB, or `database` in sqlagent.toml")

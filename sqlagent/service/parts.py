@@ -162,7 +162,9 @@ class Parts:
     def policy(self, chosen: DatabaseSettings) -> Policy:
         """What people decided once about statements on this database."""
         s, writes = self._settings, Writes.DENY if chosen.read_only else Writes.ASK
-        plain = Policy(reads=Reads(s.reads), writes=writes, relaxed=frozenset(s.relax))
+        plain = Policy(
+            reads=Reads(s.reads), writes=writes, relaxed=frozenset(s.relax), known_as=s.known_as(chosen)
+        )  # fmt: skip
         return s.rules.policy(plain) if s.policy else plain
 
     def note_policy(self, *, by: str) -> None:

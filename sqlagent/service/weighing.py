@@ -9,6 +9,7 @@ from sqlagent.core.errors import Finished
 from sqlagent.core.nouns.analysis import Analysis
 from sqlagent.core.nouns.session import Source, Status, Thread
 from sqlagent.core.policy import Facts, Policy
+from sqlagent.core.policy.decision import of
 
 if TYPE_CHECKING:
     from sqlagent.config import DatabaseSettings
@@ -39,7 +40,7 @@ def of_sql(parts: Parts, chosen: DatabaseSettings, sql: str, *, by: str, sink: S
     x = parts.context(row, by=by, sink=sink)
     analysis, measurement = measured(sql, x.database(), x)
     facts = Facts(chosen.name, by, parts.journal.now(), environment=x.environment, measurement=measurement)
-    return Weighed(analysis, facts, x.policy)
+    return Weighed(analysis, of(x.policy, facts), x.policy)
 
 
 def of_thread(parts: Parts, thread: str) -> Weighed:
@@ -48,4 +49,5 @@ def of_thread(parts: Parts, thread: str) -> Weighed:
     if not row.proposal:
         raise Finished(f"{thread} has no proposal yet", hint=f"sqlagent resume {thread}")
     proposal = parts.journal.proposal(row.proposal)
-    return Weighed(proposal.analysis, proposal.facts(parts.journal.now()), parts.policy(parts.settings_of(row)))
+    rules = parts.policy(parts.settings_of(row))
+    return Weighed(proposal.analysis, of(rules, proposal.facts(parts.journal.now())), rules)

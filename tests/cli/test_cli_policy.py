@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -326,3 +327,57 @@ def test_the_policy_that_help_shows_is_a_good_one(shop: Shop) -> None:
     done = shop.run("policy", "check", "help.toml")
     assert done.code == 0, done.text
     assert done.text.startswith("help.toml: 3 rules (1 deny, 1 ask, 1 allow)")
+
+
+# ---- a database is what it is ------------------------------------------------------------------------------------
+
+BY_NAME = """
+[[rule]]
+id = "prod-keeps-its-rows"
+when = { database = "prod", verb = "delete" }
+then = "deny"
+why = "it is prod"
+[[rule]]
+id = "dev-is-free"
+when = { database = "dev" }
+then = "allow"
+"""
+
+
+@pytest.mark.parametrize("called", ["prod", "shop.db", "./shop.db", "link.db", "hard.db", "mine", "dev.link"])
+def test_a_denial_by_database_holds_however_the_file_is_called(shop: Shop, called: str) -> None:
+    home = Path(os.environ["XDG_CONFIG_HOME"]) / "sqlagent"
+    home.mkdir(parents=True)
+    (home / "config.toml").write_text(f'policy = "rules.toml"\n[databases.prod]\nurl = "{shop.path}"\n')
+    (home / "rules.toml").write_text(BY_NAME)
+    (shop.folder / "sqlagent.toml").write_text('[databases.mine]\nurl = "shop.db"\n')
+    (shop.folder / "link.db").symlink_to("shop.db")
+    (shop.folder / "dev.link").symlink_to("shop.db")
+    (shop.folder / "hard.db").hardlink_to(shop.path)
+    assert shop.run("run", "--sql", "DELETE FROM orders", "--db", called, "--no-input").code == 6
+    assert shop.rows("SELECT count(*) FROM orders") == [(40,)]
+
+
+@pytest.mark.parametrize("called", ["dev", "./dev"])
+def test_a_permission_by_database_is_not_for_what_a_folder_calls_so(shop: Shop, called: str) -> None:
+    (shop.folder / "dev").hardlink_to(shop.path)
+    (shop.folder / "rules.toml").write_text(BY_NAME)
+    (shop.folder / "sqlagent.toml").write_text('[databases.dev]\nurl = "shop.db"\n')
+    ran = shop.run("run", "--sql", "DELETE FROM orders", "--db", called, "--policy", "rules.toml", "--no-input")
+    assert ran.code == 8, ran.err
+    assert shop.rows("SELECT count(*) FROM orders") == [(40,)]
+
+
+def test_doctor_says_which_rules_bind_only_the_honest(shop: Shop) -> None:
+    (shop.folder / "rules.toml").write_text(
+        BY_NAME + '[[rule]]\nid = "four-eyes"\nwhen = { risk = "severe" }\n'
+        "then = { ask = { people = 1, not_requester = true } }\n"
+        '[[rule]]\nid = "ci"\nwhen = { environment = "ci" }\nthen = "deny"\nwhy = "w"\n'
+    )
+    text = shop.run("doctor", "--config", os.devnull).text
+    assert "binds" not in text
+    (shop.folder / "config.toml").write_text('policy = "rules.toml"\n')
+    text = shop.run("doctor", "--config", "config.toml").text
+    assert "rules.toml: 4 rules; binds only the honest: you can change it, or leave it out" in text
+    assert "four-eyes takes somebody else, and a state folder is one person's" in text
+    assert "ci goes by what a process says of itself" in text

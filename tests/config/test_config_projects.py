@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sqlagent.core.errors import ConfigError
+from sqlagent.core.nouns.policy import KnownAs
+from sqlagent.core.policy.conditions import Answer, Databases, Match
 
 
 @pytest.mark.parametrize(
@@ -34,9 +38,31 @@ from sqlagent.core.errors import ConfigError
         "databases.x = { url = 'postgresql://[::1/db' }",
         "databases.x = { url = 'x.db', examples = 10 }",
         "databases.x = { url = 'x.db', marker_table = true }",
+        "databases.x = { url = 'x.db', foreign_keys = false }",
+        "databases.x = { url = '/srv/prod.db' }",
+        "databases.x = { url = '../prod.db' }",
+        "databases.x = { url = '~/prod.db' }",
+        "databases.x = { url = 'sqlite:////srv/prod.db' }",
+        "databases.x = { url = 'link.db' }",
+        "database = '/srv/prod.db'",
+        "database = 'link.db'",
+        "timeout = '31s'",
+        "timeout = 0",
+        "model_timeout = 0",
+        "keep_alive = '11m'",
+        "limit = 201",
+        "limit = -1",
+        "keep_undo = 0",
+        "keep_undo = '1s'",
+        "keep_undo = '90d'",
+        "model = 'gpt-5'",
+        "on_pending = ['/bin/sh', '-c', 'evil']",
+        "relax = ['hidden-characters']",
+        "samples = 9",
     ],
 )
 def test_a_project_may_not_reach_out_or_loosen(folders: Folders, line: str) -> None:
+    (folders.cwd / "link.db").symlink_to("/srv/prod.db")
     folders.project(f"# from a clone\n{line}\n")
     with pytest.raises(ConfigError, match=r"^\./sqlagent\.toml:2: ") as refused:
         folders.load()
@@ -51,12 +77,10 @@ def test_a_user_may_set_all_that_a_project_may_not(folders: Folders) -> None:
     assert (settings.send_examples, settings.base_url) == (True, "http://x/v1")
 
 
-def test_a_project_may_not_send_to_a_server_what_the_user_keeps_local(folders: Folders) -> None:
-    folders.user("model = 'local:0.5b'")
-    folders.project("model = 'local'")
-    assert folders.load().model == "local"
-    folders.project("model = 'gpt-5'")
-    with pytest.raises(ConfigError, match="model may not leave this machine in a project's file"):
+@pytest.mark.parametrize("model", ["gpt-5", "local", "auto"])
+def test_a_project_names_no_model(folders: Folders, model: str) -> None:
+    folders.project(f"model = '{model}'")
+    with pytest.raises(ConfigError, match="model may not be set by a project's file"):
         folders.load()
 
 
@@ -117,14 +141,20 @@ def said(**settings: Any) -> dict[str, Any]:
 
 
 @given(flag=LIMITS, env=LIMITS, project=LIMITS, user=LIMITS)
-def test_the_nearest_preference_wins_whatever_else_is_said(
+def test_the_nearest_preference_wins_and_a_project_only_lowers_a_limit(
     flag: int | None, env: int | None, project: int | None, user: int | None
 ) -> None:
+    without = next(word for word in (flag, env, user, 200) if word is not None)
     with tempfile.TemporaryDirectory() as root:
         folders = Folders(Path(root))
         write(folders.cwd / "sqlagent.toml", said(limit=project))
         write(folders.user_file, said(limit=user))
-        settings = folders.load({"limit": flag}, SQLAGENT_LIMIT=str(env or ""))
+        try:
+            settings = folders.load({"limit": flag}, SQLAGENT_LIMIT=str(env or ""))
+        except ConfigError:
+            assert project is not None
+            assert project > without
+            return
     assert settings.limit == next(word for word in (flag, env, project, user, 200) if word is not None)
 
 
@@ -157,3 +187,112 @@ def test_read_only_from_anywhere_holds(user: bool | None, project: bool | None) 
             assert (user, project) == (True, False)
             return
     assert settings.database.read_only == bool(user or project)
+
+
+# ---- limits ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("key", "users", "lower", "higher"),
+    [
+        ("timeout", "'10s'", "'5s'", "'11s'"),
+        ("timeout", "0", "'5h'", "0"),
+        ("expires", "'1h'", "'5m'", "'2h'"),
+        ("expires", "'1h'", "'5m'", "0"),
+        ("limit", "50", "49", "51"),
+        ("limit", "-1", "5000", "-1"),
+    ],
+)
+def test_a_project_lowers_a_limit_and_never_lifts_it(
+    folders: Folders, key: str, users: str, lower: str, higher: str
+) -> None:
+    folders.user(f"{key} = {users}")
+    folders.project(f"{key} = {lower}")
+    assert folders.origin(key) == "./sqlagent.toml:1"
+    folders.project(f"{key} = {higher}")
+    if users == higher:  # it repeats what the user says
+        assert folders.check() == ()
+    else:
+        (problem,) = folders.check()
+        assert f"{key} may only be lowered by a project's file" in problem.message
+
+
+# ---- names -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("url", ["shop.db", "/srv/prod.db", "dev.db"])
+def test_a_name_of_the_user_is_not_a_projects_to_give(folders: Folders, url: str) -> None:
+    """It gave the user's `dev` the place of `prod`, and rules by name allowed there what they deny."""
+    folders.user("[databases.prod]\nurl = '/srv/prod.db'\n[databases.dev]\nurl = '/srv/dev.db'\n")
+    folders.project(f"[databases.dev]\nurl = '{url}'\n")
+    with pytest.raises(ConfigError, match=r"dev\.url may not be moved by a project's file"):
+        folders.load()
+
+
+def test_a_project_chooses_among_its_own_databases(folders: Folders) -> None:
+    folders.user("[databases.prod]\nurl = '/srv/prod.db'\n")
+    folders.project("database = 'mine'\n[databases.mine]\nurl = 'sub/mine.db'\n")
+    assert folders.load().database.path == folders.cwd / "sub" / "mine.db"
+    folders.project("database = 'sub/mine.db'")
+    assert folders.load().database.name == "mine.db"
+
+
+def test_a_sample_that_leads_out_of_the_folder_is_nobodys_choice(folders: Folders) -> None:
+    (folders.root / "prod.db").touch()
+    (folders.cwd / "sample.db").symlink_to(folders.root / "prod.db")
+    with pytest.raises(ConfigError, match="no database was chosen"):
+        _ = folders.load().database
+
+
+def test_a_project_file_of_a_stranger_is_refused(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = folders.project("limit = 3")
+    try:
+        os.chown(path, 4712, -1)
+    except PermissionError:
+        monkeypatch.setattr("os.getuid", lambda: 4711)
+    (problem,) = folders.check()
+    assert re.match(r"belongs to .+: a file that a project brings must be yours or root's", problem.message)
+    assert problem.hint == "look at it, then take it as your own: --config ./sqlagent.toml"
+    assert folders.load({"config": "sqlagent.toml"}).limit == 3
+
+
+def known_as(folders: Folders, database: str) -> KnownAs:
+    settings = folders.load({"database": database})
+    return settings.known_as(settings.database)
+
+
+@pytest.mark.parametrize("called", ["prod", "./prod.db", "link.db", "hard.db", "mine"])
+def test_a_database_is_known_by_what_it_is_however_it_is_called(folders: Folders, called: str) -> None:
+    (folders.cwd / "prod.db").touch()
+    (folders.cwd / "link.db").symlink_to("prod.db")
+    (folders.cwd / "hard.db").hardlink_to(folders.cwd / "prod.db")
+    folders.user(f"[databases.prod]\nurl = '{folders.cwd}/prod.db'\n")
+    folders.project("[databases.mine]\nurl = 'prod.db'\n")
+    assert known_as(folders, called).names == {"prod"}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://eva@db.example/shop",
+        "postgres://DB.example:5432/shop?sslmode=require",
+        "postgresql:///shop?host=db.example",
+        "postgresql://db.example/other?dbname=shop",
+    ],
+)
+def test_a_server_is_known_by_host_and_database(folders: Folders, url: str) -> None:
+    folders.user("[databases.prod]\nurl = 'postgresql://db.example/shop'\n")
+    assert known_as(folders, url).names == {"prod"}
+    assert known_as(folders, "postgresql://db.example:5433/shop").names == set()
+
+
+def test_what_a_folder_calls_a_database_lets_nothing_through(folders: Folders) -> None:
+    """A file named `dev`, a project's name `dev`: neither is the `dev` of the user's rules."""
+    (folders.cwd / "dev").touch()
+    folders.user("[databases.prod]\nurl = '/srv/prod.db'\n")
+    folders.project("[databases.dev]\nurl = 'dev'\n")
+    for called in ("dev", "./dev"):
+        facts = known_as(folders, called)
+        assert Databases(("dev",)).answer(facts, Match.ALL) is Answer.NO
+        assert Databases(("dev",)).answer(facts, Match.ANY) is Answer.YES, "what denies is not read so closely"
+        assert Databases((f"{folders.cwd}/*",)).answer(facts, Match.ALL) is Answer.YES

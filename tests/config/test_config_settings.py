@@ -22,8 +22,8 @@ def test_everything_has_a_default(folders: Folders) -> None:
 
 
 def test_a_flag_beats_a_variable_beats_the_project_beats_the_user(folders: Folders) -> None:
-    folders.user("limit = 1")
-    assert folders.load().limit == 1
+    folders.user("limit = 5")
+    assert folders.load().limit == 5
     folders.project("limit = 2")
     assert folders.load().limit == 2
     assert folders.load(SQLAGENT_LIMIT="3").limit == 3

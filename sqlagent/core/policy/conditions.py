@@ -12,6 +12,8 @@ from fnmatch import translate
 from functools import lru_cache
 from typing import Any, Protocol
 
+from sqlagent.core.nouns.policy import KnownAs
+
 
 class Answer(IntEnum):
     """Of several conditions the least holds, as with `and`."""
@@ -80,6 +82,25 @@ class Patterns:
         if match is Match.ANY:
             return _answer(seen, match, any(matches(n.casefold()) for n in seen.names), whole=False)
         return _answer(seen, match, some=False, whole=all(matches(n.casefold()) for n in seen.names))
+
+
+@dataclass(frozen=True, slots=True)
+class Databases:
+    """Patterns of databases, for what one is.  To allow it, every name that its user has for it must match, or its
+    place: what it is called in a folder, or by whoever gives it a second name, lets nothing through."""
+
+    patterns: tuple[str, ...]
+    text: str = ""
+
+    def answer(self, seen: KnownAs, match: Match) -> Answer:
+        if not (seen.called or seen.names or seen.places):
+            return Answer.UNKNOWN
+        matches = _compiled(self.patterns).match
+        at = any(matches(place.casefold()) for place in seen.places)
+        named = [matches(name.casefold()) is not None for name in seen.names]
+        if match is Match.ANY:
+            return Answer.YES if at or any(named) or matches(seen.called.casefold()) else Answer.NO
+        return Answer.YES if at or (named and all(named)) else Answer.NO
 
 
 @dataclass(frozen=True, slots=True)

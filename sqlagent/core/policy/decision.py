@@ -51,7 +51,12 @@ def decide(analysis: Analysis, policy: Policy, facts: Facts) -> Verdict:
     """
     if denial := builtin_denial(analysis, policy):
         return denial
-    return strictest([verdict for said in verdicts(sights(analysis, facts), policy) for verdict in said])
+    return strictest([verdict for said in verdicts(sights(analysis, of(policy, facts)), policy) for verdict in said])
+
+
+def of(policy: Policy, facts: Facts) -> Facts:
+    """The facts with what the database is, as the policy's owner knows it."""
+    return facts if policy.known_as is None else replace(facts, known_as=policy.known_as)
 
 
 def verdicts(seen: Sequence[Sight], policy: Policy) -> tuple[tuple[Verdict, ...], ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlagent.core.nouns.analysis import Analysis, Statement
 from sqlagent.core.nouns.policy import Allow, Ask, Deny, Facts, Policy, Rule, Verdict
 from sqlagent.core.policy.conditions import Answer
-from sqlagent.core.policy.decision import builtin_denial, strictest, verdicts, word_of
+from sqlagent.core.policy.decision import builtin_denial, of, strictest, verdicts, word_of
 from sqlagent.core.policy.rulebook import counts, least, match_of
 from sqlagent.core.policy.seen import SEEN, Sight, shown, sights
 
@@ -45,7 +45,7 @@ class Explained:
 
 def explain(analysis: Analysis, policy: Policy, facts: Facts) -> tuple[Explained, ...]:
     """The policy's word on every statement, and how it came about; `decide` has the word on all of them together."""
-    return explain_seen(sights(analysis, facts), policy)
+    return explain_seen(sights(analysis, of(policy, facts)), policy)
 
 
 def explain_seen(seen: Sequence[Sight], policy: Policy) -> tuple[Explained, ...]:

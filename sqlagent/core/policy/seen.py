@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlagent.core.nouns.analysis import Analysis, Kind, Risk, Statement
 from sqlagent.core.nouns.effect import Effect, Undoable
-from sqlagent.core.nouns.policy import Facts
+from sqlagent.core.nouns.policy import Facts, KnownAs
 from sqlagent.core.nouns.verbs import Basis, Verb
 from sqlagent.core.policy.conditions import Changed, Named, Touched
 
@@ -136,12 +136,17 @@ def _named(word: str) -> Named:
     return Named(frozenset({word} if word else ()), bool(word))
 
 
+def _database(sight: Sight) -> KnownAs:
+    facts = sight.whole.facts
+    return facts.known_as or KnownAs(facts.database, frozenset(filter(None, (facts.database,))))
+
+
 def _now(sight: Sight) -> datetime:
     return sight.whole.facts.now
 
 
 OF_ALL: dict[str, Callable[[Sight], Hashable]] = {
-    "database": lambda sight: _named(sight.whole.facts.database),
+    "database": _database,
     "rows": lambda sight: sight.whole.rows,
     "effect": lambda sight: sight.whole.changed,
     "undo": lambda sight: _named(sight.whole.undo),
@@ -176,6 +181,8 @@ def shown(seen: object) -> str:
             return known if complete else f"{known} and perhaps others" if names else "not known"
         case Touched(pairs, complete):
             return shown(Named(frozenset(f"{verb} {table}" for verb, table in pairs), complete))
+        case KnownAs(called, names):
+            return ", ".join(sorted({called, *names} - {""})) or "not known"
         case bool():
             return str(seen).lower()
         case datetime():
