@@ -20,7 +20,7 @@ from sqlagent.ui.machine import FORMAT_VERSION, JsonRows, write_document
 from sqlagent.ui.prompt import Input, can_prompt
 from sqlagent.ui.screen import Colour, Screen
 
-_OURS = frozenset({"json", "output", "csv", "csv_safe", "no_pager"})
+_OURS = frozenset({"json", "output", "csv", "csv_safe", "no_pager", "no_repair"})
 """Options that are not settings."""
 
 
@@ -37,6 +37,8 @@ class Call:
             self._flags["format"] = "csv-safe"
         if flags.get("no_pager"):
             self._flags["pager"] = ""
+        if flags.get("no_repair"):
+            self._flags["repair"] = False
         self._open = ExitStack()
 
     def __enter__(self) -> Self:

@@ -50,6 +50,7 @@ class Settings:
     """Examples of values may go to remote models too."""
     examples: int
     samples: int
+    repair: bool
     """Drafts of one question, to see how many agree."""
     reads: str
     """`ask` or `allow`."""

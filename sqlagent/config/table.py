@@ -123,6 +123,10 @@ TABLE: tuple[Definition, ...] = (
         flag="--samples", env=("SQLAGENT_SAMPLES",), project=_NEVER,
     ),
     Definition(
+        "repair", YES_NO, True, "put right in a draft what the schema tells is mistaken; every correction is shown",
+        flag="--no-repair", env=("SQLAGENT_REPAIR",),
+    ),
+    Definition(
         "reads", one_of("ask", "allow"), "ask", "`allow`: proven reads run unasked",
         env=("SQLAGENT_READS",), project=_TIGHTEN, loose="allow",
     ),

@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from enum import Enum
 from hashlib import sha256
 
@@ -76,11 +75,6 @@ _NUMERIC = re.compile(r"INT|REAL|FLOA|DOUB|NUM|DEC|BOOL", re.IGNORECASE)
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2})?)?")
 _WORD = re.compile(r"[^\W_]{3,}")
-_NAMED = re.compile(
-    r"\b(?:from|join|update|into)\s+[\"`\[]?(\w+)[\"`\]]?(?:\s+(?:as\s+)?(?!(?:on|where|join|left|inner|set|group|order|values)\b)(\w+))?",
-    re.IGNORECASE,
-)
-"""A table and the alias behind it."""
 _CODE = re.compile(r"\d{5}")
 EXAMPLE_LENGTH = 40
 EXAMPLES_LENGTH = 32
@@ -275,23 +269,9 @@ def _complaint(attempt: Attempt, schema: Schema) -> str:
 
 def _whereabouts(attempt: Attempt, schema: Schema) -> str:
     """What the error means here: what the named tables really have, and where a column or a table really is."""
-    if table := re.search(r"no such table: (\S+)|relation \"?(\w+)\"? does not exist", attempt.error):
-        lost = table[1] or table[2]
-        near = get_close_matches(lost.lower(), [t.name for t in schema.tables], 1, 0.75)
-        instead = f"There is {near[0]}." if near else "If no table above holds what is asked for, it is CANNOT:"
-        return f"There is no table {lost}. {instead}\n"
-    if "misuse of aggregate" in attempt.error:
-        return "A condition on COUNT, SUM or AVG belongs in HAVING, after GROUP BY.\n"
-    missing = re.search(r"no such column: \"?([\w.]+)|column \"?([\w.]+)\"? does not exist", attempt.error)
-    if missing is None:
-        return ""
-    alias, _, name = (missing[1] or missing[2]).lower().rpartition(".")
-    named = {(a or t).lower(): t.lower() for t, a in _NAMED.findall(attempt.sql)}
-    looked = {named.get(alias, alias)} if alias else set(named.values())
-    there = [t for t in schema.tables if t.name.lower() in looked]
-    homes = [t.name for t in schema.tables if any(c.name.lower() == name for c in t.columns)]
-    lines = [f"{t.name} has only {', '.join(c.name for c in t.columns)}." for t in there[:3]]
-    if name.endswith("_id") and any(c.name == "id" for t in there for c in t.columns):
-        lines.append("Its own key is id.")
-    lines.append(f"{name} is a column of {', '.join(homes)}." if homes else f"No table has a column {name}.")
-    return "\n".join(lines) + "\n"
+    from sqlagent.core.repair.missing import whereabouts  # with sqlglot's scopes, which only another try needs
+
+    lines = whereabouts(attempt.sql, schema) if attempt.sql else ()
+    if not lines and "misuse of aggregate" in attempt.error:
+        lines = ("A condition on COUNT, SUM or AVG belongs in HAVING, after GROUP BY.",)
+    return "".join(f"{line}\n" for line in lines)

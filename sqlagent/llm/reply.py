@@ -53,7 +53,10 @@ _AFTER_SEMICOLON = re.compile(r"END\b|--|/\*", re.IGNORECASE)
 _FENCE = re.compile(r"(?P<mark>`{3,}|~{3,})(?P<info>[^\n`]*)\n?")
 _SQL_WORDS = "sql sqlite sqlite3 postgresql postgres psql pgsql mysql mariadb plsql tsql duckdb oracle ansi query"
 _SQL_NAMES = frozenset(["", *re.findall(r"\w+", _SQL_WORDS)])
-_CANNOT = re.compile(r"[\s\"'`*#>/-]*CANNOT\b[\"'`*\s]*(?:[:.,-]\s*(?P<why>.*)|\s*$)", re.IGNORECASE | re.DOTALL)
+_CANNOT = re.compile(
+    r"[\s\"'`*#>/-]*(?:CANNOT\b|(?i:cannot)\b[\"'`*\s]*(?=[:.,-]|$))[\"'`*\s:.,-]*(?P<why>.*)", re.DOTALL
+)
+"""Taken at its first word: what the model goes on to write is not an answer."""
 _ASKS = re.compile(r"[\s\"'`*#>-]*ASK\b[\"'`*\s]*:(?P<said>.*)", re.IGNORECASE | re.DOTALL)
 _SAYS_ASK = re.compile(r"\s*SELECT\s+'ASK\s*:(?P<said>(?:[^']|'')*)'(?:\s+AS\s+\w+)?\s*;?\s*", re.IGNORECASE)
 _BULLET = re.compile(r"(?:[-*•]|\(?[1-9a-dA-D][.)])\s+(?P<choice>.+)")

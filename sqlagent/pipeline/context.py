@@ -53,6 +53,8 @@ class Context:
     """What people approve is kept as examples, and told to the model."""
     samples: int = 1
     """Drafts of one question, to see how many agree."""
+    repair: bool = True
+    """Whether a draft's mistakes that the schema tells are put right."""
     may_ask: bool = True
     """Whether the model may ask back: not where whatever would ask a person is rejected."""
     environment: str = "terminal"

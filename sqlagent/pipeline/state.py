@@ -52,6 +52,10 @@ class State(TypedDict, total=False):
     sql: str
     author: str
     note: str
+    drafted: str
+    """The model's own text, where `sql` is its repair."""
+    corrections: list[str]
+    why_empty: list[str]
     previous: str
     """The SQL that a person edited into `sql`."""
     edited_by: str
@@ -121,7 +125,10 @@ def on_record(decision: Decision) -> Answer:
     return cast(Answer, plain | {"choice": decision.choice.value, "how": str(decision.how), "keep": [*decision.keep]})
 
 
+AS_WRITTEN: State = {"drafted": "", "corrections": [], "why_empty": []}
+"""What SQL starts with that nothing was changed in."""
 NEW_TURN: State = {
+    **AS_WRITTEN,
     "sql": "", "author": "", "note": "", "previous": "", "edited_by": "", "attempts": [], "retries": 0, "stale": "",
     "proposal": "", "digest": "", "risk": "", "statements": [], "tables": [], "verdict": "", "end": "",
     "failure": "", "message": "", "hint": "", "ran_sql": "", "status": "", "confidence": None, "others": [],

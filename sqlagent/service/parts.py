@@ -152,6 +152,7 @@ class Parts:
             may_ask=not s.auto_reject,
             examples=min(s.examples, chosen.examples),
             samples=s.samples,
+            repair=s.repair,
             learn=s.learn,
             expires=s.expires,
             budget=MeasureBudget(),

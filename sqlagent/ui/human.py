@@ -26,7 +26,8 @@ def allowed(proposal: Proposal, *, columns: int = 80) -> Block:
     tables = dict.fromkeys(one_line(table) for s in proposal.analysis.statements for table in (*s.writes, *s.reads))
     word = "reads" if proposal.analysis.risk is Risk.READ else "changes"
     said = f"{word} {', '.join(tables) or 'no table'}; allowed by policy {proposal.policy.removeprefix('allow')}"
-    return Block((*numbered(proposal.sql, columns=columns), *paragraph(said.rstrip(), columns), text_line()))
+    sql = (*numbered(proposal.sql, columns=columns), *corrected(proposal, columns))
+    return Block((*sql, *paragraph(said.rstrip(), columns), text_line()))
 
 
 class Body(StrEnum):
@@ -42,15 +43,21 @@ def review(proposal: Proposal, *, columns: int = 80, body: Body = Body.WHOLE, ti
     rule = text_line("─" * columns, Role.FAINT)
     lines = [rule, *heading(proposal, columns=columns), text_line()]
     if body is Body.WHOLE:
-        lines += [*numbered(proposal.sql, columns=columns), text_line()]
+        lines += [*numbered(proposal.sql, columns=columns), *corrected(proposal, columns), text_line()]
     else:
         count = len(_sql_lines(proposal.sql))
-        lines += [text_line(f"  ({count:,} lines of SQL, shown before this; [s] shows them again)"), text_line()]
+        lines += [text_line(f"  ({count:,} lines of SQL, shown before this; [s] shows them again)")]
+        lines += [*corrected(proposal, columns), text_line()]
     lines += _edited(proposal, columns)
     groups = groups_of(proposal)
     lines += _consequences(proposal, groups, columns, title)
     lines += _remarks(proposal, groups, columns)
     return Block((*lines, rule))
+
+
+def corrected(proposal: Proposal, columns: int) -> list[Line]:
+    """What was changed in the model's draft, under the SQL."""
+    return paragraph(f"corrected {'; '.join(proposal.corrections)}", columns) if proposal.corrections else []
 
 
 def heading(proposal: Proposal, *, columns: int) -> list[Line]:
@@ -81,7 +88,8 @@ def unasked(proposal: Proposal, *, columns: int = 80) -> Block:
     """What runs without a question because the policy allows it: the SQL, and by which rule."""
     reads = kind_words(proposal.analysis).partition(", ")[2]
     said = f"{reads}; policy: {proposal.policy}"
-    return Block((*numbered(proposal.sql, columns=columns), *paragraph(said, columns)))
+    sql = (*numbered(proposal.sql, columns=columns), *corrected(proposal, columns))
+    return Block((*sql, *paragraph(said, columns)))
 
 
 def _batch_title(proposal: Proposal) -> str:
@@ -166,6 +174,8 @@ def _remarks(proposal: Proposal, groups: list[Alike], columns: int) -> list[Line
         lines += measured_lines(proposal.measurement, columns)
     if proposal.stale:
         lines += paragraph(f"! asked again: {proposal.stale}", columns)
+    for why in proposal.why_empty:
+        lines += paragraph(f"! it comes back empty: {why}", columns)
     lines += _tried(proposal, columns)
     lines += [] if proposal.undo_of else paragraph(kind_words(analysis), columns)
     lines += agreement_lines(proposal, columns)
@@ -225,6 +235,7 @@ def details(proposal: Proposal, *, columns: int = 80) -> Block:
         lines += sample_lines(proposal.measurement, columns=columns)
     for number, attempt in enumerate(proposal.attempts, 1):
         lines += _detail(f"try {number}", [attempt.error, *attempt.sql.split("\n")], columns)
+    lines += _detail("drafted", proposal.drafted.split("\n") if proposal.drafted else [], columns)
     lines += other_drafts(proposal, columns)
     if proposal.note:
         lines += [text_line("    model says, unchecked:")]

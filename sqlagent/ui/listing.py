@@ -218,6 +218,7 @@ def row_notes(outcome: Outcome, *, sealed: str = "") -> list[str]:
             notes.append(f"({_rows(result.returned)}{took}{sealed})")
         if result.truncated:
             notes.append(f"first {result.returned:,} rows shown; --limit -1 for all")
+    notes += [one_line(why) for why in outcome.why_empty]
     if outcome.unwritten:
         notes.append(f"it was committed, but its rows were not written: {one_line(outcome.unwritten)}")
     return notes

@@ -62,6 +62,9 @@ def proposal_json(proposal: Proposal) -> dict[str, Any]:
         "stage": proposal.stage,
         "stages": proposal.stages,
         "note": proposal.note,
+        "drafted": proposal.drafted or None,
+        "corrections": list(proposal.corrections),
+        "why_empty": list(proposal.why_empty),
         "previous": proposal.previous,
         "edited_by": proposal.edited_by,
         "stale": proposal.stale,
@@ -162,6 +165,7 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         "seconds": outcome.seconds,
         "settled": outcome.settled,
         "unwritten": outcome.unwritten,
+        "why_empty": list(outcome.why_empty),
         "seen_later": outcome.seen_later,
     }
 

@@ -112,7 +112,7 @@ class Shop:
         shutil.copytree(copy, self.folder)
 
 
-def a_shop(folder: Path, *, wal: bool = False, marker_table: bool = False) -> Shop:
+def a_shop(folder: Path, schema: str = SCHEMA, *, wal: bool = False, marker_table: bool = False) -> Shop:
     folder.mkdir(parents=True, exist_ok=True)
     shop = Shop(folder)
     if marker_table:
@@ -120,7 +120,7 @@ def a_shop(folder: Path, *, wal: bool = False, marker_table: bool = False) -> Sh
     db = apsw.Connection(str(shop.db))
     if wal:
         db.pragma("journal_mode", "wal")
-    db.execute(SCHEMA)
+    db.execute(schema)
     db.close()
     return shop
 

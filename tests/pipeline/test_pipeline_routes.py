@@ -24,7 +24,8 @@ from sqlagent.core.nouns.analysis import Risk
 from sqlagent.core.nouns.session import Choice, Decision, Report, Status
 from sqlagent.service import Agent, Listener
 
-NO_COLUMN = "SELECT nme FROM stock"
+NO_COLUMN = "SELECT weight FROM stock"
+NO_COLOUR = "SELECT colour FROM stock"
 NAMES = "SELECT name FROM stock ORDER BY id"
 KEY = "sk-canary-5f1e77"
 
@@ -75,17 +76,17 @@ def test_a_draft_that_the_database_refuses_goes_back_with_the_reason(
     assert waits.proposal is not None
     assert waits.proposal.sql == NAMES
     assert [a.sql for a in waits.proposal.attempts] == [NO_COLUMN]
-    assert "nme" in said(openai_server).split(NO_COLUMN)[-1]
+    assert "weight" in said(openai_server).split(NO_COLUMN)[-1]
     assert waits.proposal.id == f"{waits.thread}.1"
 
 
-def test_three_drafts_that_do_not_stand_end_the_turn_and_are_kept(asking: Agent, openai_server: OpenAIServer) -> None:
-    openai_server.script = [NO_COLUMN]
+def test_two_drafts_that_do_not_stand_end_the_turn_and_are_kept(asking: Agent, openai_server: OpenAIServer) -> None:
+    openai_server.script = [broken := "SELECT name FROM stock WHERE", worse := "SELECT FROM stock", NAMES]
     report = asking.ask("which fruit is there?")
     assert (report.status, report.failure, report.proposal) == (Status.FAILED, "QueryError", None)
-    assert [a.sql for a in report.attempts] == [NO_COLUMN] * 3
-    assert len(openai_server.requests) == 3
-    assert "3 tries" in report.message
+    assert [a.sql for a in report.attempts] == [broken, worse]
+    assert len(openai_server.requests) == 2
+    assert "2 tries" in report.message
     with pytest.raises(Finished):
         asking.resume(report.thread)
 
@@ -115,8 +116,8 @@ def test_a_rejection_with_another_try_tells_the_model_why(asking: Agent, openai_
     assert "names only, in order" in said(openai_server)
 
 
-def test_a_rejection_gives_the_next_draft_its_three_tries_back(asking: Agent, openai_server: OpenAIServer) -> None:
-    openai_server.script = [NO_COLUMN, NO_COLUMN, NAMES, NO_COLUMN, NO_COLUMN, SELL]
+def test_a_rejection_gives_the_next_draft_its_tries_back(asking: Agent, openai_server: OpenAIServer) -> None:
+    openai_server.script = [NO_COLUMN, NAMES, NO_COLOUR, SELL]
     first = asking.ask("sell an apple")
     second = answered(asking, first, Choice.REJECT, reason="sell it", retry=True)
     assert second.proposal is not None
@@ -202,7 +203,7 @@ def test_an_edit_is_measured_and_asked_under_a_digest_of_its_own(shop: Shop) -> 
 def test_an_edit_that_the_database_refuses_leaves_what_waits(shop: Shop) -> None:
     first = waiting(shop)
     with shop.agent() as agent:
-        with pytest.raises(QueryError, match="nme"):
+        with pytest.raises(QueryError, match="weight"):
             answered(agent, first, Choice.EDIT, sql=NO_COLUMN)
         assert agent.show(first.thread).proposal == first.proposal
         assert approved(agent, first).status is Status.EXECUTED
@@ -223,7 +224,7 @@ def test_a_rejection_ends_the_turn_with_its_reason(shop: Shop) -> None:
 def test_sql_that_the_database_refuses_ends_the_turn_at_once(shop: Shop) -> None:
     report = waiting(shop, NO_COLUMN)
     assert (report.status, report.failure) == (Status.FAILED, "QueryError")
-    assert "nme" in report.message
+    assert "weight" in report.message
 
 
 def test_a_statement_that_fails_as_it_runs_fails_the_turn_and_changes_nothing(shop: Shop) -> None:

@@ -40,6 +40,12 @@ class Proposal:
     stages: int = 1
     note: str = ""
     """What the model says, unchecked."""
+    drafted: str = ""
+    """The model's own text, where `sql` is its repair; empty otherwise."""
+    corrections: tuple[str, ...] = ()
+    """What was changed in it: `T2.name to T1.name`."""
+    why_empty: tuple[str, ...] = ()
+    """What is known of why a read that a model drafted comes back empty."""
     attempts: tuple[Attempt, ...] = ()
     """Drafts before this one that did not stand."""
     previous: str = ""
@@ -215,6 +221,8 @@ class Outcome:
     """The run was marked done in the same transaction as its changes."""
     unwritten: str = ""
     """Why rows that it returned did not reach the sink; it was committed all the same."""
+    why_empty: tuple[str, ...] = ()
+    """What is known of why its one read came back empty: a word that no row has, a condition that excludes all."""
     seen_later: bool = False
     """Its end was found out afterwards: its figures are those that it was held to, and its time is not known."""
 

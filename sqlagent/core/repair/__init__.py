@@ -16,6 +16,7 @@ from sqlagent.core.repair.keys import Keys
 from sqlagent.core.repair.misplaced_columns import alias_that_has_it, table_that_has_it
 from sqlagent.core.repair.one_of_many import in_instead_of_equal
 from sqlagent.core.repair.reading import Change, Reading, read
+from sqlagent.core.repair.several_words import with_quotes
 from sqlagent.core.repair.unknown_names import column_that_is_meant, table_that_is_meant
 
 Kind = Callable[[Reading], Change | None]
@@ -45,9 +46,9 @@ def repaired(sql: str, schema: Schema) -> Repaired:
     """The draft with every mistake put right that the schema tells; as it was where it is not understood."""
     catalogue = Catalogue.of(schema)
     keys = Keys(catalogue)
-    text = sql
-    changes: list[str] = []
-    kinds: list[str] = []
+    text, quoted = with_quotes(sql, schema)
+    changes = list(quoted)
+    kinds = ["unknown name"] * len(quoted)
     while (reading := read(text, catalogue, keys)) and (found := _next(reading)):
         if len(changes) == MOST:
             return Repaired(sql)

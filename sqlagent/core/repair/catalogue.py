@@ -55,7 +55,15 @@ def singular(word: str) -> str:
 
 def same_table(name: str, tables: Iterable[Table]) -> Table | None:
     """The one table that is meant by a name that no table has."""
-    return _one(name, [(t.name, "") for t in tables], list(tables))
+    there = list(tables)
+    prefix = _shared_prefix([t.name for t in there])
+    return _one(name, [(t.name.removeprefix(prefix), "") for t in there], there)
+
+
+def _shared_prefix(names: Sequence[str]) -> str:
+    """`tbl_`, where every table begins with it: nobody says it."""
+    start = names[0][: names[0].find("_") + 1] if len(names) > 2 else ""
+    return start if all(name.startswith(start) for name in names) else ""
 
 
 def same_column(name: str, columns: Sequence[tuple[Table, Column]]) -> tuple[Table, Column] | None:

@@ -8,13 +8,15 @@ from hashlib import blake2b
 from time import monotonic
 from typing import Any
 
-from sqlagent.core import policy
 from sqlagent.core.errors import SqlagentError
 from sqlagent.core.nouns.analysis import Analysis, Kind, Risk, Size
-from sqlagent.core.nouns.draft import Draft
+from sqlagent.core.nouns.draft import Draft, Schema
 from sqlagent.databases.base import Database, Limits, MeasureBudget
 from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.proposing.analysis import heard, judged
+from sqlagent.pipeline.proposing.empty_reads import why_empty
+from sqlagent.pipeline.proposing.looking import looking
+from sqlagent.pipeline.proposing.mending import CORRECTED, Mended, mended
 from sqlagent.pipeline.state import State
 
 MOST_MEASURED = 3
@@ -46,6 +48,8 @@ class _Opinion:
     places: list[int]
     stands: bool = True
     """The database would prepare it."""
+    empty: bool = False
+    """It is a read, and returns nothing, or nothing but NULL."""
     rows: str = ""
     """What it returns, in any order; empty where that is not known."""
     order: str = ""
@@ -55,19 +59,28 @@ class _Opinion:
     analysis: Analysis | None = None
 
 
-def weighed(draft: Draft, state: State, x: Context) -> tuple[Draft, State]:
-    """The draft that most of them agree on, and what review says of that; nothing where only one was wanted."""
-    if x.samples < 2 or not draft.sql:
+def weighed(draft: Draft, schema: Schema, state: State, x: Context) -> tuple[Draft, State]:
+    """The draft that most of them agree on, repaired, and what review says of it."""
+    if not draft.sql:
         return draft, {"confidence": None, "others": []}
-    database = x.database()
-    facts = policy.Facts(database.name, state["requested_by"], x.journal.now(), x.environment)
-    agreed = agree(
-        draft.candidates or (draft.sql,), database, seconds=x.count_seconds, rows=COMPARED_ROWS, wanted=x.samples,
-        may_run=lambda analysis: not isinstance(policy.decide(analysis, x.policy, facts), policy.Deny),
-    )  # fmt: skip
-    said: State = {"confidence": agreed.share, "others": list(agreed.others)}
+    database, look = x.database(), looking(state["requested_by"], x)
+    written = draft.candidates or (draft.sql,)
+    drafts = [mended(sql, schema, database, look) if x.repair else Mended(sql) for sql in written]
+    chosen = drafts[0]
+    said: State = {"confidence": None, "others": []}
+    if x.samples > 1:
+        agreed = agree(
+            [d.sql for d in drafts], database, seconds=x.count_seconds, rows=COMPARED_ROWS, wanted=x.samples,
+            may_run=look.may_run,
+        )  # fmt: skip
+        chosen = next(d for d in drafts if d.sql == agreed.sql)
+        said = {"confidence": agreed.share, "others": list(agreed.others)}
+    said |= {
+        "author": draft.model + CORRECTED * chosen.has_values, "drafted": chosen.drafted,
+        "corrections": list(chosen.corrections), "why_empty": list(why_empty(chosen.sql, schema, look)),
+    }  # fmt: skip
     # What the model said beside its first draft is not about another one.
-    return (draft if agreed.sql == draft.sql else replace(draft, sql=agreed.sql, note="")), said
+    return replace(draft, sql=chosen.sql, note=draft.note if chosen is drafts[0] else ""), said
 
 
 def agree(
@@ -89,8 +102,8 @@ def agree(
     if len(opinions) > 1:
         _look_closer(opinions, database, Limits(rows=rows, seconds=seconds), may_run)
         opinions = _joined(opinions)
-    # A draft that is no SQL, or that the database refuses, stands for nobody while there is another.
-    chosen, *others = sorted(opinions, key=lambda o: (not o.sql, not o.stands, -len(o.places), o.places))
+    # A draft that is no SQL, that the database refuses, or that finds nothing stands for nobody beside another one.
+    chosen, *others = sorted(opinions, key=lambda o: (not o.sql, not o.stands, o.empty, -len(o.places), o.places))
     others.sort(key=lambda o: (-len(o.places), o.places))
     return Agreement(
         sql=chosen.sql,
@@ -144,6 +157,7 @@ def _read(opinion: _Opinion, analysis: Analysis, database: Database, limits: Lim
         if outcome.results[0].truncated:
             return
         ordered |= is_ordered(statement.sql, database.dialect)
+    opinion.empty = not sink.has_values
     if not any(sink.results):
         return  # two may return nothing for different reasons, as two changes may change nothing
     opinion.rows = _hash(_hash(sorted(rows)) for rows in sink.results)
@@ -191,10 +205,16 @@ class _Hashed:
     """A sink that keeps of each row what it takes to tell it from another."""
 
     results: list[list[str]] = field(default_factory=list)
+    has_values: bool = False
+    """Not every value is NULL."""
 
     def write(self, columns: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> int:
-        self.results.append([_hash([str(len(columns)), *map(_value, row)]) for row in rows])
+        self.results.append([self._hashed(len(columns), row) for row in rows])
         return len(self.results[-1])
+
+    def _hashed(self, columns: int, row: tuple[Any, ...]) -> str:
+        self.has_values = self.has_values or any(value is not None for value in row)
+        return _hash([str(columns), *map(_value, row)])
 
 
 def _value(value: object) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from sqlagent.core.nouns.session import Outcome, Proposal, Status
 from sqlagent.databases.base import Database, Mark, Verdict
 from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.proposing import undo_proposal
+from sqlagent.pipeline.proposing.looking import FIRST_ROWS, holds_nothing, looking
 from sqlagent.pipeline.running.recovered_figures import figures
 from sqlagent.pipeline.state import State
 from sqlagent.store import private
@@ -142,10 +145,26 @@ class _Streamed:
 
     def __init__(self, x: Context) -> None:
         self._x = x
+        self._first: list[tuple[Any, ...]] = []
 
     def write(self, columns: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> int:
         self._x.ended()
-        return self._x.sink.write(columns, rows)
+        first = list(islice(rows, FIRST_ROWS))
+        self._first += first
+        return self._x.sink.write(columns, chain(first, rows))
+
+    @property
+    def holds_nothing(self) -> bool:
+        return holds_nothing(self._first)
+
+
+def _why_empty(proposal: Proposal, database: Database, x: Context) -> tuple[str, ...]:
+    """Looked for where one read came back empty."""
+    if len(proposal.analysis.statements) != 1:
+        return ()
+    from sqlagent.pipeline.proposing.empty_reads import why_empty  # with sqlglot's scopes, for such a read alone
+
+    return why_empty(proposal.sql, database.schema(examples=0), looking(proposal.requested_by, x))
 
 
 def _run(proposal: Proposal, database: Database, x: Context, held: _Held) -> Outcome:
@@ -163,8 +182,10 @@ def _carry_out(proposal: Proposal, database: Database, x: Context, held: _Held) 
 
     if proposal.read_only:
         verify()
-        parts = [database.read(sql, sink=_Streamed(x), limits=x.limits, heard=x.so_far) for sql in statements]
-        return Outcome(tuple(r for p in parts for r in p.results), sum(p.seconds for p in parts))
+        sink = _Streamed(x)
+        parts = [database.read(sql, sink=sink, limits=x.limits, heard=x.so_far) for sql in statements]
+        outcome = Outcome(tuple(r for p in parts for r in p.results), sum(p.seconds for p in parts))
+        return replace(outcome, why_empty=_why_empty(proposal, database, x)) if sink.holds_nothing else outcome
     claimed = x.journal.run(proposal.id)
     mark = _mark(proposal, claimed, x) if claimed else None
     if proposal.undo_of:

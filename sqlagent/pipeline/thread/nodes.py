@@ -21,16 +21,15 @@ from sqlagent.pipeline.proposing.analysis import at_seat, propose
 from sqlagent.pipeline.proposing.approved_part import carry_over
 from sqlagent.pipeline.proposing.draft_agreement import weighed
 from sqlagent.pipeline.proposing.refusal import Refused
+from sqlagent.pipeline.proposing.tries import another_try, wrote_before
 from sqlagent.pipeline.running.execution import run
 from sqlagent.pipeline.running.partial_batch import check_it_can_be, left_of
-from sqlagent.pipeline.state import Failed, State, attempts_of, on_record
+from sqlagent.pipeline.state import AS_WRITTEN, Failed, State, attempts_of, on_record
 from sqlagent.store.examples import Examples
 from sqlagent.store.journal import RunState
 
 QUESTIONS_BACK = 2
 """How often a model may ask back in one turn; then it drafts, and says what it assumed."""
-TRIES = 3
-"""How many drafts a question gets before the person is told that none stood."""
 
 
 def generate(state: State, runtime: Runtime[Context]) -> State:
@@ -50,17 +49,18 @@ def generate(state: State, runtime: Runtime[Context]) -> State:
             values=Values.SENT if x.send_examples else Values.WITHHELD, may_ask=may_ask, samples=x.samples,
             on_text=x.heard, on_wait=x.note,
         )  # fmt: skip
-        draft, agreed = weighed(draft, state, x)
     except NoDraft as e:
         x.ended()
-        return _another_try(state, x, sql="", error=e.message, hint=e.hint, author=model.name)
+        return another_try(state, x, sql="", error=e.message, hint=e.hint, author=model.name)
+    written = draft.sql
+    draft, weight = weighed(draft, schema, state, x)
     x.ended()
     x.journal.note(
         "drafted",
         who=draft.model,
         thread=state["thread"],
         prompt_sha256=draft.prompt_sha256,
-        sql_sha256=sha256(draft.sql.encode("utf-8", "surrogatepass")).hexdigest(),
+        sql_sha256=sha256(written.encode("utf-8", "surrogatepass")).hexdigest(),
         cannot=draft.cannot,
         tokens_in=draft.tokens_in,
         tokens_out=draft.tokens_out,
@@ -72,15 +72,18 @@ def generate(state: State, runtime: Runtime[Context]) -> State:
             "message": f"the model says it cannot answer this from these tables: {draft.cannot}",
             "hint": "ask it another way, or see what it is told: sqlagent schema",
         }  # fmt: skip
+    if wrote_before(written, state):
+        error = "the model wrote again what did not stand"
+        return another_try(state, x, sql=written, error=error, hint="ask it another way", author=model.name)
     if draft.asks and may_ask:
         asked = x.journal.ask_back(state["thread"], state["turn"], draft.asks, draft.choices, by=draft.model)
         return {"asks": draft.asks, "choices": list(draft.choices), "asked": asked, "author": draft.model, "sql": ""}
     if draft.asks:
         error = "nobody answers any more: write the SQL, and say in a comment what it assumes"
-        return _another_try(state, x, sql="", error=error, hint="ask it another way", author=model.name)
+        return another_try(state, x, sql="", error=error, hint="ask it another way", author=model.name)
     return {
         "sql": draft.sql, "author": draft.model, "note": draft.note, "previous": "", "edited_by": "", "part_of": "",
-        "rejected": [], **agreed,
+        "rejected": [], **weight,
     }  # fmt: skip
 
 
@@ -118,30 +121,15 @@ def analyze(state: State, runtime: Runtime[Context]) -> State:
     except Refused as e:
         drafted = state.get("source") == Source.MODEL and not state.get("edited_by")
         if drafted:
+            wrote = state.get("drafted") or state["sql"]
             author = state.get("author", "")
-            return _another_try(state, runtime.context, sql=state["sql"], error=e.message, hint=e.hint, author=author)
+            return another_try(state, runtime.context, sql=wrote, error=e.message, hint=e.hint, author=author)
         return {"end": Status.FAILED.value, "failure": "QueryError", "message": e.message, "hint": e.hint}
     if state.get("part_of") and found["verdict"] == "ask":
         carry_over(runtime.context.journal.proposal(found["proposal"]), runtime.context)
     if found["verdict"] == "ask" and runtime.context.journal.decision(found["proposal"], found["stage"]) is not None:
         return {**found, "verdict": "decided"}  # nobody is asked what is on record
     return found
-
-
-def _another_try(state: State, x: Context, *, sql: str, error: str, hint: str, author: str) -> State:
-    failed: Failed = {"sql": sql, "error": error, "author": author}
-    attempts = [*state.get("attempts", []), failed]
-    tries = len(attempts) - state.get("retries", 0)
-    if tries < TRIES:
-        x.note(f"try {tries} of {TRIES} did not stand: {error}")
-        return {"attempts": attempts, "author": author, "sql": "", "verdict": "again"}
-    name = state["thread"]
-    look = f"sqlagent show {name} has what it wrote; yours instead: sqlagent resume {name} --edit FILE"
-    return {
-        "attempts": attempts, "author": author, "sql": sql, "end": Status.FAILED.value,
-        "failure": "QueryError" if sql else "ModelError",
-        "message": f"{error} ({len(attempts)} tries)", "hint": look if sql else hint,
-    }  # fmt: skip
 
 
 def review(state: State) -> State:
@@ -194,11 +182,12 @@ def revise(state: State, runtime: Runtime[Context]) -> State:
         return {
             "previous": state.get("sql", ""), "sql": answer.sql, "author": answer.by, "edited_by": answer.by,
             "note": "", "stale": "", "verdict": "", "confidence": None, "others": [], "part_of": "", "rejected": [],
+            **AS_WRITTEN,
         }  # fmt: skip
     if answer.choice is Choice.PARTIAL:
         whole = runtime.context.journal.proposal(state["proposal"])
         return {
-            "sql": left_of(whole, answer.keep), "part_of": whole.id, "stale": "", "verdict": "",
+            **AS_WRITTEN, "sql": left_of(whole, answer.keep), "part_of": whole.id, "stale": "", "verdict": "",
             "rejected": [*state.get("rejected", []), answer.reason],
         }  # fmt: skip
     rejected: Failed = {
@@ -211,6 +200,7 @@ def revise(state: State, runtime: Runtime[Context]) -> State:
     return {
         "attempts": attempts, "retries": len(attempts),
         "sql": "", "previous": "", "edited_by": "", "stale": "", "verdict": "again", "confidence": None, "others": [],
+        **AS_WRITTEN,
     }  # fmt: skip
 
 
