@@ -56,7 +56,8 @@ def _counting(select: exp.Expr, dialect: str) -> str:
         select.set(clause, None)
     if select.args.get("having") and not select.args.get("group"):
         select.set("having", None)
-    select.set("expressions", [exp.Literal.number(1)])
+    if not select.args.get("group"):  # which may name what is returned, by its place or its alias
+        select.set("expressions", [exp.Literal.number(1)])
     inner = exp.Subquery(this=select, alias=exp.TableAlias(this=exp.to_identifier("counted")))
     with_ = select.args.get("with_")
     select.set("with_", None)
