@@ -75,6 +75,22 @@ def pg_template(pg_server: ThrowawayServer) -> Callable[[str], str]:
     return template
 
 
+@pytest.fixture(scope="session")
+def pg_shared(pg_server: ThrowawayServer) -> Callable[[str], Pg]:
+    """Databases that hold what a script makes, one a script, for tests that change nothing of it."""
+    made: dict[str, Pg] = {}
+
+    def shared(script: str) -> Pg:
+        if script not in made:
+            name = f"shared_{len(made)}"
+            _admin(pg_server, f"CREATE DATABASE {name}")
+            made[script] = Pg(pg_server.loopback_url(name), pg_server)
+            made[script].run(script)
+        return made[script]
+
+    return shared
+
+
 @pytest.fixture
 def pg_of(pg_server: ThrowawayServer, pg_template: Callable[[str], str]) -> Iterator[Callable[[str], Pg]]:
     """Makes databases that hold what a script makes; they go with the test."""

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -26,11 +27,13 @@ from sqlagent.databases.base import (
 )
 from sqlagent.databases.postgres.connection.address import Address
 from sqlagent.databases.postgres.connection.identity import Place
+from sqlagent.databases.postgres.connection.names import search_path
 from sqlagent.databases.postgres.connection.open import connect
 from sqlagent.databases.postgres.connection.rows import Session
 from sqlagent.databases.postgres.effect.measure import measure
 from sqlagent.databases.postgres.effect.undo_record import decoded
-from sqlagent.databases.postgres.run import marker_table
+from sqlagent.databases.postgres.opinion import inspect
+from sqlagent.databases.postgres.run import marker_table, reading
 from sqlagent.databases.postgres.run.binding import Binding
 from sqlagent.databases.postgres.run.in_doubt import decided
 from sqlagent.databases.postgres.run.transaction import Run
@@ -44,7 +47,7 @@ class Postgres:
     """One database of one server: a session that only reads for everything but `apply`, which opens its own."""
 
     dialect = "postgres"
-    capabilities = Capabilities(second_opinion=False, atomic_mark=False, timeout=True, preview=True, undo=True)
+    capabilities = Capabilities(second_opinion=True, atomic_mark=False, timeout=True, preview=True, undo=True)
 
     def __init__(
         self, url: str, *, name: str, password: Secret | None = None, marker_table: bool = False, measure_url: str = ""
@@ -59,7 +62,8 @@ class Postgres:
         self._marker_table = marker_table
         self._reader = connect(self._address)
         self._running: Session = self._reader
-        self._place: Place = Place.of(self._reader)
+        self._place = Place.of(self._reader)
+        self._path = search_path(self._reader)
 
     def identity(self) -> str:
         return self._place.identity
@@ -71,13 +75,24 @@ class Postgres:
         return Schema(self.dialect, self._place.version, ())
 
     def inspect(self, statements: Sequence[str]) -> tuple[EngineOpinion, ...]:
-        return tuple(EngineOpinion(sql, why="PostgreSQL is not asked yet") for sql in statements)
+        return inspect.inspect(self._reader, statements, path=self._path)
 
     def count(self, sql: str, *, seconds: float) -> Size:
-        return Size()
+        return reading.count(self._reader, sql, seconds=seconds)
 
     def read(self, sql: str, *, sink: Sink, limits: Limits, heard: Callable[[str], None] | None = None) -> Outcome:
-        _refuse()
+        with self._session() as session:
+            return reading.read(session, sql, sink=sink, limits=limits, heard=heard)
+
+    @contextmanager
+    def _session(self) -> Iterator[Session]:
+        """A session of its own: what it leaves behind, such as a lock that outlives its transaction, goes with it."""
+        with closing(connect(self._address)) as session:
+            self._running = session
+            try:
+                yield session
+            finally:
+                self._running = self._reader
 
     def marks_atomically(self) -> bool:
         """The journal is another database, so no transaction spans both."""

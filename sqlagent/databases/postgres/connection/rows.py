@@ -11,10 +11,10 @@ Raw = tuple[str | None, ...]
 Session = Connection[Any]
 
 
-def raw(session: Session, sql: str, *parameters: Any) -> list[Raw]:
-    """Every row in text.  The SQL is ours; it goes unnamed and unprepared, as a pooler wants it."""
+def raw(session: Session, sql: str, *parameters: Any, **named: Any) -> list[Raw]:
+    """Every row in text.  The SQL is ours, with `%s` or `%(name)s`; it goes unnamed, as a pooler wants it."""
     with session.cursor() as cursor:
-        cursor.execute(sql.encode(), parameters or None, prepare=False, binary=False)
+        cursor.execute(sql.encode(), named or parameters or None, prepare=False, binary=False)
         result = cursor.pgresult
         if result is None or not result.nfields:
             return []
@@ -31,4 +31,4 @@ def one(session: Session, sql: str, *parameters: Any) -> str | None:
 
 
 def _text(value: bytes | None) -> str | None:
-    return None if value is None else value.decode()
+    return None if value is None else value.decode("utf-8", "surrogateescape")
