@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -16,6 +17,7 @@ from sqlagent.cli.commands import LoadedWhenRun, enlist
 from sqlagent.cli.options import given, help_alone
 from sqlagent.cli.plain_values import HELP_NAMES, without_pydantic
 from sqlagent.core.errors import AuthError, ConnectError, ModelError, UsageError
+from sqlagent.core.text.broken import bytes_shown, is_broken
 from sqlagent.ui.diagnostics import ExitCode, Saying, Traces, report_error, secrets_of
 
 app = typer.Typer(
@@ -54,6 +56,7 @@ def run(arguments: Sequence[str]) -> int:
     saying = Saying.JSON if given("--json", arguments) else Saying.WORDS
     traces = Traces.SHOWN if given("--debug", arguments) or os.environ.get("SQLAGENT_DEBUG") else Traces.HIDDEN
     try:
+        _refuse_broken_text(arguments)
         code = _invoke(list(arguments))
         sys.stdout.flush()
     except BrokenPipeError:
@@ -67,6 +70,20 @@ def run(arguments: Sequence[str]) -> int:
     except BaseException as e:  # noqa: BLE001 - the one catch-all: no traceback reaches a person unasked
         return report_error(_ours(e), saying=saying, traces=traces, secrets=secrets_of(os.environ))
     return code if isinstance(code, int) else ExitCode.OK
+
+
+def _refuse_broken_text(arguments: Sequence[str]) -> None:
+    """Bytes that are not UTF-8 reach us as half characters, which no screen, record or model can be given."""
+    said = [(f"argument {place}", text) for place, text in enumerate(arguments, 1)]
+    said += [
+        (name, text) for name, text in os.environ.items() if name.startswith(("SQLAGENT_", "XDG_")) or name == "HOME"
+    ]
+    with suppress(OSError):  # a folder that was removed is told where it is needed
+        said.append(("the name of this folder", os.getcwd()))  # noqa: PTH109 - a path would be made of it again
+    for what, text in said:
+        if is_broken(text):
+            hint = "type it in UTF-8; what has another name can be renamed, or reached through a link"
+            raise UsageError(f"{what} is not UTF-8: {bytes_shown(text)}", hint=hint)
 
 
 def _invoke(arguments: list[str]) -> object:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
@@ -43,6 +44,13 @@ class Call:
 
     def __enter__(self) -> Self:
         return self
+
+    def check_output(self, sources: Sequence[str]) -> None:
+        """Refuse `-o FILE` where it would go over a file in use: before anything is opened, and read or not."""
+        if self._output is not None and str(self._output) != "-":
+            from sqlagent.cli.output import refuse_output_over  # only where rows go to a file
+
+            refuse_output_over(self._output, self.settings, sources)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

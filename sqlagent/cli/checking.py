@@ -167,8 +167,9 @@ def _paired(
 
 def _lines(source: Iterable[bytes], dialect: str, database: Database | None, tally: Tally) -> Iterator[str]:
     """The answer to each line as it comes; one that cannot be read is answered too, and the next is read."""
-    for number, line in enumerate(source, 1):
-        if not line.strip():
+    for number, given in enumerate(source, 1):
+        line = given.removeprefix(_ORDER_MARK) if number == 1 else given
+        if not line.strip(_BLANK):
             continue
         asked = _asked(line, number)
         answer = ""
@@ -179,6 +180,10 @@ def _lines(source: Iterable[bytes], dialect: str, database: Database | None, tal
             asked = Unreadable(f"line {number} has no statement", named)
         tally.unreadable += not answer
         yield answer or _json_line({**asked.named, "error": _error(asked.message)})
+
+
+_ORDER_MARK, _BLANK = b"\xef\xbb\xbf", b" \t\r\n\x1a"
+"""What tools of other systems put at the two ends of a file: a mark before it, Ctrl-Z behind it."""
 
 
 def _asked(line: bytes, number: int) -> tuple[str, dict[str, object]] | Unreadable:

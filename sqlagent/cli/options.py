@@ -88,6 +88,7 @@ def takes(*groups: Group) -> Callable[[Command], Command]:
             from sqlagent.cli.call import Call  # with all of the service, which `--help` does not need
 
             with Call({name: values.pop(name) for name in shared}) as call:
+                call.check_output([str(values["file"])] if values.get("file") not in (None, "", "-") else [])
                 return command(call, **values)
 
         wrapper.__name__, wrapper.__doc__ = command.__name__, command.__doc__

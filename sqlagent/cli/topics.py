@@ -108,6 +108,32 @@ def _rules() -> str:
     return "".join(f"{rule.id:<24}{rule.title}\n" for rule in catalogue()) + "\nsqlagent help RULE explains one\n"
 
 
+_REBUILD = """\
+SQLite's documented way to rebuild a table turns foreign keys off, begins a
+transaction, and commits.  sqlagent brings the transaction along, and keys are
+turned off where everybody sees it.  Of the script
+
+  PRAGMA foreign_keys=OFF;                    leave out
+  BEGIN TRANSACTION;                          leave out
+  CREATE TABLE new_t (...);
+  INSERT INTO new_t SELECT ... FROM t;
+  DROP TABLE t;
+  ALTER TABLE new_t RENAME TO t;
+  PRAGMA foreign_key_check;                   may stay: its rows are shown
+  COMMIT;                                     leave out
+  PRAGMA foreign_keys=ON;                     leave out
+
+and in your own config file, for as long as the rebuild takes
+
+  [databases.shop]
+  url = "shop.db"
+  foreign_keys = false
+
+sqlagent run rebuild.sql --db shop
+
+With keys on, DROP TABLE deletes the rows first, and what refers to them with ON
+DELETE CASCADE goes too: the screen shows those rows before you approve.
+"""
 _EXAMPLES = """\
 What you approve teaches the next question on the same database: the question,
 the SQL that ran, the model's first draft, and what was said of it.  Up to three
@@ -158,6 +184,7 @@ TOPICS: dict[str, Callable[[], str]] = {
     "databases": _databases,
     "undo": lambda: _UNDO,
     "audit": lambda: _AUDIT,
+    "rebuild-a-table": lambda: _REBUILD,
     "examples": lambda: _EXAMPLES,
     "servers": _servers,
     "on-pending": lambda: _ON_PENDING,

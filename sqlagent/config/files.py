@@ -12,9 +12,11 @@ from typing import Any
 
 from sqlagent.core.errors import ConfigError
 from sqlagent.core.policy import Origin
+from sqlagent.plain_files import NotPlain, decoded, read_plain
 
 PROJECT_FILE = "sqlagent.toml"
-_LARGEST = 1_000_000
+LARGEST = 1_000_000
+"""Bytes of a config file, a policy or a file of cases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,13 +201,13 @@ def read(path: Path, *, project: bool, cwd: Path) -> ConfigFile | Problem:
         message = f"belongs to {stranger}: a file that a project brings must be yours or root's"
         return Problem(label, 0, "", message, f"look at it, then take it as your own: --config {label}")
     try:
-        if path.stat().st_size > _LARGEST:
-            return Problem(label, 0, "", "is too large for a config file", "name another: --config FILE")
-        text = path.read_text(encoding="utf-8-sig")
+        text = decoded(read_plain(path, LARGEST))
     except FileNotFoundError:
         return Problem(label, 0, "", "does not exist", "leave --config and SQLAGENT_CONFIG out, or create it")
+    except NotPlain as e:
+        return Problem(label, 0, "", str(e), "name another: --config FILE")
     except UnicodeDecodeError as e:
-        line = path.read_bytes()[: e.start].count(b"\n") + 1
+        line = e.object[: e.start].count(b"\n") + 1
         return Problem(label, line, "", "is not UTF-8 text", "save the file as UTF-8")
     except OSError as e:
         return Problem(label, 0, "", f"cannot be read: {(e.strerror or str(e)).lower()}", "name another: --config FILE")

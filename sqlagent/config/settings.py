@@ -19,6 +19,7 @@ from sqlagent.core.errors import AuthError, ConfigError, SqlagentError
 from sqlagent.core.nouns.policy import KnownAs
 from sqlagent.core.policy import Origin
 from sqlagent.core.secret import Secret
+from sqlagent.plain_files import NotPlain, decoded, read_plain, refuse_odd
 
 if TYPE_CHECKING:
     from sqlagent.config.policies import Book
@@ -279,15 +280,14 @@ def _api_key(gathered: Gathered, env: Mapping[str, str], cwd: Path) -> tuple[Sec
 
 def _read_key(path: Path, label: str) -> str:
     try:
-        with path.open(encoding="utf-8") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
-                raise AuthError(
-                    f"others can read the key in {label} (mode {mode & 0o777:04o})", hint=f"chmod 600 {label}"
-                )
-            text = file.read(65_536).strip()
-    except (OSError, UnicodeDecodeError) as e:
-        why = (getattr(e, "strerror", "") or "it is not text").lower()
+        mode = path.stat().st_mode
+        refuse_odd(mode)
+        if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
+            raise AuthError(f"others can read the key in {label} (mode {mode & 0o777:04o})", hint=f"chmod 600 {label}")
+        text = decoded(read_plain(path, 65_536)).strip()
+    except (OSError, UnicodeDecodeError, NotPlain) as e:
+        said = f"it {e}" if isinstance(e, NotPlain) else getattr(e, "strerror", "")
+        why = (said or "it is not text").lower()
         raise AuthError(f"cannot read the key file {label}: {why}", hint="SQLAGENT_API_KEY_FILE=FILE") from e
     if not text or len(text.split()) != 1 or not text.isprintable():
         raise AuthError(f"{label} does not hold one key on one line", hint="put the key there, and nothing else")

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
-from sqlagent.core.errors import Stale
+from sqlagent.core.errors import ConnectError, Stale
 from sqlagent.core.nouns.analysis import EngineOpinion, Size
 from sqlagent.core.nouns.draft import Schema
 from sqlagent.core.nouns.effect import Measurement, Touched
@@ -127,6 +127,10 @@ class Sink(Protocol):
     def write(self, columns: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> int:
         """Take every row; answers how many there were."""
         ...
+
+
+class HotJournal(ConnectError):
+    """Another program was cut off while it wrote: to look at the file, what it left would have to be undone first."""
 
 
 class Database(Protocol):

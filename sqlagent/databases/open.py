@@ -29,6 +29,7 @@ class _Wanted:
     busy_seconds: float
     marker_table: bool
     password: Secret
+    may_recover: Callable[[], bool]
 
 
 def open_database(
@@ -39,17 +40,19 @@ def open_database(
     busy_seconds: float = 5.0,
     marker_table: bool = False,
     password: Secret | None = None,
+    may_recover: Callable[[], bool] = lambda: False,
 ) -> Database:
     """The database at a path or URL; raises ConnectError or AuthError.  Never creates one.
 
     `marker_table` lets runs leave their marks in a small table of the database itself.  A server's driver looks for a
-    password in its own places where none is given.
+    password in its own places where none is given.  `may_recover` is asked where a crash left a file half
+    written: whether that crash was our own, and may be rolled back; HotJournal otherwise.
 
     `sqlite:///shop.db` is relative and `sqlite:////srv/shop.db` absolute, as SQLAlchemy has it; after `sqlite:` and
     no slashes more than one, the rest is the path as it is.
     """
     scheme, rest = _scheme(url_or_path)
-    wanted = _Wanted(name, foreign_keys, busy_seconds, marker_table, password or Secret())
+    wanted = _Wanted(name, foreign_keys, busy_seconds, marker_table, password or Secret(), may_recover)
     return _ADAPTERS[scheme](rest, wanted)
 
 
@@ -80,7 +83,16 @@ def _open_sqlite(path: str, wanted: _Wanted) -> Database:
         foreign_keys=wanted.foreign_keys,
         busy_seconds=wanted.busy_seconds,
         marker_table=wanted.marker_table,
+        may_recover=wanted.may_recover,
     )
+
+
+def recover(url_or_path: str) -> bool:
+    """Undo what a program that was cut off left half written in a SQLite file; whether there was anything to undo."""
+    from sqlagent.databases.sqlite.connection.open import recovered  # as above
+
+    scheme, rest = _scheme(url_or_path)
+    return scheme == "sqlite" and recovered(Path(rest).expanduser())
 
 
 def _open_postgres(rest: str, wanted: _Wanted) -> Database:

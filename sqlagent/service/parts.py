@@ -11,11 +11,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sqlagent.config.files import LARGEST
 from sqlagent.core.errors import Stale
 from sqlagent.core.nouns.session import Proposal, Report, Rowset, Thread
 from sqlagent.core.policy import Policy, Reads, Writes
 from sqlagent.databases.base import Database, Limits, MeasureBudget, Sink
 from sqlagent.pipeline.crash_points import crash_points
+from sqlagent.plain_files import read_plain
 from sqlagent.store.journal import Journal
 from sqlagent.store.rows import Kept as KeptRun
 
@@ -114,6 +116,7 @@ class Parts:
                 name=chosen.name,
                 foreign_keys=chosen.foreign_keys,
                 marker_table=chosen.marker_table,
+                may_recover=lambda: self.journal.runs_began_on(chosen.url),  # then it is our own run that was cut off
             )
         return self._databases[chosen.url]
 
@@ -172,9 +175,9 @@ class Parts:
         """Put on record which policy files are in force, whenever they are not those of last time."""
         files = self._settings.policy
         if files:
-            sealed = hashlib.sha256(b"\0".join(file.path.read_bytes() for file in files)).hexdigest()
+            rules = len(self._settings.rules.rules)  # which refuses what is no file
+            sealed = hashlib.sha256(b"\0".join(read_plain(f.path, LARGEST) for f in files)).hexdigest()
             if sealed != self._noted_policy:
-                rules = len(self._settings.rules.rules)
                 self.journal.note_policy([file.label for file in files], sealed, who=by, rules=rules)
                 self._noted_policy = sealed
 

@@ -11,6 +11,7 @@ import apsw
 import msgspec
 
 from sqlagent.core.errors import StoreError
+from sqlagent.plain_files import NotPlain, refuse_odd_database
 from sqlagent.store import private
 from sqlagent.store.tables import SCHEMA, VERSION
 
@@ -32,6 +33,10 @@ def open_file(path: Path) -> apsw.Connection:
             f"the state folder {path.parent} cannot be written: {(e.strerror or str(e)).lower()}",
             hint="name another one: --state-dir DIR   or SQLAGENT_STATE_DIR=DIR",
         ) from e
+    try:
+        refuse_odd_database(path)
+    except NotPlain as e:
+        raise StoreError(f"the journal {path}: it {e}", hint=f"ls -l {path}*") from e
     with guarded(path):
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
         connection.set_busy_timeout(BUSY_MS)

@@ -60,6 +60,15 @@ class Runs(Book):
         with self.reading() as db:
             return run_in(db, run_id)
 
+    def runs_began_on(self, url: str) -> bool:
+        """Whether a run on the database at this URL began and nobody knows yet how it ended."""
+        with self.reading() as db:
+            begun = (
+                "SELECT 1 FROM runs r JOIN proposals p ON p.id = r.id JOIN threads t ON t.id = p.thread"
+                " WHERE r.state = 'started' AND t.url = ? LIMIT 1"
+            )
+            return db.execute(begun, (url,)).get is not None
+
     def release(self, run_id: str, *, because: str = "") -> None:
         """Give a claim back, to try again: it is known that nothing was changed; `because` says why not."""
         self._give_back(run_id, "released", because)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 from sqlagent.core.nouns.session import Proposal
+from sqlagent.plain_files import without_marks
 from sqlagent.ui.visible import visible
 
 
@@ -55,7 +56,7 @@ def _without_header(text: str, header: str) -> str:
 
 def _read_back(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8", "surrogatepass").removeprefix("\ufeff")
+        return without_marks(path.read_bytes().decode("utf-8", "surrogatepass"))
     except OSError as e:
         raise NoEdit("the editor left no file behind") from e
     except UnicodeDecodeError as e:

@@ -117,7 +117,8 @@ def _other(piece: Piece, _dialect: str, kind: Kind) -> Head:
 
 
 def _transaction(_piece: Piece, _dialect: str, kind: Kind) -> Head:
-    return Head(kind, denied="transaction-control", why="it starts or ends a transaction")
+    why = "it starts or ends a transaction: leave it out, a script runs in one"
+    return Head(kind, denied="transaction-control", why=why)
 
 
 def _attach(_piece: Piece, _dialect: str, kind: Kind) -> Head:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sqlagent.core.text.function_calls import ends_value
-from sqlagent.core.text.lexer import STRING, SYMBOL, Token
+from sqlagent.core.text.lexer import PARAMETER, STRING, SYMBOL, Token
 from sqlagent.core.text.postgres_operators import operators
 from sqlagent.core.text.split import Piece
 
@@ -33,6 +33,8 @@ def legible(piece: Piece, dialect: str) -> str:
         patches += [*_operators(piece), *_words(piece)]
     elif dialect == "sqlite":
         patches += [*_twice_not(piece), *_conflict_clause(piece)]
+    if dialect in ("sqlite", "duckdb"):
+        patches += _numbered(piece)
     return _patched(piece, patches)
 
 
@@ -49,6 +51,13 @@ def _comments(piece: Piece) -> Iterator[Patch]:
     for comment in piece.comments:
         if piece.start < comment.start < last and not comment.text.startswith("/*+"):
             yield comment.start, comment.end, ""
+
+
+def _numbered(piece: Piece) -> Iterator[Patch]:
+    """`?1` as `?`: which value it is given says nothing of what the statement does."""
+    for token in piece.tokens:
+        if token.kind == PARAMETER and token.text[0] == "?":
+            yield token.start, token.end, "?"
 
 
 def _operators(piece: Piece) -> Iterator[Patch]:

@@ -33,6 +33,13 @@ WORKS = frozenset({"optimize", "incremental_vacuum"})
 """Maintenance: long, or changes stored data or statistics."""
 
 
+_INSTEAD = {
+    "foreign_keys": ": leave it out, and set `foreign_keys = false` for this database in your own config file"
+    "  (sqlagent help rebuild-a-table)",
+}
+"""What does the same in the open."""
+
+
 def pragma(piece: Piece) -> Head:
     """What a PRAGMA does; one with a value that we do not know is denied, for 32 of 41 act while being prepared."""
     tokens = piece.tokens[1:]
@@ -47,7 +54,11 @@ def pragma(piece: Piece) -> Head:
         return Head(Kind.PRAGMA, Risk.SEVERE, why=f"PRAGMA {name} changes the file's header")
     if name in WORKS:
         return Head(Kind.PRAGMA, Risk.WRITE, why=f"PRAGMA {name} is maintenance")
-    return Head(Kind.PRAGMA, denied="unsafe-pragma", why=f"PRAGMA {name} changes how the database behaves")
+    return Head(
+        Kind.PRAGMA,
+        denied="unsafe-pragma",
+        why=f"PRAGMA {name} changes how the database behaves{_INSTEAD.get(name, '')}",
+    )
 
 
 def _one_argument(rest: tuple[object, ...]) -> bool:

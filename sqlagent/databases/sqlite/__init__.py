@@ -10,10 +10,12 @@ from typing import TypeVar
 
 import apsw
 
+from sqlagent.core.errors import ConnectError
 from sqlagent.core.nouns.analysis import EngineOpinion, Size
 from sqlagent.core.nouns.draft import Schema
 from sqlagent.core.nouns.effect import Measurement
 from sqlagent.core.nouns.session import Outcome
+from sqlagent.core.text.broken import bytes_shown, is_broken
 from sqlagent.databases.base import (
     Capabilities,
     Limits,
@@ -29,7 +31,9 @@ from sqlagent.databases.sqlite.connection.authorizer import Guard
 from sqlagent.databases.sqlite.connection.budget import Meter
 from sqlagent.databases.sqlite.connection.open import (
     check_file,
+    hot,
     is_half_written,
+    no_right,
     open_reader,
     open_writer,
     recover,
@@ -64,20 +68,28 @@ class Sqlite:
         foreign_keys: bool = True,
         busy_seconds: float = 5.0,
         marker_table: bool = False,
+        may_recover: Callable[[], bool] = no_right,
     ) -> None:
         """Raises ConnectError where it cannot be opened; never creates it."""
         check_file(path)
         self.name = name
         self._path = path.resolve()
+        if is_broken(str(self._path)):  # it would be in every record of what was done
+            where = bytes_shown(str(self._path))
+            raise ConnectError(f"the path of the database is not UTF-8: {where}", hint="rename the file, or its folder")
         self._foreign_keys = foreign_keys
         self._busy_seconds = busy_seconds
         self._marker_table = marker_table
+        self._may_recover = may_recover
         self._open()
 
     def _open(self) -> None:
         self._file = self._path.stat()
         self._reader, self._guard = open_reader(
-            self._path, foreign_keys=self._foreign_keys, busy_seconds=self._busy_seconds
+            self._path,
+            foreign_keys=self._foreign_keys,
+            busy_seconds=self._busy_seconds,
+            may_recover=self._may_recover,
         )
         self._running: apsw.Connection = self._reader
         self._facts: tuple[int, Facts] | None = None
@@ -94,6 +106,8 @@ class Sqlite:
             except apsw.ReadOnlyError as e:
                 if not is_half_written(e):
                     raise
+                if not self._may_recover():
+                    raise hot(self._path) from e
                 # a process crashed since it was opened; what it left is undone, and looked at once more
                 recover(self._path, busy_seconds=self._busy_seconds)
                 return look(self._reader)

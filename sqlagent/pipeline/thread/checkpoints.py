@@ -17,6 +17,7 @@ from langgraph.types import StateSnapshot
 
 from sqlagent.core.errors import SqlagentError, StoreError
 from sqlagent.pipeline.thread_lock import thread_lock
+from sqlagent.plain_files import NotPlain, refuse_odd_database
 from sqlagent.store import private
 
 if TYPE_CHECKING:
@@ -95,11 +96,33 @@ def open_saver(path: Path, reached: Callable[[str], None] = lambda _name: None) 
         private.make_folder(path.parent)
         with suppress(FileExistsError):  # a file that is there is not touched: closing it would drop its locks
             os.close(private.open_file(path, os.O_RDWR | os.O_EXCL))
+        _refuse_to_roll_back(path)
         connection = sqlite3.connect(path, check_same_thread=False, timeout=BUSY_SECONDS)
         saver = Saver(connection, path, reached)
         saver.setup()
         connection.execute("PRAGMA synchronous = FULL")
     return saver
+
+
+def _refuse_to_roll_back(path: Path) -> None:
+    """Nothing of ours leaves a rollback journal beside the checkpoints: they are in WAL mode.
+
+    Python's SQLite may be old enough to delete whatever file such a journal names.
+    """
+    try:
+        refuse_odd_database(path)
+    except NotPlain as e:
+        raise StoreError(f"the checkpoints {path}: it {e}", hint=f"ls -l {path}*") from e
+    journal = path.with_name(path.name + "-journal")
+    try:
+        hot = journal.stat().st_size > 0 and journal.read_bytes()[:8] != bytes(8)
+    except OSError:
+        return
+    if hot:
+        raise StoreError(
+            f"the checkpoints {path} have a hot journal: another program was cut off while it wrote",
+            hint="if the journal is your own: sqlagent doctor --recover",
+        )
 
 
 def head(graph: Graph, config: Any, path: Path) -> StateSnapshot:

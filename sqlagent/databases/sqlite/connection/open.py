@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import shlex
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +15,9 @@ from urllib.parse import quote
 import apsw
 
 from sqlagent.core.errors import ConnectError, QueryError, TimedOut
+from sqlagent.databases.base import HotJournal
 from sqlagent.databases.sqlite.connection.authorizer import Guard
+from sqlagent.plain_files import NotPlain, refuse_odd_database
 
 _SUFFIXES = (".db", ".sqlite", ".sqlite3")
 _STEPS_BETWEEN_LOOKS = 20_000  # about a millisecond of SQLite's work: Ctrl-C and time limits are noticed that fast
@@ -33,8 +36,19 @@ _SETTINGS = {
 }
 
 
-def open_reader(path: Path, *, foreign_keys: bool, busy_seconds: float) -> tuple[apsw.Connection, Guard]:
-    """A connection that cannot write, whatever is asked of it."""
+def no_right() -> bool:
+    """What somebody else's program left half written is not ours to roll back."""
+    return False
+
+
+def open_reader(
+    path: Path, *, foreign_keys: bool, busy_seconds: float, may_recover: Callable[[], bool] = no_right
+) -> tuple[apsw.Connection, Guard]:
+    """A connection that cannot write, whatever is asked of it.
+
+    Raises HotJournal where another program was cut off while it wrote: to look at such a file is to roll it back, by
+    whatever the journal says, and a journal may have come with the folder.  `may_recover` says whether it is our own.
+    """
     with speaking_of(path):
         connection, guard = _opened(path, "ro", foreign_keys=foreign_keys, busy_seconds=busy_seconds)
         connection.limit(apsw.SQLITE_LIMIT_ATTACHED, 0)
@@ -43,6 +57,8 @@ def open_reader(path: Path, *, foreign_keys: bool, busy_seconds: float) -> tuple
         except apsw.ReadOnlyError as e:
             if not is_half_written(e):
                 raise
+            if not may_recover():
+                raise hot(path) from e
             recover(path, busy_seconds=busy_seconds)
             _look(connection)
         connection.pragma("query_only", 1)
@@ -106,8 +122,16 @@ def is_half_written(error: apsw.Error) -> bool:
     return code in (apsw.SQLITE_READONLY_ROLLBACK, apsw.SQLITE_READONLY_RECOVERY)
 
 
+def hot(path: Path) -> HotJournal:
+    return HotJournal(
+        f"{path} has a hot journal: another program was cut off while it wrote",
+        hint=f"if the journal is your own: sqlagent doctor --recover --db {shlex.quote(str(path))}",
+    )
+
+
 def recover(path: Path, *, busy_seconds: float) -> None:
     """Roll back what a crashed process left half done; only a connection that may write can."""
+    check_file(path)
     try:
         connection = apsw.Connection(file_uri(path, "rw"), flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_URI)
         connection.set_busy_timeout(int(busy_seconds * 1000))
@@ -120,6 +144,17 @@ def recover(path: Path, *, busy_seconds: float) -> None:
         ) from e
 
 
+def recovered(path: Path) -> bool:
+    """Roll it back if there is anything to roll back, and whether there was."""
+    try:
+        open_reader(path, foreign_keys=False, busy_seconds=0)[0].close(force=True)
+    except HotJournal:
+        with speaking_of(path):
+            recover(path, busy_seconds=5.0)
+        return True
+    return False
+
+
 def check_file(path: Path) -> None:
     """Raise ConnectError where it is plain from outside that this is no readable file.
 
@@ -128,6 +163,10 @@ def check_file(path: Path) -> None:
     try:
         is_directory = stat.S_ISDIR(path.stat().st_mode)
         names = sorted(p.name for p in path.iterdir() if p.suffix in _SUFFIXES) if is_directory else []
+        if not is_directory:
+            refuse_odd_database(path)
+    except NotPlain as e:
+        raise ConnectError(f"{path} {e}", hint="name a SQLite file: --db PATH") from e
     except FileNotFoundError as e:
         raise ConnectError(f"no such file: {path}", hint=_nearest_file(path)) from e
     except PermissionError as e:

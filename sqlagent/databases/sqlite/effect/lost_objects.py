@@ -15,6 +15,7 @@ from sqlagent.core.modes import of_file
 from sqlagent.databases.sqlite.connection.open import file_uri
 from sqlagent.databases.sqlite.opinion.schema import quoted
 from sqlagent.databases.sqlite.opinion.table_shapes import Tables
+from sqlagent.plain_files import NotPlain, refuse_odd_database
 
 _CATALOG = """
 CREATE TABLE catalog (
@@ -104,6 +105,8 @@ class Copy:
         """`file` is the connection that it is being written on, where that is not done yet."""
         with _speaking_of(path):
             self._path = path
+            if file is None:
+                refuse_odd_database(path)
             flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
             self._file = file or apsw.Connection(file_uri(path, "ro"), flags=flags)
             self._catalog = {
@@ -138,5 +141,5 @@ _FLAGS = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_URI
 def _speaking_of(path: Path) -> Iterator[None]:
     try:
         yield
-    except (apsw.Error, OSError) as e:
+    except (apsw.Error, OSError, NotPlain) as e:
         raise StoreError(f"the copy of what is lost, {path}, failed: {e}", hint=f"ls -l {path}") from e
