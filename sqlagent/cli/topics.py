@@ -58,7 +58,8 @@ _UNDO = """\
 sqlagent undo THREAD takes back what a session's last run changed.  It is a
 proposal like any other: measured, approved and run once.
 
-before    the approval screen says `undo: exact`, `partial` or `NO`, and why
+before    the approval screen says `undo: exact` where it was tried and all of it
+          came back, else `expected, not tried`, `partial` or `NO`, and why
 how       the inverse of the change, and a copy of what a DROP or ALTER loses;
           no trigger fires
 since     rows that somebody changed since are listed and left alone;

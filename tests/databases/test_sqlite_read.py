@@ -234,13 +234,35 @@ def test_what_is_no_read_is_refused_with_the_reason(shop: Database, sql: str, wo
         read(shop, sql)
 
 
-def test_text_that_is_not_utf8_is_an_error_that_says_how_to_see_it(tmp_path: Path) -> None:
-    path = make(tmp_path / "l.db", "CREATE TABLE t (a); INSERT INTO t VALUES (CAST(x'e9' AS TEXT))")
-    db = open_database(str(path), name="l")
-    with pytest.raises(QueryError, match="not valid UTF-8") as caught:
-        read(db, "SELECT a FROM t")
-    assert "CAST(column AS BLOB)" in caught.value.hint
-    assert read(db, "SELECT CAST(a AS BLOB) FROM t") == [(b"\xe9",)]
+LATIN = """CREATE TABLE t (id INTEGER PRIMARY KEY, a, b);
+INSERT INTO t VALUES (1, 'ok', x'00'), (2, CAST(x'63e9' AS TEXT), 2), (3, 'z', 3.5), (4, 'y', NULL)"""
+SHOWN = [(1, "ok", b"\0"), (2, "c\\xe9", 2), (3, "z", 3.5), (4, "y", None)]
+
+
+@pytest.mark.parametrize(
+    ("sql", "rows"),
+    [
+        ("SELECT * FROM t", SHOWN),
+        ("SELECT * FROM t ORDER BY id DESC -- all", SHOWN[::-1]),
+        ("WITH q AS (SELECT * FROM t) SELECT a, a FROM q WHERE id > 1 LIMIT 2", [("c\\xe9",) * 2, ("z", "z")]),
+        ("SELECT a || 'é' FROM t UNION ALL VALUES ('last')", [("oké",), ("c\\xe9é",), ("zé",), ("yé",), ("last",)]),
+        ("SELECT CAST(a AS BLOB) FROM t WHERE id = 2", [(b"c\xe9",)]),
+    ],
+)
+def test_text_that_is_not_utf8_is_shown_by_its_bytes_among_the_others(
+    tmp_path: Path, sql: str, rows: list[tuple[object, ...]]
+) -> None:
+    db = open_database(str(make(tmp_path / "l.db", LATIN)), name="l")
+    assert read(db, sql) == rows
+    sink = Kept()
+    outcome = db.read(sql, sink=sink, limits=Limits(rows=2))
+    assert (sink.rows, outcome.results[0].truncated) == (rows[:2], len(rows) > 2)
+
+
+def test_half_a_character_of_utf16_is_shown_by_its_bytes(tmp_path: Path) -> None:
+    script = "PRAGMA encoding = 'UTF-16be'; CREATE TABLE t (a); INSERT INTO t VALUES ('é'), (CAST(x'0061d800' AS TEXT))"
+    db = open_database(str(make(tmp_path / "l.db", script)), name="l")
+    assert read(db, "SELECT a FROM t") == [("é",), ("a\\xd8\\x00",)]
 
 
 def test_a_count_is_counted(shop: Database) -> None:

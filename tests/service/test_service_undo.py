@@ -15,7 +15,7 @@ from shops import approved as approved_in
 
 from sqlagent import config
 from sqlagent.core.errors import Finished, Stale, UnknownThread, UsageError
-from sqlagent.core.nouns.analysis import Risk, Verb
+from sqlagent.core.nouns.analysis import Risk, Statement, Verb
 from sqlagent.core.nouns.effect import Undoable
 from sqlagent.core.nouns.session import Choice, Decision, Report, Status
 from sqlagent.databases.base import MeasureBudget, OnConflict
@@ -54,6 +54,13 @@ class Shop:
 
     def execute(self, script: str) -> None:
         connection = sqlite3.connect(self.path)
+        connection.executescript(script)
+        connection.close()
+
+    def execute_sorting(self, script: str) -> None:
+        """As a program does that has an order of its own."""
+        connection = sqlite3.connect(self.path)
+        connection.create_collation("LOCALIZED", lambda a, b: (a > b) - (a < b))
         connection.executescript(script)
         connection.close()
 
@@ -444,3 +451,70 @@ def test_a_damaged_time_of_a_run_keeps_nobody_from_undoing_it(tmp_path: Path, da
     db.close()
     with shop.agent() as agent:
         assert agent.undo(done.thread).status is Status.PENDING
+
+
+# ---- what is promised, and what is offered afterwards ----------------------------------------------------------------
+
+
+def test_what_a_drop_takes_from_others_is_hidden_in_its_text(shop: Shop) -> None:
+    shop.execute("""CREATE TABLE Items (id INTEGER PRIMARY KEY, o REFERENCES ORDERS ON DELETE CASCADE);
+        CREATE TABLE gifts (i REFERENCES items ON DELETE SET NULL); CREATE TABLE apart (c);
+        INSERT INTO items VALUES (1, 1), (2, 2); INSERT INTO gifts VALUES (2)""")  # fmt: skip
+    statement = analyzed(shop, "DROP TABLE customers")
+    assert [f.message for f in statement.findings if f.rule == "hidden-write"] == [
+        "deletes from orders, which the SQL does not mention (by foreign key of customers)",
+        "deletes from Items, which the SQL does not mention (by foreign key of orders)",
+        "updates gifts, which the SQL does not mention (by foreign key of Items)",
+    ]
+    rows = {(o.verb, o.target): o.size.rows for o in statement.operations if o.via}
+    assert rows == {(Verb.DELETE, "orders"): 3, (Verb.DELETE, "Items"): 2, (Verb.UPDATE, "gifts"): 1}
+    assert "hidden-write" not in [f.rule for f in analyzed(shop, "DROP TABLE apart").findings]
+
+
+def analyzed(shop: Shop, sql: str) -> Statement:
+    asked = shop.agent.run(sql)
+    assert asked.proposal is not None
+    return asked.proposal.analysis.statements[0]
+
+
+def promised(asked: Report) -> Undoable:
+    assert asked.proposal is not None
+    assert asked.proposal.measurement is not None
+    return asked.proposal.measurement.undo
+
+
+IN_AN_ORDER_OF_ITS_OWN = "CREATE TABLE places (name TEXT COLLATE LOCALIZED); INSERT INTO places VALUES ('Öland')"
+
+
+@pytest.mark.parametrize(
+    ("sql", "undo"),
+    [
+        ("DROP TABLE places", Undoable.NONE),
+        ("UPDATE raw SET b = b || 'x'", Undoable.EXACT),
+        ("DROP TABLE raw", Undoable.NONE),
+        ("DELETE FROM orders", Undoable.EXACT),
+    ],
+)
+def test_an_undo_is_offered_afterwards_where_it_was_promised(shop: Shop, sql: str, undo: Undoable) -> None:
+    shop.execute_sorting(f"{IN_AN_ORDER_OF_ITS_OWN}; CREATE TABLE raw (b); INSERT INTO raw VALUES (x'e9')"
+                        ", (CAST(x'e9ff' AS TEXT))")  # fmt: skip
+    asked = shop.agent.run(sql)
+    assert promised(asked) is undo
+    ran = shop.approved(asked)
+    assert (ran.status, ran.undoable) == (Status.EXECUTED, undo is Undoable.EXACT)
+    if undo is Undoable.NONE:
+        with pytest.raises(Finished, match="has nothing to undo: "):
+            shop.agent.undo(ran.thread)
+    else:
+        assert shop.undone(ran.thread).status is Status.EXECUTED
+
+
+def test_what_was_too_large_to_measure_is_expected_and_offered(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "MeasureBudget", lambda: MeasureBudget(changes_bytes=1))
+    asked = shop.agent.run("UPDATE orders SET total = 1")
+    assert promised(asked) is Undoable.EXPECTED
+    ran = shop.approved(asked)
+    assert ran.undoable
+    assert shop.undone(ran.thread).status is Status.EXECUTED
+    asked = shop.agent.run("UPDATE orders SET total = 2; DROP TABLE orders")  # of which a copy would have to be made
+    assert promised(asked) is Undoable.NONE

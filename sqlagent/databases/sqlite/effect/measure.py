@@ -87,14 +87,16 @@ def measure(
     try:
         with readable(), places(reader, path, foreign_keys, budget, meter) as (place, how):
             return _measured(script, place, how, budget, meter, trying)
-    except (PastBudget, Unmeasurable, _Fails) as e:
+    except PastBudget as e:
+        return _not_told(script, str(e), meter)
+    except (Unmeasurable, _Fails) as e:
         return _unknown(script, str(e), meter)
     except (apsw.BusyError, apsw.LockedError):
-        return _unknown(script, "the database is busy", meter)
+        return _not_told(script, "the database is busy", meter)
     except ConnectError as e:
         return _unknown(script, e.message, meter)
     except apsw.FullError:
-        return _unknown(script, "it grows past what is measured in memory", meter)
+        return _not_told(script, "it grows past what is measured in memory", meter)
     except apsw.SQLError as e:  # of our own looks: an index in an order that only another program knows
         return _unknown(script, f"the database refused a look at it: {e}", meter)
 
@@ -141,7 +143,7 @@ def _measured(
         except Unsteady as e:
             why = str(e)
             estimated = tuple(replace(effect, basis=Basis.ESTIMATED, why=why) for effect in script.effects)
-            return replace(_unknown(script, why, meter), effects=estimated)
+            return replace(_not_told(script, why, meter), effects=estimated)
     meter.doing = "hashing"
     whole = fingerprint(parts, volatile=columns, meter=meter)
     return Measurement(
@@ -189,6 +191,13 @@ def _unknown(script: _Script, why: str, meter: Meter) -> Measurement:
     missing = len(script.statements) - len(script.effects)
     effects = (*script.effects, *(Effect(Basis.UNKNOWN, why=why) for _ in range(missing)))
     return Measurement(effects, undo_why=f"it was not measured: {why}", seconds=meter.spent, how=why)
+
+
+def _not_told(script: _Script, why: str, meter: Meter) -> Measurement:
+    """Nothing is wrong with it: what the run changes is kept, unless what a DROP or ALTER loses had to be copied."""
+    rows_alone = all(map(inspect.may_only_change_rows, script.statements))
+    undo = Undoable.EXPECTED if rows_alone else Undoable.NONE
+    return replace(_unknown(script, why, meter), undo=undo)
 
 
 @contextmanager

@@ -75,7 +75,7 @@ def _changes_shape(opinion: EngineOpinion) -> bool:
 
 def _opinion(connection: apsw.Connection, guard: Guard, sql: str, known: Facts) -> EngineOpinion:
     words = _words(sql)
-    kind = _KINDS.get(words[0], Kind.OTHER) if words else Kind.OTHER
+    kind = _kind_by(words)
     if kind is Kind.MAINTENANCE and words[0] == "VACUUM":
         return _vacuum(sql, words)
     prepared: Prepared | None = None
@@ -111,6 +111,15 @@ def _opinion(connection: apsw.Connection, guard: Guard, sql: str, known: Facts) 
         why=why,
         quoted_as_text=texts,
     )
+
+
+def may_only_change_rows(sql: str) -> bool:
+    """As its first word tells, before anything is compiled."""
+    return (words := _words(sql)) != [] and (words[0] == "WITH" or _kind_by(words) in _ROW_KINDS)
+
+
+def _kind_by(words: list[str]) -> Kind:
+    return _KINDS.get(words[0], Kind.OTHER) if words else Kind.OTHER
 
 
 def _words(sql: str) -> list[str]:
@@ -230,6 +239,21 @@ def _accesses(events: Sequence[Event], kind: Kind, words: list[str], known: Fact
                 yield Access(Verb.DELETE, _table(event))
         elif event.code in SHAPE:
             yield _shape(event)
+            if event.code == apsw.SQLITE_DROP_TABLE and known.keys_are_on:
+                yield from _followers(event.first or "", known)
+
+
+def _followers(dropped: str, known: Facts) -> Iterable[Access]:
+    """A table that is dropped is emptied first, as by a DELETE: rows that refer to it go too, or let go of it."""
+    waiting, seen = [dropped], {dropped.lower()}
+    while waiting:
+        parent = waiting.pop()
+        for child, verb in known.follow.get(parent.lower(), ()):
+            if child.lower() != dropped.lower():
+                yield Access(verb, child, via=f"foreign key of {parent}")
+            if verb is Verb.DELETE and child.lower() not in seen:
+                seen.add(child.lower())
+                waiting.append(child)
 
 
 def _table(event: Event) -> str:

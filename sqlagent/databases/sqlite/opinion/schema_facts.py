@@ -7,13 +7,15 @@ from dataclasses import dataclass
 
 import apsw
 
+from sqlagent.core.nouns.verbs import Verb
+
 _ACTS = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
 _REPLACES = re.compile(r"\bON\s+CONFLICT\s+REPLACE\b", re.IGNORECASE)
 _NAMES = """
 SELECT m.name, c.name FROM sqlite_schema AS m, pragma_table_xinfo(m.name) AS c
  WHERE m.type IN ('table', 'view') ORDER BY m.rowid, c.cid"""
 _KEYS = """
-SELECT lower(m.name), lower(f."table"), f.on_update, f.on_delete
+SELECT m.name, lower(f."table"), f.on_update, f.on_delete
   FROM sqlite_schema AS m, pragma_foreign_key_list(m.name) AS f WHERE m.type = 'table'"""
 
 
@@ -31,6 +33,11 @@ class Facts:
     """Child and parent of every foreign key."""
     replacing: frozenset[str]
     """Tables with an ON CONFLICT REPLACE constraint."""
+    follow: dict[str, tuple[tuple[str, Verb], ...]]
+    """Parent table to what becomes of rows of other tables, as spelled, when its own are deleted."""
+
+    keys_are_on: bool
+    """SQLite looks after foreign keys."""
 
     def is_table(self, name: str) -> bool:
         return name.lower() in {n.lower() for n in self.names}
@@ -42,15 +49,21 @@ def facts(connection: apsw.Connection) -> Facts:
     rows += connection.execute("SELECT type, name, coalesce(sql, '') FROM sqlite_temp_schema").fetchall()
     parents: dict[str, set[str]] = {}
     keys = connection.execute(_KEYS).fetchall()
+    follow: dict[str, dict[tuple[str, Verb], None]] = {}
     for child, parent, on_update, on_delete in keys:
         if {on_update, on_delete} & _ACTS:
-            parents.setdefault(str(child), set()).add(str(parent))
+            parents.setdefault(str(child).lower(), set()).add(str(parent))
+        if on_delete in _ACTS:
+            verb = Verb.DELETE if on_delete == "CASCADE" else Verb.UPDATE
+            follow.setdefault(str(parent), {})[str(child), verb] = None
     return Facts(
         names=_names(connection, [str(name) for kind, name, _ in rows if kind in ("table", "view")]),
         views=frozenset(str(name).lower() for kind, name, _ in rows if kind == "view"),
         triggers=frozenset(str(name).lower() for kind, name, _ in rows if kind == "trigger"),
         parents={child: frozenset(tables) for child, tables in parents.items()},
-        keys=frozenset((str(child), str(parent)) for child, parent, _, _ in keys),
+        keys=frozenset((str(child).lower(), str(parent)) for child, parent, _, _ in keys),
+        keys_are_on=bool(connection.config(apsw.SQLITE_DBCONFIG_ENABLE_FKEY, -1)),
+        follow={parent: tuple(children) for parent, children in follow.items()},
         replacing=frozenset(str(n).lower() for kind, n, sql in rows if kind == "table" and _REPLACES.search(str(sql))),
     )
 

@@ -22,6 +22,7 @@ from sqlagent.databases.sqlite.connection.open import Budget, is_half_written
 from sqlagent.databases.sqlite.connection.prepare import Prepared, Uncompilable, prepare, start
 from sqlagent.databases.sqlite.connection.progress import Telling
 from sqlagent.databases.sqlite.run.binding import Binding
+from sqlagent.databases.sqlite.run.broken_text import readable_rows
 from sqlagent.databases.sqlite.run.mark_file import MarkFile
 
 ROLLBACK_MODES = frozenset({"delete", "truncate", "persist"})
@@ -48,10 +49,10 @@ def read(
         prepared, cursor = _start_read(connection, guard, sql)
         telling.end()  # the first row is there
         try:
-            # The cursor goes straight through: a row of Python work a row would double the time of a large export.
-            rows: Iterator[Row] = cursor if limits.rows is None else islice(cursor, limits.rows)
-            returned = sink.write(prepared.columns, rows)
-            truncated = limits.rows is not None and next(cursor, None) is not None
+            # Rows go straight through: a row of Python work a row would double the time of a large export.
+            rows = readable_rows(connection, sql, len(prepared.columns), cursor)
+            returned = sink.write(prepared.columns, rows if limits.rows is None else islice(rows, limits.rows))
+            truncated = limits.rows is not None and next(rows, None) is not None
         finally:
             cursor.close(force=True)  # an open cursor keeps its read lock
     return Outcome((Result(1, returned=returned, truncated=truncated),), monotonic() - begun)

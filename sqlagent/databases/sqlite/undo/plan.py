@@ -41,7 +41,10 @@ def plan(
             return replace(found, measurement=replace(found.measurement, how=how, seconds=meter.spent))
     except Refused as e:
         return UndoPlan(_unknown(str(e), meter), refused=str(e))
-    except (PastBudget, Unmeasurable) as e:
+    except PastBudget as e:
+        undo = Undoable.NONE if kept.reshapes else Undoable.EXPECTED
+        return UndoPlan(replace(_unknown(str(e), meter), undo=undo))
+    except Unmeasurable as e:
         return UndoPlan(_unknown(str(e), meter))
     except (apsw.BusyError, apsw.LockedError):
         return UndoPlan(_unknown("the database is busy", meter))

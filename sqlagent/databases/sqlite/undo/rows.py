@@ -219,12 +219,11 @@ class Undo:
             self.connection.execute(sql, (number, table)).fetchall()
 
     def _take_changeset(self, part: KeptPart) -> None:
-        inverse = apsw.Changeset.invert(part.changeset)
         layouts = {table.name: table for table in part.tables}
         before = len(self.conflicts), self.conflicting
         # What a virtual table that was made keeps its rows in goes when it is dropped.
         gone = Tables(self.connection).shadows_of(name for kind, name in changed(part)[1] if kind == "table")
-        disturbed = self._apply(inverse, layouts, lambda name: name.lower() not in gone)
+        disturbed = self._apply(part.changeset, layouts, lambda name: name.lower() not in gone)
         if not disturbed:
             return
         # Somebody has written to a full-text index since: its rows are put back, and it is built anew from them.
@@ -236,7 +235,7 @@ class Undo:
             if self.trying or not _FULL_TEXT.search(str(sql)):
                 raise Refused(f"what {name} keeps its rows in was changed since")
         own = {f"{name}_content" for name in disturbed}
-        self._apply(inverse, layouts, lambda name: not tables.is_shadow(name) or name in own, again=True)
+        self._apply(part.changeset, layouts, lambda name: not tables.is_shadow(name) or name in own, again=True)
         for name in disturbed:
             try:
                 into = f"INSERT INTO main.{quoted(name)} ({quoted(name)})"
@@ -245,9 +244,12 @@ class Undo:
                 raise Refused(f"the index of {name} was changed since, and cannot be built anew: {e}") from e
 
     def _apply(
-        self, inverse: bytes, layouts: dict[str, KeptTable], wanted: Callable[[str], bool], *, again: bool = False
+        self, changeset: bytes, layouts: dict[str, KeptTable], wanted: Callable[[str], bool], *, again: bool = False
     ) -> set[str]:
-        """Apply it but for rows in conflict; the virtual tables whose own tables conflict, and then nothing is done."""
+        """Apply its inverse, but for rows in conflict.
+
+        Answers the virtual tables whose own tables are in conflict; where there are any, nothing is done.
+        """
         tables = Tables(self.connection)
         owners: set[str] = set()
 
@@ -262,8 +264,8 @@ class Undo:
             return int(apsw.SQLITE_CHANGESET_OMIT)
 
         self.connection.execute("SAVEPOINT undo").fetchall()
-        flags = apsw.SQLITE_CHANGESETAPPLY_FKNOACTION
-        apsw.Changeset.apply(inverse, self.connection, filter=wanted, conflict=conflict, flags=flags)
+        flags = apsw.SQLITE_CHANGESETAPPLY_FKNOACTION | apsw.SQLITE_CHANGESETAPPLY_INVERT
+        apsw.Changeset.apply(changeset, self.connection, filter=wanted, conflict=conflict, flags=flags)
         if owners and not self.trying:
             self.connection.execute("ROLLBACK TO undo").fetchall()
         self.connection.execute("RELEASE undo").fetchall()
