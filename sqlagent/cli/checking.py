@@ -4,35 +4,24 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Annotated, Any
-from urllib.parse import quote
+from typing import Annotated
 
 import typer
 
-from sqlagent import __version__
 from sqlagent.cli.call import Call
+from sqlagent.cli.check_files import Group, groups
+from sqlagent.cli.check_formats import WRITERS, Tally, json_line, json_lines
 from sqlagent.cli.options import DATABASE, takes
-from sqlagent.cli.sources import open_source
 from sqlagent.core.errors import UsageError
-from sqlagent.core.nouns.analysis import EngineOpinion, Risk, Size, Statement, SyntaxOpinion
+from sqlagent.core.nouns.analysis import Risk
 from sqlagent.databases.base import Database
+from sqlagent.service.checks import Checked, Script, an_empty_database, checked
 from sqlagent.ui.diagnostics import ExitCode
-from sqlagent.ui.machine import FORMAT_VERSION, statement_json
-from sqlagent.ui.out import json_line
-from sqlagent.ui.visible import one_line, printed
 
-FORMATS = ("text", "json", "github", "sarif")
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """One statement of one script, judged."""
-
-    statement: Statement
-    named: Mapping[str, object] = field(default_factory=dict)
-    """`{"id": ...}` where the caller named the script, with `--input jsonl`."""
+FORMATS = ("text", "json", "github", "gitlab", "sarif")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,44 +32,28 @@ class Unreadable:
     named: Mapping[str, object] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class Tally:
-    """What the exit code will be."""
-
-    threshold: Risk
-    asked: int = 0
-    denied: int = 0
-    unreadable: int = 0
-
-    def would_ask(self, statement: Statement) -> bool:
-        return statement.risk >= self.threshold
-
-    def count(self, statement: Statement) -> None:
-        self.denied += bool(statement.denied)
-        self.asked += self.would_ask(statement)
-
-    @property
-    def code(self) -> ExitCode:
-        if self.denied:
-            return ExitCode.DENIED
-        if self.asked:
-            return ExitCode.REJECTED
-        return ExitCode.USAGE if self.unreadable else ExitCode.OK
-
-
 @takes(DATABASE)
 def check(
     call: Call,
-    file: Annotated[str, typer.Argument(help="A file of SQL, or - for standard input.", metavar="[FILE]")] = "",
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(help="Files of SQL, folders, patterns, or - for standard input.", metavar="[FILE]..."),
+    ] = None,
     sql: Annotated[str, typer.Option("--sql", help="The SQL itself.", metavar="TEXT")] = "",
+    exclude: Annotated[
+        list[str] | None, typer.Option("--exclude", help="Leave out files of this pattern.", metavar="PATTERN")
+    ] = None,
     dialect: Annotated[
         str, typer.Option("--dialect", help="sqlite, postgres, mysql, duckdb ... [default: sqlite]", metavar="NAME")
     ] = "",
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Count and name the rows that would change, on a copy; needs --db.")
+    ] = False,
     fail_on: Annotated[
         str, typer.Option("--fail-on", help="Exit 5 from this risk on: WRITE, SEVERE, UNKNOWN.", metavar="RISK")
     ] = "WRITE",
     format_: Annotated[
-        str, typer.Option("--format", help="text, json, github or sarif. [default: text]", metavar="FORMAT")
+        str, typer.Option("--format", help="text, json, github, gitlab or sarif. [default: text]", metavar="FORMAT")
     ] = "text",
     input_: Annotated[
         str, typer.Option("--input", help='jsonl: one {"id", "sql"} a line on standard input.', metavar="FORMAT")
@@ -89,27 +62,49 @@ def check(
     """Say what SQL would do, without running it.
 
     \b
-    sqlagent check migration.sql --dialect postgres
-    sqlagent check cleanup.sql --db prod --format github
+    sqlagent check migrations/ --dialect postgres
+    sqlagent check cleanup.sql --db prod --measure
     editor | sqlagent check --input jsonl --db prod
     """
     chosen = _one_of("--format", "json" if call.json else format_, FORMATS)
     tally = Tally(_threshold(fail_on))
-    lines = _one_of("--input", input_, ("sql", "jsonl")) == "jsonl"
-    if lines and (file not in ("", "-") or sql or chosen not in ("text", "json")):
-        raise UsageError("--input jsonl reads standard input and answers in JSON", hint="sqlagent check --input jsonl")
+    named = files or []
+    if _one_of("--input", input_, ("sql", "jsonl")) == "jsonl":
+        if named not in ([], ["-"]) or sql or chosen not in ("text", "json"):
+            raise UsageError(
+                "--input jsonl reads standard input and answers in JSON", hint="sqlagent check --input jsonl"
+            )
+        return _answer_lines(*_judges(call, dialect), tally)
+    if bool(named) == bool(sql):
+        raise UsageError("name one source of SQL", hint="FILES, - for standard input, or --sql TEXT")
+    if measure and not call.flag("database"):
+        raise UsageError("--measure needs a database to measure on", hint="sqlagent check FILE --measure --db DB")
     database, dialect = _judges(call, dialect)
-    if lines:
-        for answer in _lines(sys.stdin.buffer, dialect, database, tally):
-            sys.stdout.write(answer)
-            sys.stdout.flush()  # stdout is block-buffered in a pipe, and the caller waits for the answer
-        return tally.code
-    text, name = open_source(file, sql)
-    name = "command line" if sql else name if file == "-" else file
-    checked = (Checked(s) for s in _script(text, dialect, database))
-    for piece in _WRITERS[chosen](_counted(checked, tally), name, tally):
-        sys.stdout.write(piece)
+    found = [] if sql else groups(named, exclude or [])
+    tally.files = sum(len(group.names) for group in found) or 1
+    with ExitStack() as opened:
+        every = _checked(call, sql, found, database, dialect, measure, opened)
+        for piece in WRITERS[chosen](tally.counted(every), tally):
+            sys.stdout.write(piece)
+    if tally.files > 1 and not call.json:
+        sys.stdout.flush()
+        call.screen.line(tally.summary())
     return tally.code
+
+
+def _checked(
+    call: Call, sql: str, found: Sequence[Group], database: Database | None, dialect: str, measure: bool,
+    opened: ExitStack,
+) -> Iterator[Checked]:  # fmt: skip
+    """Every statement of what was named; a folder of SQLite migrations begins at an empty database, or at `--db`."""
+    measured = (lambda text: call.agent.weigh(text).analysis) if measure else None
+    if sql:
+        yield from checked([Script("command line", sql)], dialect, database, measure=measured)
+    for group in found:
+        begins = database
+        if begins is None and group.together and dialect == "sqlite":
+            begins = opened.enter_context(an_empty_database())
+        yield from checked(group.scripts(), dialect, begins, measure=measured, together=group.together)
 
 
 def _judges(call: Call, dialect: str) -> tuple[Database | None, str]:
@@ -140,29 +135,15 @@ def _threshold(name: str) -> Risk:
     return Risk[_one_of("--fail-on", name.upper(), ("READ", "WRITE", "SEVERE", "UNKNOWN"))]
 
 
-# ---- judging -----------------------------------------------------------------------------------------------------
+# ---- lines of JSON -----------------------------------------------------------------------------------------------
 
 
-def _script(text: str, dialect: str, database: Database | None) -> Iterator[Statement]:
-    """Every statement judged, one by one; a database sees all of them first, for they may build on each other."""
-    from sqlagent.core.analyze import judge, opinions  # commands that only list should not wait for it
-
-    if database is None:
-        for index, syntax in enumerate(opinions(text, dialect), 1):
-            yield judge(index, syntax, None, Size())
-        return
-    read = tuple(opinions(text, dialect))
-    heard = database.inspect([s.sql for s in read])
-    for index, (syntax, engine) in enumerate(_paired(read, heard), 1):
-        yield judge(index, syntax, engine, Size())
-
-
-def _paired(
-    read: tuple[SyntaxOpinion, ...], heard: tuple[EngineOpinion, ...]
-) -> Iterator[tuple[SyntaxOpinion, EngineOpinion | None]]:
-    if len(read) == len(heard):
-        return zip(read, heard, strict=True)
-    return ((syntax, None) for syntax in read)
+def _answer_lines(database: Database | None, dialect: str, tally: Tally) -> ExitCode:
+    """The answer to each line of standard input as it comes."""
+    for answer in _lines(sys.stdin.buffer, dialect, database, tally):
+        sys.stdout.write(answer)
+        sys.stdout.flush()  # stdout is block-buffered in a pipe, and the caller waits for the answer
+    return tally.code
 
 
 def _lines(source: Iterable[bytes], dialect: str, database: Database | None, tally: Tally) -> Iterator[str]:
@@ -175,11 +156,11 @@ def _lines(source: Iterable[bytes], dialect: str, database: Database | None, tal
         answer = ""
         if not isinstance(asked, Unreadable):
             sql, named = asked
-            checked = (Checked(statement, named) for statement in _script(sql, dialect, database))
-            answer = "".join(_json(_counted(checked, tally), "", tally))
+            script = Script(f"line {number}", sql, named)
+            answer = "".join(json_lines(tally.counted(checked([script], dialect, database)), tally))
             asked = Unreadable(f"line {number} has no statement", named)
         tally.unreadable += not answer
-        yield answer or _json_line({**asked.named, "error": _error(asked.message)})
+        yield answer or json_line({**asked.named, "error": _error(asked.message)})
 
 
 _ORDER_MARK, _BLANK = b"\xef\xbb\xbf", b" \t\r\n\x1a"
@@ -207,65 +188,3 @@ def _no_constant(name: str) -> object:
 
 def _error(message: str) -> dict[str, str]:
     return {"code": ExitCode.USAGE.name, "message": message, "hint": 'a line is {"id": 1, "sql": "SELECT 1"}'}
-
-
-def _counted(checked: Iterable[Checked], tally: Tally) -> Iterator[Checked]:
-    for each in checked:
-        tally.count(each.statement)
-        yield each
-
-
-# ---- saying ------------------------------------------------------------------------------------------------------
-
-
-def _json(checked: Iterator[Checked], _name: str, _tally: Tally) -> Iterator[str]:
-    for each in checked:
-        facts = statement_json(each.statement)
-        told = {key: facts[key] for key in _TOLD}
-        told["opinions"] = {source: told["opinions"].get(source) for source in ("syntax", "engine")}
-        if each.statement.reads_if:
-            told["reads_if"] = list(each.statement.reads_if)
-        yield _json_line({**each.named, **told})
-
-
-def _json_line(facts: dict[str, Any]) -> str:
-    return json_line({"format_version": FORMAT_VERSION, **facts})
-
-
-_TOLD = ("index", "sql", "line", "kind", "risk", "reads", "writes", "findings", "opinions", "denied")
-"""What one line of JSON says of a statement; what only a measured one has is left out."""
-
-
-def _text(checked: Iterator[Checked], name: str, _tally: Tally) -> Iterator[str]:
-    for each in checked:
-        s = each.statement
-        objects = ", ".join(map(one_line, s.writes or s.reads))
-        denied = f"  denied [{s.denied}]" if s.denied else ""
-        yield printed(f"{one_line(name)}:{s.line}: {s.word:<8}{s.kind} {objects}{denied}".rstrip() + "\n")
-        for finding in s.findings:
-            yield f"    ! {one_line(finding.message)}  [{finding.rule}]\n"
-
-
-def _github(checked: Iterator[Checked], name: str, tally: Tally) -> Iterator[str]:
-    from sqlagent.ui.annotations import github, remarks  # only these two formats need it
-
-    for each in checked:
-        for finding in remarks(each.statement, asked=tally.would_ask(each.statement)):
-            yield github(one_line(name), each.statement.line, finding) + "\n"
-
-
-def _sarif(checked: Iterator[Checked], name: str, tally: Tally) -> Iterator[str]:
-    from sqlagent.core.rules import catalogue
-    from sqlagent.ui.annotations import remarks, sarif
-
-    found = (
-        (quote(name), each.statement.line, finding)
-        for each in checked
-        for finding in remarks(each.statement, asked=tally.would_ask(each.statement))
-    )
-    return sarif(found, version=__version__, pages={rule.id: rule.text for rule in catalogue()})
-
-
-_WRITERS: dict[str, Callable[[Iterator[Checked], str, Tally], Iterator[str]]] = {
-    "text": _text, "json": _json, "github": _github, "sarif": _sarif,
-}  # fmt: skip

@@ -18,7 +18,9 @@ from sqlagent.core.analysis import syntax_opinion
 from sqlagent.core.nouns.analysis import SyntaxOpinion
 from sqlagent.core.text.split import Piece
 
-FIELDS = ["index", "sql", "line", "kind", "risk", "reads", "writes", "findings", "opinions", "denied"]
+JUDGED = ["index", "sql", "line", "kind", "risk", "reads", "writes", "findings", "opinions", "denied"]
+PLACED = ["column", "end_line", "end_column", "allowed"]
+FIELDS = ["file", *JUDGED, *PLACED]
 SCRIPT = """\
 SELECT name FROM customers;
 
@@ -188,7 +190,7 @@ def test_fail_on_never_lets_what_is_denied_pass(shop: Shop) -> None:
     ("arguments", "message", "hint"),
     [
         (("--fail-on", "HIGH"), "--fail-on is not one of its values: HIGH", "READ WRITE SEVERE UNKNOWN"),
-        (("--format", "xml"), "--format is not one of its values: xml", "text json github sarif"),
+        (("--format", "xml"), "--format is not one of its values: xml", "text json github gitlab sarif"),
         (("--input", "csv"), "--input is not one of its values: csv", "sql jsonl"),
         (("--dialect", "klingon"), "--dialect is not one of its values: klingon", "postgres"),
         (("--dialect", "mysql", "--db", "shop.db"), "shop.db speaks sqlite, not mysql", "leave --dialect out"),
@@ -244,7 +246,7 @@ def test_each_line_is_answered_before_the_next_is_written(shop: Shop) -> None:
             answer = process.stdout.readline()
             assert b"\x1b" not in answer
             told = json.loads(answer)
-            assert list(told) == ["format_version", *(["id"] if "id" in expected else []), *FIELDS]
+            assert list(told) == ["format_version", *(["id"] if "id" in expected else []), *JUDGED, *PLACED]
             assert expected.items() <= told.items()
         process.stdin.close()
         assert process.stdout.read() == b""
@@ -297,7 +299,7 @@ def test_workflow_annotations_are_escaped_and_name_the_file_as_it_was_given(shop
     (folder / "x.sql").write_text('SELECT 1;\nDELETE FROM "a%\r\n::error::b,c"')
     ran = shop.run("check", "a,b:100%/x.sql", "--format", "github")
     assert ran.text == (
-        "::error file=a%2Cb%3A100%25/x.sql,line=2,title=no-where::"
+        "::error file=a%2Cb%3A100%25/x.sql,line=2,endLine=3,title=no-where::"
         "no WHERE: it deletes every row of a%25%0D%0A::error::b,c\n"
     ).replace("%0D", "⟨U+000D⟩")
     assert ran.code == 5
@@ -305,7 +307,10 @@ def test_workflow_annotations_are_escaped_and_name_the_file_as_it_was_given(shop
 
 def test_what_would_be_asked_without_a_finding_is_annotated_too(shop: Shop) -> None:
     ran = shop.run("check", "--sql", "UPDATE t SET a = 1 WHERE b = 2", "--format", "github")
-    assert ran.text == "::warning file=command line,line=1,title=needs-approval::WRITE: update of t\n"
+    assert (
+        ran.text
+        == "::warning file=command line,line=1,endLine=1,col=1,endColumn=31,title=needs-approval::WRITE: update of t\n"
+    )
     assert shop.run("check", "--sql", "SELECT 1", "--format", "github").text == ""
 
 
@@ -374,7 +379,9 @@ _PLACE = {
         "region": {
             "type": "object",
             "required": ["startLine"],
-            "properties": {"startLine": {"type": "integer", "minimum": 1}},
+            "properties": {
+                name: {"type": "integer", "minimum": 1} for name in ("startLine", "startColumn", "endLine", "endColumn")
+            },
             "additionalProperties": False,
         },
     },

@@ -79,6 +79,16 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a statement stands in its script: lines and columns from 1, in characters; the end is behind the last."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """What a good DBA would remark about a statement."""
 

@@ -99,7 +99,8 @@ def _opinion(connection: apsw.Connection, guard: Guard, sql: str, known: Facts) 
         return _forbidden(sql, kind, events, refused, known)
     if prepared is None:
         return EngineOpinion(sql, kind, error=error)
-    risk, why = _risk(events, prepared)
+    drops_nothing = kind is Kind.DROP and not events and ("IF", "EXISTS") in pairwise(words)
+    risk, why = (Risk.WRITE, "what it drops is not there") if drops_nothing else _risk(events, prepared)
     return EngineOpinion(
         sql,
         kind,
