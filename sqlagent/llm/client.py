@@ -16,6 +16,7 @@ from sqlagent.llm.answer import Answer
 from sqlagent.llm.conversation import Conversation, Say
 from sqlagent.llm.endpoint import OPENAI, Endpoint, Manners
 from sqlagent.llm.outgoing import Told, Values
+from sqlagent.llm.prefixes import Prefixes, poster
 from sqlagent.llm.samples import further
 from sqlagent.llm.server_words import quoted
 
@@ -71,6 +72,8 @@ class Model:
     sleep: Callable[[float], None] = time.sleep
     asks_back: bool = True
     """It is told how to ask back where a question reads two ways; the embedded one only gets worse by it."""
+    begin: Callable[[], None] = lambda: None
+    """Has it made ready meanwhile, by whoever knows that it will be asked."""
     trace: Say | None = None
     """Told of every request and every answer, for `--debug`; never of a key."""
 
@@ -106,12 +109,16 @@ class Model:
             budget=self.budget,
         )  # fmt: skip
         endpoint = self.connect(say)
+        if endpoint.memory:
+            endpoint.memory.recall(talk[0][1])
         started = time.monotonic()
         temperature = AFTER_A_FAILURE if attempts else 0.0
         asking = Conversation(
             endpoint, self.timeout, self.sleep, say, on_text or _unheard, temperature=temperature, trace=self.trace
         )
         answers = [asking.ask(talk)]
+        if endpoint.memory:
+            endpoint.memory.keep(talk[0][1])
         draft = reply.parse(answers[0].text)
         if not (draft.sql or draft.cannot or draft.asks):
             raise _without_sql(self.name, answers[0])
@@ -165,18 +172,28 @@ def _embedded(spec: ModelSpec, cache_dir: Path | None, state_dir: Path | None, p
 
     manners = Manners()
 
+    def begin() -> None:
+        if path := weights.find(kept, cache_dir):
+            local.begin(path, state_dir=state_dir)
+
     def connect(say: Say) -> Endpoint:
         path = weights.find(kept, cache_dir) or weights.pull(
             kept.name, path=None, progress=progress or _uncounted, cache_dir=cache_dir
         )
+        local.begin(path, state_dir=state_dir)
+        import langchain_openai  # noqa: F401  a second of imports, while the server loads
+
         server = local.start_or_attach(path, name=kept.name, keep_alive=spec.keep_alive, state_dir=state_dir, say=say)
-        extra = (("cache_prompt", True), ("max_tokens", LOCAL_LONGEST_REPLY))
-        return Endpoint(kept.name, Address(f"{server.url}/v1"), server.api_key, extra, manners)
+        extra = (("cache_prompt", True), ("max_tokens", LOCAL_LONGEST_REPLY), ("id_slot", 0))
+        post = poster(server.url, server.api_key.reveal())
+        memory = Prefixes(local.prefixes_dir(server.folder), post, server.started)
+        return Endpoint(kept.name, Address(f"{server.url}/v1"), server.api_key, extra, manners, memory)
 
     return Model(
         kept.name,
         is_local=True,
         connect=connect,
+        begin=begin,
         timeout=max(spec.timeout, LOCAL_SECONDS) if spec.timeout else 0.0,
         budget=LOCAL_BUDGET,
         asks_back=False,

@@ -81,7 +81,9 @@ class Conversation:
     def choices(self, talk: Sequence[Message], count: int) -> list[Answer]:
         """Up to `count` answers from one request, as they came; the tokens of all of them stand with the first."""
         answers: list[Answer] = []
-        with self._posted({**self._fields(talk, {"stream", "stream_options"}), "n": count}) as blocks:
+        fields = {**self._fields(talk, {"stream", "stream_options"}), "n": count}
+        fields.pop("id_slot", None)  # each has a place of its own
+        with self._posted(fields) as blocks:
             for event in self._events(Body(), blocks):
                 for choice in filter(_is_choice, as_list(event.get("choices"))):
                     answers.append(Answer(closed=True))

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from sqlagent.core.secret import Secret
 from sqlagent.llm.address import Address
+from sqlagent.llm.prefixes import Prefixes
 
 OPENAI = "https://api.openai.com/v1"
 
@@ -32,6 +33,8 @@ class Endpoint:
     extra: tuple[tuple[str, Any], ...] = ()
     """Fields of the request that only this kind of server knows."""
     manners: Manners = field(default_factory=Manners)
+    memory: Prefixes | None = None
+    """What it has read before, where that is kept."""
 
     @property
     def base_url(self) -> str:

@@ -21,7 +21,7 @@ from typing import Any
 from sqlagent.core.errors import ConnectError, StoreError
 from sqlagent.core.secret import Secret
 from sqlagent.llm import catalogue, weights
-from sqlagent.llm.locks import held, is_held, private_folder
+from sqlagent.llm.locks import Held, held, is_held, private_folder, try_hold
 
 LOAD_SECONDS = 180.0
 """A gigabyte from a slow disk; most machines need four seconds."""
@@ -132,6 +132,27 @@ def start_or_attach(
     return server
 
 
+def begin(model: Path, *, state_dir: Path | None = None) -> None:
+    """Have the server start where there is none, without waiting for it; `start_or_attach` does."""
+    folder = private_folder(_folder_of(model, state_dir))
+    with suppress(Held):
+        handle = try_hold(folder / "start")
+        try:
+            if not is_held(folder / "alive"):
+                (folder / "registration.json").unlink(missing_ok=True)
+                _renew(folder, LOAD_SECONDS)
+                _spawn(folder, model)
+        finally:
+            os.close(handle)
+
+
+def prefixes_dir(folder: Path) -> Path:
+    """Where a server of this folder keeps what it has read; another llama.cpp would not understand it."""
+    from importlib.metadata import version
+
+    return folder / f"read-by-{version('xllamacpp')}"
+
+
 def servers_dir(state_dir: Path | None = None) -> Path:
     """Where servers leave word of themselves; for the owner alone, since their keys are in it."""
     if state_dir is None:
@@ -224,7 +245,8 @@ def _started(folder: Path, model: Path, name: str) -> Server:
     (folder / "registration.json").unlink(missing_ok=True)
     _renew(folder, LOAD_SECONDS)
     process = _spawn(folder, model)
-    if server := _awaited(folder, lambda: process.poll() is not None):
+    # One that was begun an instant ago may hold the place by now, and ours ends for it.
+    if server := _awaited(folder, lambda: process.poll() is not None and not is_held(folder / "alive")):
         return server
     ended = process.poll() is not None
     process.kill()
@@ -235,7 +257,12 @@ def _started(folder: Path, model: Path, name: str) -> Server:
 
 def _spawn(folder: Path, model: Path) -> subprocess.Popen[bytes]:
     """The server in a session of its own: neither our end nor a Ctrl-C in our terminal is its end."""
-    settings = {"folder": str(folder), "model": str(model.resolve()), "api_key": secrets.token_urlsafe(32)}
+    settings = {
+        "folder": str(folder),
+        "model": str(model.resolve()),
+        "api_key": secrets.token_urlsafe(32),
+        "prefixes": str(private_folder(prefixes_dir(folder))),
+    }
     log = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         process = subprocess.Popen(

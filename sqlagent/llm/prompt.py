@@ -15,18 +15,17 @@ from hashlib import sha256
 
 from sqlagent.core.nouns.draft import Attempt, Clarification, Column, Example, Schema, Table, Turn
 from sqlagent.core.text.spelled_names import spelled
+from sqlagent.llm.date_note import date_note
 
 Message = tuple[str, str]
 """A role (`system`, `human` or `ai`) and its text."""
 
 INSTRUCTIONS = """\
-You write {dialect} SQL{version}. This is the database:
-
-{schema}
+You write {dialect} SQL{version}.
 
 Rules:
 - Reply with SQL only: no explanation, no Markdown.
-- Use only the tables and columns above. Join only the tables that are needed.
+- Use only the tables and columns below. Join only the tables that are needed.
 - LIMIT only when the question says how many.
 - A value that the question does not give stays out of an INSERT.
 {notes}
@@ -42,8 +41,14 @@ A: INSERT INTO book (title, genre, author_id) VALUES ('Dune', 'novel', (SELECT i
 Q: how many people borrowed Dune
 A: CANNOT: no table says who borrows books
 Q: is it sunny in Paris
-A: CANNOT: no table is about the weather{asking}"""
-"""Rules alone do not move a small model; examples do, each for a mistake it made without."""
+A: CANNOT: no table is about the weather{asking}
+
+This is the database:
+
+{schema}"""
+"""The schema last: the rules before it are the same for every database, and are read once.
+
+Rules alone do not move a small model; examples do, each for a mistake it made without."""
 
 ASKING = """
 Q: who are the top authors
@@ -65,8 +70,7 @@ LONGEST_PAST = 600
 """Characters of an approved answer; a longer one teaches less than it costs."""
 
 NOTES = {
-    "sqlite": "- Dates are text: strftime('%Y-%m', d) = '2024-05', date('now', '-1 month').\n"
-    "- A column said to be in mixed case is compared as lower(column) = 'word'.\n",
+    "sqlite": "- A column said to be in mixed case is compared as lower(column) = 'word'.\n",
 }
 """Where a dialect differs from what models write by habit."""
 
@@ -79,6 +83,7 @@ _CODE = re.compile(r"\d{5}")
 EXAMPLE_LENGTH = 40
 EXAMPLES_LENGTH = 32
 """Characters after which no second example of the column is shown."""
+LONGEST_COMMENT = 80
 BUDGET = 200_000
 
 
@@ -104,10 +109,11 @@ def messages(
     budget: int = BUDGET,
 ) -> list[Message]:
     """The whole conversation, oldest first.  `budget` is how many characters of schema the model can take."""
-    talk = [("system", system(fitted(schema, question, budget), asking))]
+    shown = fitted(schema, question, budget)
+    talk = [("system", system(shown, asking))]
     for turn in history:
         talk += [("human", turn.question), ("ai", turn.sql)]
-    talk.append(("human", asked(question, examples, clarified, asking)))
+    talk.append(("human", asked(question, examples, clarified, asking, date_note(question, shown))))
     for attempt in attempts:
         talk += [("ai", attempt.sql or "-- no SQL"), ("human", _complaint(attempt, schema))]
     return talk
@@ -118,7 +124,7 @@ _ANSWERS = {Asking.NEVER: ANSWER, Asking.STILL: ANSWER_OR_ASK, Asking.NO_MORE: A
 
 def asked(
     question: str, examples: Sequence[Example] = (), clarified: Sequence[Clarification] = (),
-    asking: Asking = Asking.NEVER,
+    asking: Asking = Asking.NEVER, note: str = "",
 ) -> str:  # fmt: skip
     """The question as the model reads it, under what people approved before, and over what they answered since."""
     told = [e for e in examples if len(e.question) + len(e.sql) <= LONGEST_PAST][:MOST_EXAMPLES]
@@ -128,6 +134,7 @@ def asked(
     lines += ["Asked now:"] if told else []
     lines.append(f"Q: {question}")
     lines += [f"{_asked_back(c)}I answer: {_flat(c.answer)}" for c in clarified]
+    lines += [note] if note else []
     return "\n".join([*lines, _ANSWERS[asking]])
 
 
@@ -195,7 +202,13 @@ def _table(table: Table, dialect: str) -> str:
         lines.append((f"PRIMARY KEY ({', '.join(spelled(c.name, dialect) for c in keys)})", ""))
     last = len(lines) - 1
     body = "\n".join(f" {text}{',' if place < last else ''}{remark}" for place, (text, remark) in enumerate(lines))
-    return f"CREATE {'VIEW' if table.is_view else 'TABLE'} {spelled(table.name, dialect)} (\n{body}\n);"
+    comment = f" -- {_comment(table.comment)}" if table.comment else ""
+    return f"CREATE {'VIEW' if table.is_view else 'TABLE'} {spelled(table.name, dialect)} ({comment}\n{body}\n);"
+
+
+def _comment(text: str) -> str:
+    """What the database says of itself, on one line and short."""
+    return _flat(text)[:LONGEST_COMMENT]
 
 
 def _column(column: Column, table: Table, dialect: str, *, alone: bool) -> tuple[str, str]:
@@ -239,6 +252,7 @@ def _remark(column: Column, choice: str) -> str:
         remarks.append(f"in mixed case: write lower({column.name}) = '{word}'")
     if not choice and (shown := _telling(examples, column.type)):
         remarks.append(shown)
+    remarks += [_comment(column.comment)] if column.comment else []
     return f" -- {'; '.join(remarks)}" if remarks else ""
 
 

@@ -29,12 +29,13 @@ PROMPT_CACHE_MIB = 512
 def main() -> int:
     settings = json.load(sys.stdin)
     folder = Path(settings["folder"])
+    os.umask(0o077)  # what it saves of prompts has names and values of databases in it
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if not claim(folder / "alive"):
         return 0  # another one was quicker
-    server = load(settings["model"], settings["api_key"])
+    server = load(settings["model"], settings["api_key"], settings["prefixes"])
     registration = {
         "url": server.listening_address,
         "api_key": settings["api_key"],
@@ -50,7 +51,7 @@ def main() -> int:
     return 0
 
 
-def load(model: str, api_key: str) -> Any:
+def load(model: str, api_key: str, prefixes: str) -> Any:
     """A llama.cpp server on a free port of loopback, with the model in memory."""
     import xllamacpp
 
@@ -64,6 +65,7 @@ def load(model: str, api_key: str) -> Any:
     params.cache_prompt = True
     params.cache_ram_mib = PROMPT_CACHE_MIB
     params.endpoint_slots = True
+    params.slot_save_path = f"{prefixes}/"
     params.use_jinja = True
     params.ui = False
     params.verbosity = 1  # errors; more would put questions into the log

@@ -86,7 +86,9 @@ class Agent:
         Answers PENDING (a person decides), EXECUTED (the policy allows it), DENIED or FAILED.  Raises `ConnectError`,
         `AuthError` or `ModelError` where the model gave nothing: the thread is kept, and `resume` tries again.
         """
-        return self._drive(self.admit(ask=question, thread=thread))
+        row = self.admit(ask=question, thread=thread)
+        self._parts.begin_model()
+        return self._drive(row)
 
     def run(self, sql: str, *, title: str = "", thread: str = "") -> Report:
         """Put SQL that a person or a program wrote through the same gate; no model is asked."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlagent.config.files import LARGEST
-from sqlagent.core.errors import Stale
+from sqlagent.core.errors import SqlagentError, Stale
 from sqlagent.core.nouns.session import Proposal, Report, Rowset, Thread
 from sqlagent.core.policy import Policy, Reads, Writes
 from sqlagent.databases.base import Database, Limits, MeasureBudget, Sink
@@ -105,6 +106,11 @@ class Parts:
             spec, cache_dir=s.cache_dir, state_dir=s.state_dir, progress=heard.progress,
             trace=heard.note if s.debug else None,
         )  # fmt: skip
+
+    def begin_model(self) -> None:
+        """Have the embedded model load while LangGraph is imported."""
+        with suppress(SqlagentError, OSError):  # whoever asks it is told
+            self.model.begin()
 
     def database(self, chosen: DatabaseSettings) -> Database:
         """The open database of these settings."""

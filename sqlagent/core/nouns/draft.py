@@ -16,6 +16,8 @@ class Column:
     generated: bool = False
     examples: tuple[str, ...] = ()
     """Up to three values found in the data; shown to local models only unless the user allows more."""
+    comment: str = ""
+    """What the database itself says of it; may hold values, and goes where they go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class Table:
     checks: tuple[str, ...] = ()
     triggers: tuple[str, ...] = ()
     """Names of the triggers that fire on it."""
+    comment: str = ""
 
 
 @dataclass(frozen=True, slots=True)

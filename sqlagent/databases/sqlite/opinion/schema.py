@@ -12,6 +12,7 @@ from sqlagent.core.errors import QueryError, TimedOut
 from sqlagent.core.nouns.draft import Column, Schema, Table
 from sqlagent.core.text.lexer import COMMENT, scan
 from sqlagent.databases.sqlite.connection.open import Budget
+from sqlagent.databases.sqlite.opinion.comments import TABLE, comments
 
 _SECONDS_A_TABLE = 0.2
 _LOOKED_AT = 2000  # rows of a table that are looked at for examples
@@ -64,6 +65,7 @@ def _table(
     connection: apsw.Connection, name: str, sql: str, is_view: bool, triggers: tuple[str, ...], examples: int
 ) -> Table:
     references = _references(connection, name)
+    said = {} if is_view else comments(sql)
     columns = []
     with suppress(apsw.Error):  # a view over what is gone is still there, without columns
         columns = connection.execute("SELECT * FROM pragma_table_xinfo(?)", (name,)).fetchall()
@@ -77,6 +79,7 @@ def _table(
                 primary_key=bool(key),
                 references=references.get(str(column).lower(), ""),
                 generated=hidden in (2, 3),
+                comment=said.get(str(column).lower(), ""),
                 examples=()
                 if is_view or _is_id(key, column, type_, references)
                 else _examples(connection, name, str(column), examples),
@@ -88,6 +91,7 @@ def _table(
         rows=None if is_view else _rows(connection, name),
         checks=_checks(sql) if not is_view else (),
         triggers=triggers,
+        comment=said.get(TABLE, ""),
     )
 
 

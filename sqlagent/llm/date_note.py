@@ -1,0 +1,66 @@
+"""How this database writes dates, said to the model where a question has a date in it, and nowhere else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from sqlagent.core.nouns.draft import Column, Schema, Table
+from sqlagent.core.text.spelled_names import spelled
+
+_ASKED = re.compile(
+    r"\b(?:today|yesterday|tomorrow|tonight|days?|daily|weekdays?|weekends?|weeks?|weekly|months?|monthly|quarters?|"
+    r"quarterly|years?|yearly|annual(?:ly)?|decades?|ago|since|recent(?:ly)?|january|february|march|april|june|july|"
+    r"august|september|october|november|december|in may|may \d|mondays?|tuesdays?|wednesdays?|thursdays?|fridays?|"
+    r"saturdays?|sundays?|(?:19|20)\d\d|q[1-4])\b",
+    re.IGNORECASE,
+)
+_IS_DATE = re.compile(r"DATE|TIME", re.IGNORECASE)
+_NAMED_SO = re.compile(
+    r"(?:^|_)(?:date|day|time|datetime|timestamp|at|on|since|until)$|Date$|Time$|At$|^date", re.ASCII
+)
+_TEXT_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?:[ T].*)?")
+_SECONDS = re.compile(r"1\d{9}")
+_MILLISECONDS = re.compile(r"1\d{12}")
+_WORD = re.compile(r"[^\W_]{3,}")
+
+
+def date_note(question: str, schema: Schema) -> str:
+    """A line with the column that the question is most likely about; empty where no date is asked for."""
+    if schema.dialect != "sqlite" or not _ASKED.search(question):
+        return ""
+    words = {word[:5] for word in _WORD.findall(question.lower())}
+    found = sorted(_dates(schema), key=lambda each: -_shared(each[0], each[1], words))
+    return _said(*found[0]) if found else ""
+
+
+def is_date(column: Column) -> bool:
+    """Whether a column holds points in time, by its type, its examples and its name."""
+    if column.primary_key or column.references:
+        return False
+    if column.examples:
+        return any(all(form.fullmatch(v) for v in column.examples) for form in (_TEXT_DATE, _SECONDS, _MILLISECONDS))
+    return bool(_IS_DATE.search(column.type) or ("INT" not in column.type.upper() and _NAMED_SO.search(column.name)))
+
+
+def _dates(schema: Schema) -> Iterator[tuple[Table, Column]]:
+    for table in schema.tables:
+        for column in table.columns:
+            if is_date(column):
+                yield table, column
+
+
+def _shared(table: Table, column: Column, words: set[str]) -> int:
+    of_table = {word[:5] for word in _WORD.findall(table.name.lower())}
+    of_column = {word[:5] for word in _WORD.findall(column.name.lower())}
+    return 2 * len(of_table & words) + 3 * len(of_column & words)
+
+
+def _said(table: Table, column: Column) -> str:
+    name = spelled(column.name, "sqlite")
+    where = f"{spelled(table.name, 'sqlite')}.{name}"
+    if column.examples and all(_SECONDS.fullmatch(v) for v in column.examples):
+        return f"({where} is in seconds: strftime('%Y-%m', {name}, 'unixepoch') = '2024-05')"
+    if column.examples and all(_MILLISECONDS.fullmatch(v) for v in column.examples):
+        return f"({where} is in milliseconds: strftime('%Y-%m', {name} / 1000, 'unixepoch') = '2024-05')"
+    return f"({where} is text: strftime('%Y-%m', {name}) = '2024-05', date('now', '-1 month'))"
