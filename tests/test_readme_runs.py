@@ -44,27 +44,12 @@ def _reply(request: Request) -> str:
     return str([sql.strip() for question, sql in known.items() if question in asked][-1])
 
 
-SUDO = f"""#!{sys.executable}
-import sys
-from sqlagent.store import identity
-identity.current_user = lambda: sys.argv[2]
-sys.argv = sys.argv[3:]
-from sqlagent.__main__ import main
-main()
-"""
-"""`sudo -u NAME sqlagent ...`: another person, by our own port for who somebody is; a test cannot be two users."""
-
-
 class Terminal:
     """Runs the commands of one example, one after the other, and keeps what a person would see."""
 
     def __init__(self, folder: Path, env: dict[str, str]) -> None:
         self._folder = folder
-        tools = Path(env["XDG_STATE_HOME"]) / "bin"
-        tools.mkdir(parents=True)
-        (tools / "sudo").write_text(SUDO)
-        (tools / "sudo").chmod(0o700)
-        self._env = env | {"PATH": f"{tools}:{Path(sys.executable).parent}:{os.environ['PATH']}", "TERM": "dumb"}
+        self._env = env | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "TERM": "dumb"}
         self._journal = Path(env["XDG_STATE_HOME"]) / "sqlagent" / "journal.db"
 
     def type(self, command: str, answers: list[str]) -> str:

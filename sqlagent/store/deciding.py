@@ -5,7 +5,7 @@ from __future__ import annotations
 import apsw
 import msgspec
 
-from sqlagent.core.approval.seats import Decided, refusal, standing, timed_out
+from sqlagent.core.approval.seats import EXPIRED, ONE_PERSON, Decided, refusal, standing, timed_out
 from sqlagent.core.errors import NotPermitted, Stale, UnknownThread
 from sqlagent.core.nouns.draft import Clarification
 from sqlagent.core.nouns.session import Choice, Decision, Proposal
@@ -78,10 +78,10 @@ class Deciding(Book):
             first = proposed_in(db, proposal.id)
             now = standing(first, decided_in(db, proposal.id)) if first else proposal
             error = self._unfit(db, now, decision)
-            if first and error is None and (timeout := timed_out(first, now, self.latest(db))):
+            if first and error is None and (timeout := timed_out(first, now, self.latest(db, first))):
                 return self._record(db, now, timeout)
             if error is None and (why := refusal(now, decision)):
-                error = NotPermitted(why, hint=f"somebody else: sqlagent resume {now.thread}")
+                error = NotPermitted(why, hint=ONE_PERSON)
             if error is None:
                 return self._record(db, now, decision)
             self._log_refused(db, now, decision, error.message)
@@ -122,9 +122,15 @@ class Deciding(Book):
         self.log(
             db, _DECIDED[decision.choice], decision.by, now.thread, proposal=now.id, digest=decision.digest,
             how=decision.how, stage=f"{now.stage}/{now.stages}", reason=decision.reason,
-            kept=", ".join(map(str, decision.keep)),
+            kept=", ".join(map(str, decision.keep)), **self._timed(db, now, decision),
         )  # fmt: skip
         return decision
+
+    def _timed(self, db: apsw.Connection, now: Proposal, decision: Decision) -> dict[str, str]:
+        """What time was judged by, where only time decided: a clock that was set ahead is seen by it for good."""
+        if decision.how != EXPIRED:
+            return {}
+        return {"due": now.expires_at, "clock": self.time(), "latest_on_record": self._latest_on_record(db, now)}
 
     def _log_refused(self, db: apsw.Connection, now: Proposal, decision: Decision, because: str) -> None:
         self.log(
@@ -143,21 +149,30 @@ class Deciding(Book):
 
     # ---- time that ran out ---------------------------------------------------------------------------------------
 
-    def latest(self, db: apsw.Connection) -> str:
-        """Now, and never before what is on record: a clock that was set back revives nothing."""
-        last = db.execute("SELECT at FROM audit ORDER BY number DESC LIMIT 1").get
-        return max(self.time(), last or "")
+    def latest(self, db: apsw.Connection, proposal: Proposal) -> str:
+        """Now, and never before the latest time on record since it was proposed: a slow clock revives nothing."""
+        return max(self.time(), self._latest_on_record(db, proposal))
+
+    def _latest_on_record(self, db: apsw.Connection, proposal: Proposal) -> str:
+        last = db.execute(
+            "SELECT max(at) FROM audit WHERE number >= (SELECT max(number) FROM audit WHERE thread = ?"
+            " AND what = 'analyzed' AND detail ->> '$.proposal' = ?)",
+            (proposal.thread, proposal.id),
+        ).get
+        return str(last or "")
 
     def expire(self, proposal_id: str) -> Decision | None:
         """Record what time decided of a proposal that waits, where its own or its stage's is up."""
         with self.reading() as db:  # every look at a thread asks, and few are due
             first = proposed_in(db, proposal_id)
-            if first is None or not timed_out(first, standing(first, decided_in(db, proposal_id)), self.latest(db)):
+            if first is None:
+                return None
+            if not timed_out(first, standing(first, decided_in(db, proposal_id)), self.latest(db, first)):
                 return None
         with self.writing("a timeout") as db:
             decided = decided_in(db, proposal_id)
             now = standing(first, decided)
-            timeout = timed_out(first, now, self.latest(db))
+            timeout = timed_out(first, now, self.latest(db, first))
             if timeout is None or newest_in(db, now.thread) != now.id or any(d.stage == now.stage for d in decided):
                 return None
             return self._record(db, now, timeout)
@@ -166,9 +181,10 @@ class Deciding(Book):
         """Threads with a proposal whose time is up, and that nobody has touched since."""
         with self.reading() as db:
             rows = db.execute(
-                "SELECT id FROM threads WHERE status = 'pending' AND expires_at <> '' AND expires_at <= ?"
-                " ORDER BY expires_at",
-                (self.latest(db),),
+                "SELECT id FROM threads t WHERE status = 'pending' AND expires_at <> '' AND (expires_at <= ?"
+                " OR expires_at <= (SELECT max(at) FROM audit WHERE number >= (SELECT max(number) FROM audit a"
+                "  WHERE a.thread = t.id AND a.what = 'analyzed'))) ORDER BY expires_at",
+                (self.time(),),
             ).fetchall()
         return tuple(str(name) for (name,) in rows)
 

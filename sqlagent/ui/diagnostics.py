@@ -64,6 +64,7 @@ _CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
     (errors.UnknownThread, ExitCode.USAGE),
     (errors.Finished, ExitCode.USAGE),
     (errors.ConnectError, ExitCode.CONNECTION),
+    (errors.NotPrivate, ExitCode.CONNECTION),
     (errors.AuthError, ExitCode.AUTH),
     (errors.Rejected, ExitCode.REJECTED),
     (errors.Denied, ExitCode.DENIED),

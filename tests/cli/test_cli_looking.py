@@ -181,14 +181,6 @@ def test_the_doctor_says_what_is_missing_and_what_to_type(shop: Shop, model: Ask
     assert missing["fix"]
 
 
-def test_a_state_folder_that_a_group_shares_is_no_mistake(shop: Shop, model: Asked) -> None:
-    shop.state.mkdir(parents=True)
-    shop.state.chmod(0o2770)
-    ran = shop.run("doctor")
-    assert ran.code == 0
-    assert "shared with the group" in ran.text
-
-
 def test_a_state_folder_that_others_can_read_is_pointed_out(shop: Shop, model: Asked) -> None:
     shop.run("run", "--sql", WRITE)
     shop.state.chmod(0o755)

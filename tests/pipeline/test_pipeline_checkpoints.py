@@ -152,7 +152,7 @@ def paused(tmp_path: Path) -> Iterator[Shop]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         shutil.rmtree(folder, ignore_errors=True)
         shop = a_shop(folder)
-        shop.state.mkdir()
+        shop.state.mkdir(mode=0o700)
         for name in ("journal.db", "checkpoints.db"):
             shutil.copy(kept / name, shop.state / name)
         yield shop

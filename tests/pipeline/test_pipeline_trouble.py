@@ -284,7 +284,7 @@ def public() -> Iterator[Shop]:
     folder = Path(tempfile.mkdtemp(prefix="sqlagent-public-"))
     folder.chmod(0o755)
     shop = a_shop(folder / "shop")
-    shop.state.mkdir()
+    shop.state.mkdir(mode=0o700)
     yield shop
     for each in [folder, *folder.rglob("*")]:
         each.chmod(0o755)
@@ -322,7 +322,7 @@ def test_a_target_that_cannot_be_written_keeps_the_approval(public: Shop, what: 
 
 def test_a_state_folder_that_cannot_be_written_says_so_before_anything_is_asked(public: Shop) -> None:
     given_away(public)
-    public.state.chmod(0o555)
+    public.state.chmod(0o500)
 
     def refused() -> None:
         with public.agent() as agent, pytest.raises(StoreError, match=r"cannot be (written|used)") as raised:

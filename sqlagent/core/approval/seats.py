@@ -20,7 +20,7 @@ POLICY = "policy"
 NOBODY = "-"
 """Who decides where time ran out."""
 EXPIRED = "expired"
-ONE_PERSON = "a state folder is one person's: it can say who did not approve, and nobody else can approve in it"
+ONE_PERSON = "a state folder is one person's: nobody else can approve in it"
 """What a store that one user of one machine can write promises of people."""
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import apsw
 
 from sqlagent.core.errors import StoreError
-from sqlagent.core.modes import of_file
 from sqlagent.databases.sqlite.connection.open import file_uri
 from sqlagent.databases.sqlite.opinion.schema import quoted
 from sqlagent.databases.sqlite.opinion.table_shapes import Tables
@@ -84,7 +83,6 @@ class Copier:
 
 def _made(path: Path) -> apsw.Connection:
     handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    os.fchmod(handle, of_file(path.parent.stat().st_mode))
     os.close(handle)
     return apsw.Connection(file_uri(path, "rw"), flags=_FLAGS)
 
