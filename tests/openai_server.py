@@ -71,6 +71,8 @@ class Reply:
     """Closes the connection without a word."""
     cut: bool = False
     """Closes the connection in the middle of the answer."""
+    logprobs: tuple[float, ...] = ()
+    """Told where they are asked for, with the last piece of a stream."""
     streams: bool = True
     """False: a request with `stream` is refused with 400, as some gateways do."""
     wait: threading.Event | None = None
@@ -217,7 +219,7 @@ def _handler_of(server: OpenAIServer) -> type[BaseHTTPRequestHandler]:
             if reply.wait:
                 reply.wait.wait()
             choices = [
-                {"index": i, "message": {"role": "assistant", "content": r.text}, "finish_reason": r.finish}
+                {"index": i, "message": {"role": "assistant", "content": r.text}, **_ending(r, request)}
                 for i, r in enumerate((reply, *more))
             ]
             body = json.dumps(
@@ -237,7 +239,7 @@ def _handler_of(server: OpenAIServer) -> type[BaseHTTPRequestHandler]:
             if reply.cut:
                 self.close_connection = True
                 return
-            self._event(request, [{"index": 0, "delta": {}, "finish_reason": reply.finish}])
+            self._event(request, [{"index": 0, "delta": {}, **_ending(reply, request)}])
             if (request.body.get("stream_options") or {}).get("include_usage"):
                 self._event(request, [], usage=_usage(reply))
             self._chunk(b"data: [DONE]\n\n")
@@ -269,6 +271,11 @@ def _handler_of(server: OpenAIServer) -> type[BaseHTTPRequestHandler]:
 
 def _envelope(kind: str, request: Request) -> dict[str, Any]:
     return {"id": "chatcmpl-1", "object": kind, "created": 1, "model": request.body.get("model", "")}
+
+
+def _ending(reply: Reply, request: Request) -> dict[str, Any]:
+    told = [{"token": "x", "logprob": p} for p in reply.logprobs] if request.body.get("logprobs") else []
+    return {"finish_reason": reply.finish} | ({"logprobs": {"content": told}} if told else {})
 
 
 def _usage(reply: Reply, *more: Reply) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from sqlagent.core.errors import AuthError, ConnectError, ModelError, UsageError
 from sqlagent.core.text.broken import bytes_shown, is_broken
 from sqlagent.ui.diagnostics import ExitCode, Saying, Traces, report_error, secrets_of
 
+SAMPLES = 3
+"""Drafts where somebody wants several, and does not say how many."""
 app = typer.Typer(
     name="sqlagent",
     cls=LoadedWhenRun,
@@ -57,7 +59,7 @@ def run(arguments: Sequence[str]) -> int:
     traces = Traces.SHOWN if given("--debug", arguments) or os.environ.get("SQLAGENT_DEBUG") else Traces.HIDDEN
     try:
         _refuse_broken_text(arguments)
-        code = _invoke(list(arguments))
+        code = _invoke(_with_a_number(list(arguments)))
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read our rows has seen enough; without this Python complains again while it shuts down.
@@ -84,6 +86,15 @@ def _refuse_broken_text(arguments: Sequence[str]) -> None:
         if is_broken(text):
             hint = "type it in UTF-8; what has another name can be renamed, or reached through a link"
             raise UsageError(f"{what} is not UTF-8: {bytes_shown(text)}", hint=hint)
+
+
+def _with_a_number(arguments: list[str]) -> list[str]:
+    """`--samples` alone is three: typer has no option that may stand with or without its value."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    options = arguments[:end]
+    numbered = [re.match(r"-?\d", after) is not None for after in (*options[1:], "")]
+    said = [f"{a}={SAMPLES}" if a == "--samples" and not n else a for a, n in zip(options, numbered, strict=True)]
+    return [*said, *arguments[end:]]
 
 
 def _invoke(arguments: list[str]) -> object:

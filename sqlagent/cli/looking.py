@@ -99,7 +99,7 @@ def schema(
 
 @takes()
 def help_(call: Call, name: Annotated[str, typer.Argument(help="The topic.", metavar="[TOPIC]")] = "") -> ExitCode:
-    """Explain exit-codes, environment, policy, databases, undo, audit, examples, on-pending, json, rules, or a rule."""
+    """Explain a topic, such as exit-codes, environment, policy or confidence, or a rule; alone it lists the topics."""
     text = topic(name) if name else "topics: " + ", ".join(TOPICS) + ", and every rule's id\n"
     if call.json:
         call.print_json({"topic": name, "text": text})

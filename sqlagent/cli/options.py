@@ -39,7 +39,7 @@ MODEL: Group = {
     "model": _option(str | None, "-m", "--model", help="auto, local, local:0.5b, or a server's name.", metavar="NAME"),
     "base_url": _option(str | None, "--base-url", help="Any server that speaks the OpenAI protocol.", metavar="URL"),
     "model_timeout": _option(str | None, "--model-timeout", help="How long the model may be silent.", metavar="TIME"),
-    "samples": _option(str | None, "--samples", help="Draft N times, and say how many agree; 1 to 9.", metavar="N"),
+    "samples": _option(str | None, "--samples", help="Draft N times (3), and say how many agree.", metavar="N"),
     "no_repair": _option(bool, "--no-repair", help="Show what the model wrote, mistakes and all.", default=False),
 }
 RULED: Group = {

@@ -53,6 +53,8 @@ class Answer:
     """Calls of tools: each one's name and arguments."""
     tokens_in: int = 0
     tokens_out: int = 0
+    logprobs: list[float] = field(default_factory=list)
+    """The log probability of each token, where the server tells."""
 
     def add(self, event: dict[str, Any]) -> str:
         """Take what a reply, or a piece of one, brings; answers its text."""
@@ -64,6 +66,9 @@ class Answer:
     def add_choice(self, choice: dict[str, Any]) -> str:
         """Take one of several answers to the same question."""
         self.finish = as_text(choice.get("finish_reason")) or self.finish
+        for token in as_list(as_dict(choice.get("logprobs")).get("content")):
+            if isinstance(told := as_dict(token).get("logprob"), int | float):
+                self.logprobs.append(float(told))
         said = as_dict(choice.get("delta")) or as_dict(choice.get("message"))
         piece = _content(said.get("content")) or as_text(choice.get("text"))
         thinking = [said.get(name) for name in ("reasoning_content", "reasoning", "thinking")]
@@ -74,6 +79,12 @@ class Answer:
             self._call(call.get("index", place), as_dict(call.get("function")) or call)
         self.text += piece
         return piece
+
+    @property
+    def logprob(self) -> float | None:
+        """Their mean; None where nothing is told, or what cannot be."""
+        told = [min(p, 0.0) for p in self.logprobs if p > -1_000]
+        return sum(told) / len(told) if told and len(told) == len(self.logprobs) else None
 
     @property
     def end(self) -> End:

@@ -129,6 +129,7 @@ class Model:
         return replace(
             draft,
             candidates=tuple(reply.parse(answer.text).sql for answer in answers) if len(answers) > 1 else (),
+            logprob=answers[0].logprob,
             model=self.name,
             prompt_sha256=prompt.prompt_sha256(talk),
             tokens_in=sum(answer.tokens_in for answer in answers),

@@ -29,7 +29,7 @@ TRIES = 3
 _NEVER_AWAITED = object()
 """In place of a client for `await`, which would read every TLS certificate of the machine once more: 40 ms."""
 _ROLES = {"system": "system", "human": "user", "ai": "assistant"}
-_OPTIONAL = ("stream_options", "temperature", "stream")
+_OPTIONAL = ("logprobs", "stream_options", "temperature", "stream")
 """Fields of a request that a server may do without."""
 _VAGUE = re.compile(r"(unknown|unrecogni[sz]ed|unsupported|unexpected|extra|additional)\b.{0,40}"
                     r"\b(field|parameter|param|argument|input|key|propert)")  # fmt: skip
@@ -81,7 +81,7 @@ class Conversation:
     def choices(self, talk: Sequence[Message], count: int) -> list[Answer]:
         """Up to `count` answers from one request, as they came; the tokens of all of them stand with the first."""
         answers: list[Answer] = []
-        fields = {**self._fields(talk, {"stream", "stream_options"}), "n": count}
+        fields = {**self._fields(talk, {"stream", "stream_options", "logprobs"}), "n": count}
         fields.pop("id_slot", None)  # each has a place of its own
         with self._posted(fields) as blocks:
             for event in self._events(Body(), blocks):
@@ -115,7 +115,7 @@ class Conversation:
     def _fields(self, talk: Sequence[Message], left_out: set[str]) -> dict[str, Any]:
         """The request, without what the server does not know."""
         without = self.endpoint.manners.without | left_out
-        optional: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
+        optional: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}, "logprobs": True}
         if "stream" in without:
             without |= {"stream_options"}
         if self.temperature is not None:

@@ -22,6 +22,8 @@ from typing import Any
 
 POLL_SECONDS = 1.0
 CONTEXT_TOKENS = 8192
+DRAFTS_AT_ONCE = 3
+"""Answers that one request may have; more come one after the other."""
 PROMPT_CACHE_MIB = 512
 """Prompts of other schemas kept in memory, so that two databases in turn are not read anew each time."""
 
@@ -61,7 +63,8 @@ def load(model: str, api_key: str, prefixes: str) -> Any:
     params.port = 0
     params.api_keys = [api_key]
     params.n_ctx = CONTEXT_TOKENS
-    params.n_parallel = 1
+    params.n_parallel = DRAFTS_AT_ONCE
+    params.kv_unified = True  # the drafts share the tokens of the one prompt, and a single one may use them all
     params.cache_prompt = True
     params.cache_ram_mib = PROMPT_CACHE_MIB
     params.endpoint_slots = True

@@ -75,6 +75,8 @@ class State(TypedDict, total=False):
     stages: int
     requested_at: str
     confidence: float | None
+    drafts: int
+    """Of which `confidence` tells."""
     others: list[str]
     stage_name: str
     expires_at: str
@@ -125,7 +127,7 @@ def on_record(decision: Decision) -> Answer:
     return cast(Answer, plain | {"choice": decision.choice.value, "how": str(decision.how), "keep": [*decision.keep]})
 
 
-AS_WRITTEN: State = {"drafted": "", "corrections": [], "why_empty": []}
+AS_WRITTEN: State = {"drafted": "", "corrections": [], "why_empty": [], "drafts": 0}
 """What SQL starts with that nothing was changed in."""
 NEW_TURN: State = {
     **AS_WRITTEN,

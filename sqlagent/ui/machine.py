@@ -77,6 +77,7 @@ def proposal_json(proposal: Proposal) -> dict[str, Any]:
         "why": proposal.why,
         "environment": proposal.environment,
         "confidence": proposal.confidence,
+        "drafts": proposal.drafts,
         "others": list(proposal.others),
         "clarified": [to_builtins(c) for c in proposal.clarified],
         "part_of": proposal.part_of or None,

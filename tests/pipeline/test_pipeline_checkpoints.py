@@ -81,10 +81,11 @@ def test_the_names_of_fields_are_what_paused_threads_hold() -> None:
     """A field under another name is lost in every paused thread.  Add; never rename."""
     assert list(state.State.__annotations__) == [
         "graph_version", "thread", "turn", "source", "question", "requested_by", "sql", "author", "note",
-        "previous", "edited_by", "attempts", "retries", "number", "stale", "proposal", "digest", "risk",
-        "statements", "tables", "stage", "stages", "requested_at", "confidence", "others", "stage_name",
-        "expires_at", "approvals", "effect", "undo", "problem", "part_of", "rejected", "asks", "choices",
-        "asked", "reply", "verdict", "decision", "end", "failure", "message", "hint", "ran_sql", "status",
+        "drafted", "corrections", "why_empty", "previous", "edited_by", "attempts", "retries", "number", "stale",
+        "proposal", "digest", "risk", "statements", "tables", "stage", "stages", "requested_at", "confidence",
+        "drafts", "others", "stage_name", "expires_at", "approvals", "effect", "undo", "problem", "part_of",
+        "rejected", "asks", "choices", "asked", "reply", "verdict", "decision", "end", "failure", "message", "hint",
+        "ran_sql", "status",
     ]  # fmt: skip
     assert list(state.Answer.__annotations__) == ["choice", "digest", "by", "how", "sql", "reason", "retry", "keep"]
     assert list(state.Failed.__annotations__) == ["sql", "error"]

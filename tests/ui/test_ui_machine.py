@@ -75,6 +75,7 @@ def test_an_outcome_says_what_each_statement_did() -> None:
         "seconds": 0.5,
         "settled": True,
         "unwritten": "",
+        "why_empty": [],
         "seen_later": False,
     }
     assert {field.name for field in fields(Outcome)} == document["outcome"].keys()

@@ -97,6 +97,8 @@ class Draft:
     """Up to four answers that it offers."""
     candidates: tuple[str, ...] = ()
     """SQL of every draft that was made, its own first, where more than one was."""
+    logprob: float | None = None
+    """Mean log probability of the tokens of its own draft, where the server tells."""
     note: str = ""
     """What the model says of its SQL; unchecked, shown only among the details."""
     model: str = ""

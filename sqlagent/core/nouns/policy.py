@@ -162,6 +162,8 @@ class Facts:
     """`terminal`, `ci`, `script` or `library`: what the process says of itself, so nothing to allow by."""
     measurement: Measurement | None = None
     confidence: float | None = None
+    drafts: int = 0
+    """Of which `confidence` tells; of one alone it is its chance to be right."""
     """Share of the model's drafts that agree; None where only one was made, or a person wrote it."""
     known_as: KnownAs | None = None
     """What the database is; where nobody says, its name is taken for it."""

@@ -72,7 +72,10 @@ class Proposal:
     environment: str = "terminal"
     """Where it was asked, see `core.policy.Facts`."""
     confidence: float | None = None
-    """Share of the model's drafts that agree with this one; None where only one was made, or a person wrote it."""
+    """Share of the model's drafts that agree with this one; of one draft, how likely it is to be right.  None where
+    nothing tells, or a person wrote it."""
+    drafts: int = 0
+    """How many the model made; 0 for SQL that it did not."""
     others: tuple[str, ...] = ()
     """SQL of the drafts that do not agree with it."""
     clarified: tuple[Clarification, ...] = ()
@@ -89,7 +92,10 @@ class Proposal:
 
     def facts(self, now: datetime) -> Facts:
         """What the policy may look at, beside the statements, at this moment."""
-        return Facts(self.database, self.requested_by, now, self.environment, self.measurement, self.confidence)
+        return Facts(
+            self.database, self.requested_by, now, self.environment, self.measurement, self.confidence,
+            drafts=self.drafts,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

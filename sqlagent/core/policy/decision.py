@@ -68,7 +68,8 @@ def verdicts(seen: Sequence[Sight], policy: Policy) -> tuple[tuple[Verdict, ...]
 def _ruled(sight: Sight, fired: Sequence[Rule], policy: Policy) -> tuple[Verdict, ...]:
     """An allowance counts only where the model's drafts agree enough, but for a rule that looks at that itself."""
     statement, confidence = sight.statement, sight.whole.facts.confidence
-    doubtful = confidence is not None and confidence < policy.least_confidence
+    disagree = sight.whole.facts.drafts != 1  # what one draft is thought to be worth is for the rules to look at
+    doubtful = disagree and confidence is not None and confidence < policy.least_confidence
     asks: list[Ask] = []
     allows: list[Allow] = []
     doubted = False

@@ -147,6 +147,7 @@ def _proposal(
         read_only=analysis.risk is Risk.READ,
         environment=x.environment,
         confidence=state.get("confidence"),
+        drafts=state.get("drafts", 0),
         others=tuple(state.get("others", [])),
         clarified=tuple(c for c in x.journal.clarifications(state["thread"], state["turn"]) if c.answer),
         part_of=state.get("part_of", ""),

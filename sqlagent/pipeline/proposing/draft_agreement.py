@@ -8,6 +8,7 @@ from hashlib import blake2b
 from time import monotonic
 from typing import Any
 
+from sqlagent.core.confidence import chance
 from sqlagent.core.errors import SqlagentError
 from sqlagent.core.nouns.analysis import Analysis, Kind, Risk, Size
 from sqlagent.core.nouns.draft import Draft, Schema
@@ -67,20 +68,25 @@ def weighed(draft: Draft, schema: Schema, state: State, x: Context) -> tuple[Dra
     written = draft.candidates or (draft.sql,)
     drafts = [mended(sql, schema, database, look) if x.repair else Mended(sql) for sql in written]
     chosen = drafts[0]
-    said: State = {"confidence": None, "others": []}
+    said: State = {"confidence": _chance(draft, state), "others": [], "drafts": 1}
     if x.samples > 1:
         agreed = agree(
             [d.sql for d in drafts], database, seconds=x.count_seconds, rows=COMPARED_ROWS, wanted=x.samples,
             may_run=look.may_run,
         )  # fmt: skip
         chosen = next(d for d in drafts if d.sql == agreed.sql)
-        said = {"confidence": agreed.share, "others": list(agreed.others)}
+        said = {"confidence": agreed.share, "others": list(agreed.others), "drafts": x.samples}
     said |= {
         "author": draft.model + CORRECTED * chosen.has_values, "drafted": chosen.drafted,
         "corrections": list(chosen.corrections), "why_empty": list(why_empty(chosen.sql, schema, look)),
     }  # fmt: skip
     # What the model said beside its first draft is not about another one.
     return replace(draft, sql=chosen.sql, note=draft.note if chosen is drafts[0] else ""), said
+
+
+def _chance(draft: Draft, state: State) -> float | None:
+    """How likely the model's own draft is right; None where its server tells no probabilities."""
+    return None if draft.logprob is None else round(chance(state["question"], draft.sql, draft.logprob), 3)
 
 
 def agree(

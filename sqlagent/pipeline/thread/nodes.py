@@ -52,8 +52,8 @@ def generate(state: State, runtime: Runtime[Context]) -> State:
     except NoDraft as e:
         x.ended()
         return another_try(state, x, sql="", error=e.message, hint=e.hint, author=model.name)
-    written = draft.sql
     draft, weight = weighed(draft, schema, state, x)
+    written = weight.get("drafted") or draft.sql
     x.ended()
     x.journal.note(
         "drafted",
