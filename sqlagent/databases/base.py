@@ -245,6 +245,13 @@ class Database(Protocol):
         """
         ...
 
+    def committed(self, changeset: bytes) -> Verdict:
+        """What the engine's own record of transactions says of a run that kept this, which proves it.
+
+        CANNOT_TELL where it keeps none, or its record is not of that server's life any more.
+        """
+        ...
+
     def decided(self, changeset: bytes) -> Verdict:
         """What the rows say of a run that kept this before its COMMIT: what they are like proves nothing."""
         ...

@@ -16,7 +16,7 @@ from postgres_writes import Target
 
 from sqlagent.core.errors import SqlagentError
 from sqlagent.core.nouns.effect import Measurement
-from sqlagent.databases.base import OwnMark, Verdict
+from sqlagent.databases.base import Mark, Verdict
 from sqlagent.databases.postgres.run import marker_table
 from sqlagent.databases.postgres.throwaway_server import ThrowawayServer
 
@@ -57,7 +57,7 @@ class Struck:
         target, sql = Target(self.url), [f"UPDATE stock SET v = {self.number}"]
         expected = target.measure(sql)
         assert expected.is_exact, expected.how
-        mark = OwnMark(f"r{self.number}", "then", "digest") if self.marker else None
+        mark = Mark(f"r{self.number}", "then", "digest") if self.marker else None
         self._run_struck(target, sql, expected, mark, way, point)
         self._revive()
         self._others_write()
@@ -74,7 +74,7 @@ class Struck:
                 self.wrong.append(f"{self.number} {way} at {point}: {self._truth()} of 5 rows after the second run")
 
     def _run_struck(
-        self, target: Target, sql: list[str], expected: Measurement, mark: OwnMark | None, way: str, point: str
+        self, target: Target, sql: list[str], expected: Measurement, mark: Mark | None, way: str, point: str
     ) -> None:
         proxy = Proxy(self.server.port)
         struck = Target(target.url.replace(f":{self.server.port}/", f":{proxy.port}/"))
@@ -128,12 +128,11 @@ class Struck:
             for _ in range(3):
                 db.execute("UPDATE busy SET n = n + 1")
 
-    def _verdict(self, target: Target, mark: OwnMark | None) -> Verdict:
+    def _verdict(self, target: Target, mark: Mark | None) -> Verdict:
         if mark is not None:
             with target.connect() as session:
-                stands = marker_table.marked(session, mark)
-            return Verdict.APPLIED if stands else Verdict.NOT_APPLIED
-        return target.decided()
+                return marker_table.marked(session, mark)
+        return target.told()
 
     def _truth(self) -> int:
         with psycopg.connect(self.url, autocommit=True) as db:

@@ -23,7 +23,7 @@ from sqlagent.databases.postgres.effect.reading import Reader, State
 from sqlagent.databases.postgres.effect.two_sessions import Pair
 from sqlagent.databases.postgres.effect.undo_record import decoded
 from sqlagent.databases.postgres.run.binding import Binding
-from sqlagent.databases.postgres.run.in_doubt import decided
+from sqlagent.databases.postgres.run.in_doubt import committed
 from sqlagent.databases.postgres.run.transaction import Run
 from sqlagent.databases.postgres.undo import undo
 from sqlagent.databases.postgres.undo.taking_back import tried
@@ -355,8 +355,8 @@ class Target:
         binding = Binding(expected, keep or keeping)
         return Run(self.connect, Limits(seconds=60), reached, lambda: None, binding, mark)
 
-    def decided(self) -> Verdict:
-        return decided(self.connect, decoded(self.kept)) if self.kept else Verdict.NOT_APPLIED
+    def told(self) -> Verdict:
+        return committed(self.connect, decoded(self.kept)) if self.kept else Verdict.NOT_APPLIED
 
     def undo(self, kept: bytes) -> None:
         budget = MeasureBudget(seconds=60, lock_seconds=5)
@@ -389,7 +389,7 @@ def whole_way(target: Target, statements: Sequence[str]) -> str:
         _check_counts(m, target.state)
         target.apply(statements, m)
         assert diff(before, dump(db), m.volatile) == measured, "the run did something else"
-        assert not measured or target.decided() is Verdict.APPLIED
+        assert not measured or target.told() is Verdict.APPLIED
         if not measured:
             return "nothing"
         if m.undo is not Undoable.EXACT:

@@ -33,9 +33,8 @@ from sqlagent.databases.postgres.connection.rows import Session
 from sqlagent.databases.postgres.effect.measure import measure
 from sqlagent.databases.postgres.effect.undo_record import decoded
 from sqlagent.databases.postgres.opinion import inspect
-from sqlagent.databases.postgres.run import marker_table, reading
+from sqlagent.databases.postgres.run import in_doubt, marker_table, reading
 from sqlagent.databases.postgres.run.binding import Binding
-from sqlagent.databases.postgres.run.in_doubt import decided
 from sqlagent.databases.postgres.run.transaction import Run
 from sqlagent.databases.postgres.undo import undo
 from sqlagent.databases.postgres.undo.taking_back import tried
@@ -143,8 +142,11 @@ class Postgres:
     def _began(self, session: Session) -> None:
         self._running = session
 
+    def committed(self, changeset: bytes) -> Verdict:
+        return in_doubt.committed(self._connect, decoded(changeset))
+
     def decided(self, changeset: bytes) -> Verdict:
-        return decided(self._connect, decoded(changeset))
+        return in_doubt.decided(self._connect, decoded(changeset))
 
     def preview_undo(
         self, changeset: bytes, *, copy: Path | None, budget: MeasureBudget, heard: Callable[[str], None] | None

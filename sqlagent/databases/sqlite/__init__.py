@@ -203,6 +203,9 @@ class Sqlite:
             self._running = self._reader
             connection.close(force=True)
 
+    def committed(self, changeset: bytes) -> Verdict:  # noqa: ARG002 - a file keeps no record of its transactions
+        return Verdict.CANNOT_TELL
+
     def decided(self, changeset: bytes) -> Verdict:
         kept = decoded(changeset)
         return self._reading(lambda reader: decided(reader, kept))

@@ -269,13 +269,15 @@ def _begun_before(proposal: Proposal, run: Run, database: Database, x: Context) 
 
 
 def _verdict(proposal: Proposal, run: Run, database: Database, x: Context) -> Verdict:
-    """Told by what nobody but the run can have written: that it kept nothing yet, or its mark.
+    """Told by what nobody but the run can have written: that it kept nothing yet, its mark, or the engine's own record.
 
     What it changes is kept before its COMMIT, so a run that kept nothing did not come to it, or had nothing to change.
     """
-    if x.journal.kept(proposal.id) is None:
+    changes = x.journal.kept(proposal.id)
+    if changes is None:
         return Verdict.NOT_APPLIED
-    return Verdict.CANNOT_TELL if run.marked is Marked.NOWHERE else database.marked(_mark(proposal, run, x))
+    told = Verdict.CANNOT_TELL if run.marked is Marked.NOWHERE else database.marked(_mark(proposal, run, x))
+    return _told_by(changes, database.committed) if told is Verdict.CANNOT_TELL else told
 
 
 def _is_marked(proposal: Proposal, database: Database, x: Context) -> bool:
@@ -290,7 +292,7 @@ def _in_doubt(proposal: Proposal, run: Run, database: Database, x: Context) -> S
         "end": Status.UNKNOWN.value,
         "failure": "OutcomeUnknown",
         "message": f"{thread} was started by {run.run_by} at {run.started_at} and its end was not seen;"
-        f" it may have been applied{_LOOKS_LIKE[_told_by(x.journal.kept(proposal.id), database)]}",
+        f" it may have been applied{_LOOKS_LIKE[_told_by(x.journal.kept(proposal.id), database.decided)]}",
         "hint": f"look, then: sqlagent settle {thread} --applied   or   --not-applied",
     }
 
@@ -302,9 +304,9 @@ _LOOKS_LIKE = {
 }
 
 
-def _told_by(changes: bytes | None, database: Database) -> Verdict:
+def _told_by(changes: bytes | None, tells: Callable[[bytes], Verdict]) -> Verdict:
     try:
-        return database.decided(changes) if changes else Verdict.CANNOT_TELL
+        return tells(changes) if changes else Verdict.CANNOT_TELL
     except StoreError:  # what it kept is damaged
         return Verdict.CANNOT_TELL
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from itertools import islice
 
 import psycopg
@@ -26,22 +27,30 @@ SELECT true FROM pg_catalog.pg_stat_activity a WHERE a.pid = %s AND a.backend_st
 _VERDICTS = {"committed": Verdict.APPLIED, "aborted": Verdict.NOT_APPLIED, "in progress": Verdict.CANNOT_TELL}
 
 
-def decided(connect: Connect, kept: Kept) -> Verdict:
-    """Where the two contradict each other nobody can tell; nor can a standby."""
-    session = connect()
-    try:
-        if one(session, "SELECT pg_catalog.pg_is_in_recovery()") == "t":
+_STANDBY = "SELECT pg_catalog.pg_is_in_recovery()"
+
+
+def committed(connect: Connect, kept: Kept) -> Verdict:
+    """What the server knows of its transaction: CANNOT_TELL where the rows contradict that, and of a standby.
+
+    After a promotion or a restore its numbers may be those of other transactions, and then it knows nothing.
+    """
+    with closing(connect()) as session:
+        if one(session, _STANDBY) == "t":
             return Verdict.CANNOT_TELL
         _end_backend(session, kept.transaction)
         ((system, timeline),) = raw(session, PLACE)
-        is_ours = (system, timeline) == (kept.transaction.system, kept.transaction.timeline)
-        by_number = _by_number(session, kept.transaction) if is_ours else None
+        if (system, timeline) != (kept.transaction.system, kept.transaction.timeline):
+            return Verdict.CANNOT_TELL
+        by_number = _by_number(session, kept.transaction)
         by_rows = _by_rows(session, kept.changes)
-    finally:
-        session.close()
-    if by_number is None:  # promoted, restored, or so long ago that the server forgot it
-        return by_rows
     return by_number if by_rows in (by_number, Verdict.CANNOT_TELL) else Verdict.CANNOT_TELL
+
+
+def decided(connect: Connect, kept: Kept) -> Verdict:
+    """What the rows look like, which somebody else may have written."""
+    with closing(connect()) as session:
+        return Verdict.CANNOT_TELL if one(session, _STANDBY) == "t" else _by_rows(session, kept.changes)
 
 
 def _end_backend(session: Session, transaction: Transaction) -> None:
@@ -55,12 +64,12 @@ def _end_backend(session: Session, transaction: Transaction) -> None:
         time.sleep(_BETWEEN)
 
 
-def _by_number(session: Session, transaction: Transaction) -> Verdict | None:
+def _by_number(session: Session, transaction: Transaction) -> Verdict:
     try:
         status = one(session, "SELECT pg_catalog.pg_xact_status(%s::xid8)", transaction.xid)
     except psycopg.errors.InvalidParameterValue:  # one of the future: this server never came so far
-        return None
-    return _VERDICTS.get(str(status))
+        return Verdict.CANNOT_TELL
+    return _VERDICTS.get(str(status), Verdict.CANNOT_TELL)  # NULL: so long ago that it was forgotten
 
 
 def _by_rows(session: Session, changes: Sequence[TableChange[Table]]) -> Verdict:

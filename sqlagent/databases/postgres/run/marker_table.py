@@ -1,57 +1,76 @@
-"""The table in which a database itself keeps the mark of each run, written in the run's own transaction.
+"""The table in which a database itself keeps the mark of each run: `begun` before it, and `done` by its own COMMIT.
 
-It is made only where the owner allows it, in the first schema of the role's search_path.  A mark stands exactly when
-its run was committed, also after a failover or a restore, where a transaction's number says nothing.
+It is made only where the owner allows it, in the first schema of the role's search_path.  The row tells by what it
+says, never by being absent: nobody but a run writes it.  Where it says `done`, the run was committed, also after a
+failover or a restore, where a transaction's number says nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psycopg
 
 from sqlagent.core.errors import QueryError, Stale
 from sqlagent.databases.base import Mark, Verdict
-from sqlagent.databases.postgres.connection.rows import Session, one
+from sqlagent.databases.postgres.connection.rows import Session, one, raw
 
 TABLE = "sqlagent_runs"
+_BEGUN = ""
+"""What stands in the place of the time while a run is begun and not done."""
 _NOTHING = "nothing was changed"
 _THERE = "SELECT pg_catalog.to_regclass(%s)::text"
+_CREATE = "CREATE TABLE IF NOT EXISTS sqlagent_runs (id text, digest text, at text NOT NULL, PRIMARY KEY (id, digest))"
+_INSERT = "INSERT INTO sqlagent_runs (id, digest, at) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"
 _AT = "SELECT at FROM sqlagent_runs WHERE id = %s AND digest = %s"
-_CREATE = "CREATE TABLE sqlagent_runs (id text, at text NOT NULL, digest text, PRIMARY KEY (id, digest))"
-_INSERT = "INSERT INTO sqlagent_runs (id, at, digest) VALUES (%s, %s, %s)"
+_DONE = "UPDATE sqlagent_runs SET at = %s WHERE id = %s AND digest = %s AND at = %s RETURNING 1"
 
 
 def marked(session: Session, mark: Mark) -> Verdict:
-    """What the mark says; where there is none, nobody can tell: somebody may have deleted it."""
-    there = one(session, _THERE, TABLE) is not None
-    return Verdict.APPLIED if there and one(session, _AT, mark.run, mark.digest) == mark.at else Verdict.CANNOT_TELL
+    """What the row says; where there is none nobody can tell, since it may have been deleted or lost by a failover."""
+    if one(session, _THERE, TABLE) is None:
+        return Verdict.CANNOT_TELL
+    at = one(session, _AT, mark.run, mark.digest)
+    return {mark.at: Verdict.APPLIED, _BEGUN: Verdict.NOT_APPLIED}.get(str(at), Verdict.CANNOT_TELL)
 
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """Writes the mark of one run in its transaction."""
+    """Writes the mark of one run."""
 
     session: Session
     mark: Mark
 
+    def prepare(self) -> None:
+        """In a transaction of its own, before the run's: the table, and the row that says `begun`."""
+        with _writing():
+            if one(self.session, _THERE, TABLE) is None:
+                raw(self.session, _CREATE)
+            raw(self.session, _INSERT, self.mark.run, self.mark.digest, _BEGUN)
+
     def begin(self) -> None:
-        """Before the first statement.  Raises Stale where the run was applied already."""
-        if one(self.session, _THERE, TABLE) is None:
-            return
+        """In the run's transaction, before the first statement.  Raises Stale where the run was applied already."""
         at = one(self.session, _AT, self.mark.run, self.mark.digest)
-        if at is not None:  # the journal was restored from a backup, or another one has a run of the same name
-            raise Stale(f"{self.mark.run} was applied already, at {at}: its mark is in {TABLE}", hint=_NOTHING)
+        if at != _BEGUN:  # the journal was restored from a backup, or another one has a run of the same name
+            what = f"was applied already, at {at}: its mark is in" if at else "has lost its mark in"
+            raise Stale(f"{self.mark.run} {what} {TABLE}", hint=_NOTHING)
 
     def write(self) -> None:
-        """After the last statement; the table is made where it is missing."""
-        try:
-            if one(self.session, _THERE, TABLE) is None:
-                self.session.execute(_CREATE)
-            self.session.execute(_INSERT, (self.mark.run, self.mark.at, self.mark.digest), prepare=False)
-        except psycopg.Error as e:
-            said = e.diag.message_primary or str(e)
-            raise QueryError(
-                f"the run could not be marked in {TABLE}: {said}",
-                hint=f"GRANT SELECT, INSERT ON {TABLE} to the role, or set marker_table = false; {_NOTHING}",
-            ) from e
+        """In the run's transaction, after the last statement: `done`."""
+        with _writing():
+            if one(self.session, _DONE, self.mark.at, self.mark.run, self.mark.digest, _BEGUN) is None:
+                raise QueryError(f"the mark of {self.mark.run} in {TABLE} is not as it was begun", hint=_NOTHING)
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except psycopg.Error as e:
+        said = e.diag.message_primary or str(e)
+        raise QueryError(
+            f"the run could not be marked in {TABLE}: {said}",
+            hint=f"{_NOTHING}; the role needs SELECT, INSERT and UPDATE on it, or set marker_table = false",
+        ) from e

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
@@ -96,6 +96,9 @@ class Run:
 
     def _attempt(self, work: Callable[[Pair, Reader], tuple[State, str]]) -> None:
         locked = self._to_lock()
+        if self.mark is not None:
+            with closing(self.connect()) as session:
+                Marker(session, self.mark).prepare()
         if locked:  # what looks at the schema would wait for our own locks
             self.verify()
         with two_sessions(self.connect, Waits(_LOCK_SECONDS, self.limits.seconds), locked=locked) as pair:
@@ -127,11 +130,8 @@ class Run:
         """Tables that it truncates, drops or writes anew: nobody may add a row that then goes unseen."""
         if not self.before.leaves:
             return []
-        session = self.connect()
-        try:
+        with closing(self.connect()) as session:
             return [leaf.sql for leaf in leaves(session, self.before.leaves).values()]
-        finally:
-            session.close()
 
 
 @dataclass(frozen=True, slots=True)
