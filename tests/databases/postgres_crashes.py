@@ -60,7 +60,6 @@ class Struck:
         mark = Mark(f"r{self.number}", "then", "digest") if self.marker else None
         self._run_struck(target, sql, expected, mark, way, point)
         self._revive()
-        self._others_write()
         verdict, truth = self._verdict(target, mark), self._truth()
         self.found[f"{way}: {verdict.value}"] += 1
         if verdict is Verdict.CANNOT_TELL:
@@ -113,11 +112,12 @@ class Struck:
             db.execute(sql.encode())
 
     def _revive(self) -> None:
+        """Until it answers for good: a server whose backend was killed takes a moment to notice."""
         if not (self.server.data / "postmaster.pid").exists():
             self.server.start()
-        for _ in range(2000):  # it may be at its recovery
+        for _ in range(2000):
             try:
-                psycopg.connect(self.url).close()
+                self._others_write()
             except psycopg.OperationalError:
                 continue
             return

@@ -72,5 +72,5 @@ def _writing() -> Iterator[None]:
         said = e.diag.message_primary or str(e)
         raise QueryError(
             f"the run could not be marked in {TABLE}: {said}",
-            hint=f"{_NOTHING}; the role needs SELECT, INSERT and UPDATE on it, or set marker_table = false",
+            hint=f"{_NOTHING}; sqlagent help databases has the grants",
         ) from e
