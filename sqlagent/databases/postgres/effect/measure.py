@@ -28,6 +28,7 @@ from sqlagent.databases.postgres.effect.schema_changes import object_changes
 from sqlagent.databases.postgres.effect.script import EndsTransaction, Planned, Script, Step
 from sqlagent.databases.postgres.effect.sums import fingerprint, rows_changed, size_of
 from sqlagent.databases.postgres.effect.two_sessions import Connect, Pair, Waits, two_sessions
+from sqlagent.databases.postgres.opinion.rewritten import Refused
 
 HOW = "rolled back"
 _ATTEMPTS = 4  # each finds out more that has to be read before
@@ -177,7 +178,7 @@ def measure(
             return _Measuring(connect, statements, budget, meter, tried, before).measured()
         except NotForeseen as e:
             before |= e.needed
-        except (Unmeasurable, PastBudget, BrokenText) as e:
+        except (Unmeasurable, PastBudget, BrokenText, Refused) as e:
             return unknown(len(statements), str(e), meter)
         except EndsTransaction as e:
             return unknown(len(statements), f"it would fail: {e}", meter)

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
-from psycopg import Cursor
-from psycopg.pq import TransactionStatus
+from psycopg import errors, generators
+from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.pq.abc import PGresult
 
 from sqlagent.core.analyze import parse
 from sqlagent.databases.changes.net_changes import since
@@ -18,6 +19,7 @@ from sqlagent.databases.postgres.effect.reading import Reader, State
 from sqlagent.databases.postgres.effect.schema_changes import SchemaChange, compared
 from sqlagent.databases.postgres.effect.tables import Table
 from sqlagent.databases.postgres.effect.two_sessions import Pair, aside
+from sqlagent.databases.postgres.opinion.rewritten import encoded
 
 _WRITES = """
 SELECT l.relation FROM pg_catalog.pg_locks l WHERE l.pid = pg_catalog.pg_backend_pid() AND l.locktype = 'relation'
@@ -94,14 +96,19 @@ class Script:
         return compared(before, self.state.objects)
 
 
-def execute(writer: Session, sql: str, ran: Callable[[Cursor[Any]], None] = lambda _: None) -> None:
-    """The very bytes that were approved; `ran` is given what it answers.  Raises EndsTransaction."""
-    with writer.cursor() as cursor:
-        # the extended protocol takes one statement alone, and unnamed it passes a pooler
-        cursor.execute(sql.encode(), binary=True, prepare=False)
-        if writer.info.transaction_status is not TransactionStatus.INTRANS:
-            raise EndsTransaction("it would end the transaction")
-        ran(cursor)
+def execute(writer: Session, sql: str) -> PGresult:
+    """The very bytes that were approved; answers what the server does.  Raises EndsTransaction."""
+    # the extended protocol takes one statement alone, and unnamed it passes a pooler
+    writer.pgconn.send_query_params(encoded(sql), None)
+    answers: list[PGresult] = writer.wait(generators.execute(writer.pgconn))
+    answer = answers[-1]
+    if answer.status not in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK, ExecStatus.EMPTY_QUERY):
+        if answer.status is ExecStatus.FATAL_ERROR:
+            raise errors.error_from_result(answer)
+        raise psycopg.NotSupportedError("COPY from or to the client is no statement of a script")
+    if writer.info.transaction_status is not TransactionStatus.INTRANS:
+        raise EndsTransaction("it would end the transaction")
+    return answer
 
 
 def plan(witness: Session, sql: str) -> Planned:
@@ -110,7 +117,7 @@ def plan(witness: Session, sql: str) -> Planned:
     with aside(witness):
         try:
             with witness.cursor() as cursor:
-                cursor.execute(b"EXPLAIN (FORMAT JSON) " + sql.encode(), binary=True, prepare=False)
+                cursor.execute(b"EXPLAIN (FORMAT JSON) " + encoded(sql), binary=True, prepare=False)
                 plans = [each["Plan"] for (listed,) in cursor.fetchall() for each in listed]
             written = frozenset(int(oid or 0) for (oid,) in raw(witness, _WRITES))
         except psycopg.Error:  # there is no plan for a change of the schema, nor for what works on one

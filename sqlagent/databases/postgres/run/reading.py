@@ -11,7 +11,8 @@ from typing import Any, cast
 import psycopg
 from psycopg import Cursor
 from psycopg.abc import Buffer
-from psycopg.adapt import Loader
+from psycopg.adapt import Loader, Transformer
+from psycopg.pq.abc import PGresult
 from psycopg.types.bool import BoolLoader
 from psycopg.types.numeric import FloatLoader, IntLoader, NumericLoader
 from psycopg.types.string import ByteaLoader
@@ -102,6 +103,14 @@ def rows_as_written(session: Session) -> Cursor[Row]:
         for name in names:
             cursor.adapters.register_loader(name, loader)
     return cursor
+
+
+def loaded(session: Session, answer: PGresult, count: int) -> list[Row]:
+    """The first rows of an answer in text, as `rows_as_written` has them."""
+    with rows_as_written(session) as cursor:
+        transformer = Transformer(cursor)
+        transformer.set_pgresult(answer)
+        return transformer.load_rows(0, count, tuple)
 
 
 def _proven(session: Session, sql: str) -> Sequence[str]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from time import monotonic
 from typing import Any
 
 import psycopg
-from psycopg import Cursor, errors
+from psycopg import errors
 from psycopg.pq import TransactionStatus
+from psycopg.pq.abc import PGresult
 
 from sqlagent.core.errors import ConnectError, OutcomeUnknown, QueryError, SqlagentError, Stale, TimedOut
 from sqlagent.core.nouns.session import Outcome, Result
@@ -24,9 +24,11 @@ from sqlagent.databases.postgres.effect.row_versions import BrokenText, adding_u
 from sqlagent.databases.postgres.effect.script import LAST, EndsTransaction, execute
 from sqlagent.databases.postgres.effect.tables import leaves
 from sqlagent.databases.postgres.effect.two_sessions import Connect, Pair, Waits, two_sessions
+from sqlagent.databases.postgres.opinion.rewritten import Refused
 from sqlagent.databases.postgres.run.binding import Binding
 from sqlagent.databases.postgres.run.durable_id import answer_durably, durable
 from sqlagent.databases.postgres.run.marker_table import TABLE, Marker
+from sqlagent.databases.postgres.run.reading import loaded
 
 _NOTHING = "nothing was changed"
 _LOCK_SECONDS = 5.0  # that a run waits for a lock
@@ -146,26 +148,25 @@ class _Statements:
         for index, sql in enumerate(statements, 1):
             self.of.budget.check()
             try:
-                execute(pair.writer, sql, partial(self._ran, index))
+                answer = execute(pair.writer, sql)
+            except Refused as e:
+                raise QueryError(f"it cannot be sent: {e.message}", hint=_NOTHING) from e
             except EndsTransaction as e:
                 raise QueryError("a statement ended the transaction", hint="look at what it left") from e
+            self._ran(index, answer, pair.writer)
         pair.writer.execute(LAST)
         return read_out(pair, reader) if self.of.binding.is_read_out else (State(), "nobody asked")
 
-    def _ran(self, index: int, cursor: Cursor[Any]) -> None:
-        word = (cursor.statusmessage or "").partition(" ")[0]
-        changed = max(cursor.rowcount, 0) if word in _CHANGES else None if word == "SELECT" else 0
+    def _ran(self, index: int, answer: PGresult, writer: Session) -> None:
+        word = (answer.command_status or b"").decode().partition(" ")[0]
+        changed = answer.command_tuples or 0 if word in _CHANGES else None if word == "SELECT" else 0
         self.of.changed.append(changed or 0)
-        columns = tuple(column.name for column in cursor.description or ())
-        rows = self._rows(cursor) if columns else []
-        kept = rows if self.of.limits.rows is None else rows[: self.of.limits.rows]
-        self.done.append(Done(index, changed, columns, kept, len(kept) < len(rows)))
+        columns = tuple((answer.fname(place) or b"").decode() for place in range(answer.nfields))
+        limit = self.of.limits.rows
+        shown = answer.ntuples if limit is None else min(answer.ntuples, limit)
+        rows = loaded(writer, answer, shown) if columns else []
+        self.done.append(Done(index, changed, columns, rows, len(rows) < answer.ntuples))
         self.of.reached(f"ran {index}")
-
-    def _rows(self, cursor: Cursor[Any]) -> list[tuple[Any, ...]]:
-        if self.of.limits.rows is None:
-            return cursor.fetchall()
-        return cursor.fetchmany(self.of.limits.rows + 1)
 
 
 def read_out(pair: Pair, reader: Reader) -> tuple[State, str]:
