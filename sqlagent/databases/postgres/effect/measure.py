@@ -96,7 +96,7 @@ class _Measuring:
                 if watcher.gave_way:
                     waited = f"{budget.lock_seconds * 1000:g} ms"
                     raise Unmeasurable(
-                        f"another session waited for rows that it locks ({waited}), so it gave way"
+                        f"another session waited for what it locks ({waited}), so it gave way"
                     ) from e
                 raise
 

@@ -103,7 +103,7 @@ def execute(writer: Session, sql: str) -> PGresult:
     answers: list[PGresult] = writer.wait(generators.execute(writer.pgconn))
     answer = answers[-1]
     if answer.status not in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK, ExecStatus.EMPTY_QUERY):
-        if answer.status is ExecStatus.FATAL_ERROR:
+        if answer.status == ExecStatus.FATAL_ERROR:
             raise errors.error_from_result(answer)
         raise psycopg.NotSupportedError("COPY from or to the client is no statement of a script")
     if writer.info.transaction_status is not TransactionStatus.INTRANS:
