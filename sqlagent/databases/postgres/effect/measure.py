@@ -95,9 +95,7 @@ class _Measuring:
             except errors.QueryCanceled as e:
                 if watcher.gave_way:
                     waited = f"{budget.lock_seconds * 1000:g} ms"
-                    raise Unmeasurable(
-                        f"another session waited for what it locks ({waited}), so it gave way"
-                    ) from e
+                    raise Unmeasurable(f"another session waited for what it locks ({waited}), so it gave way") from e
                 raise
 
     def _check(self, size: int) -> None:
