@@ -121,7 +121,11 @@ class Settings:
 
     def find_database(self, text: str) -> DatabaseSettings:
         """What a name, path or URL means here, with the restrictions configured for it."""
-        return targets.resolve(text, self._known, self.cwd)
+        found = targets.resolve(text, self._known, self.cwd)
+        chosen = self._database
+        if found.password or isinstance(chosen, SqlagentError) or chosen.url != found.url:
+            return found
+        return replace(found, password=chosen.password)  # it is the one on the command line, where it was typed
 
 
 def load(

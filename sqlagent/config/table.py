@@ -209,6 +209,13 @@ DATABASE_TABLE: tuple[Definition, ...] = (
     Definition(
         "foreign_keys", YES_NO, True, "enforce foreign keys (and run their cascades)", project=_TIGHTEN, loose=False
     ),
+    Definition(
+        "password_command",
+        COMMAND,
+        (),
+        'a program that prints the server\'s password: `["pass", "show", "db"]`',
+        project=_NEVER,
+    ),
     Definition("read_only", YES_NO, False, "never write to it", project=_TIGHTEN, loose=False),
     Definition(
         "examples", EXAMPLES, 3, "example values a column that a model is shown", project=_NEVER, strict=Strict.LESS

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from sqlagent.config.files import is_there
 from sqlagent.config.kinds import Wrong, nearest
 from sqlagent.core.errors import ConfigError
 from sqlagent.core.nouns.policy import KnownAs
+from sqlagent.core.secret import Secret
 
 SAMPLE = "sample.db"
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(//)?", re.ASCII)
@@ -34,6 +35,10 @@ class DatabaseSettings:
     """Example values a column that a model is shown; 0 for none."""
     marker_table: bool = False
     """Runs leave their marks in a small table of the database itself; only the user's own file allows that."""
+    password_command: tuple[str, ...] = ()
+    """A program that prints the password; only the user's own file names one."""
+    password: Secret = field(default_factory=Secret)
+    """What a URL on the command line carried; kept for this process alone."""
     is_sample: bool = False
     """Nobody chose it: it is the sample next to the person, and stderr says so."""
 
@@ -76,13 +81,32 @@ def _file_url(path: str, base: Path) -> str:
     return f"sqlite:{Path(os.path.abspath(base / Path(path).expanduser()))}"  # noqa: PTH100 - symlinks stay as typed
 
 
+def without_password(text: str) -> tuple[str, Secret]:
+    """A server's URL, and the password that a person typed in it; text that is no such URL comes back as it is."""
+    scheme = _URL.match(text)
+    if scheme is None or not scheme[2] or scheme[1].lower() in _FILE_SCHEMES:
+        return text, Secret()
+    rest, _, query = text[scheme.end() :].partition("?")
+    authority, slash, path = rest.partition("/")
+    user, at, host = authority.rpartition("@")
+    name, _, password = user.partition(":")
+    asked = [part for part in query.split("&") if part]
+    kept = [part for part in asked if unquote(part.partition("=")[0]).lower() != "password"]
+    written = [part.partition("=")[2] for part in asked if part not in kept]
+    secret = Secret(unquote(password or (written[-1] if written else "")))
+    return f"{scheme[0]}{name}{at}{host}{slash}{path}{'?' if kept else ''}{'&'.join(kept)}", secret
+
+
 def _refuse_passwords(url: str, scheme: str) -> None:
     try:
-        parts = urlsplit(url)
-        _ = parts.port  # raises for `user:pass/word@host`, which is no URL either
+        parts = urlsplit(url)  # raises for a bracket that does not close
+        hosts = parts.netloc.rpartition("@")[2].split(",")
         carries = parts.password is not None or "password" in {key.lower() for key in parse_qs(parts.query)}
     except ValueError:
-        raise Wrong(f"is not a URL: {scheme}://...", f"{scheme}://host/database") from None
+        hosts, carries = ["[::1"], False
+    ports = [host.rpartition("]")[2].rpartition(":")[2] if ":" in host else "" for host in hosts]
+    if any(port and not port.isdigit() for port in ports):  # `user:pass/word@host` is no URL either
+        raise Wrong(f"is not a URL: {scheme}://...", f"{scheme}://host/database")
     if carries:
         raise Wrong(f"carries a password: {scheme}://...", _PGPASS)
 
@@ -171,6 +195,7 @@ def resolve(text: str, known: Known, cwd: Path) -> DatabaseSettings:
         return known.databases[text]
     if not _looks_like_a_place(text, cwd):
         raise _unknown(text, known)
+    text, password = without_password(text)
     try:
         url = normal_url(text, cwd)
     except Wrong as wrong:
@@ -178,7 +203,7 @@ def resolve(text: str, known: Known, cwd: Path) -> DatabaseSettings:
     here = place(url)
     same = [settings for settings in known.databases.values() if place(settings.url) == here]
     found = same[0] if same else DatabaseSettings(_short_name(url), url)
-    return replace(found, read_only=found.read_only or here in known.closed)
+    return replace(found, read_only=found.read_only or here in known.closed, password=password or found.password)
 
 
 def _looks_like_a_place(text: str, cwd: Path) -> bool:

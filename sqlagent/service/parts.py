@@ -117,14 +117,17 @@ class Parts:
     def database(self, chosen: DatabaseSettings) -> Database:
         """The open database of these settings."""
         from sqlagent.databases.open import open_database  # a driver that `pending` does not need
+        from sqlagent.databases.password import printed_by
 
         if chosen.url not in self._databases:
+            password = chosen.password or (printed_by(chosen.password_command) if chosen.password_command else None)
             self._databases[chosen.url] = open_database(
                 chosen.url,
                 name=chosen.name,
                 foreign_keys=chosen.foreign_keys,
                 marker_table=chosen.marker_table,
                 may_recover=lambda: self.journal.runs_began_on(chosen.url),  # then it is our own run that was cut off
+                password=password,
             )
         return self._databases[chosen.url]
 

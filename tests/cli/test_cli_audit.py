@@ -249,7 +249,7 @@ def test_no_key_and_no_password_comes_into_the_record(
     )
     ran = [shop.run("ask", "move ana", *more, "--json") for more in ((), ("--base-url", url), ())]
     assert model.server.requests[0].headers["authorization"] == f"Bearer {KEY}"
-    shop.run("ask", "how many?", "--db", f"postgresql://ana:{PASSWORD}@db.example/shop")
+    shop.run("ask", "how many?", "--db", f"postgresql://ana:{PASSWORD}@127.0.0.1:1/shop")
     asked = ran[0].document
     shop.run("resume", asked["thread"], "--approve", asked["digest"])
     ran += [shop.run("audit"), shop.run("audit", "--json"), shop.run("audit", "export"), shop.run("undo", "--list")]

@@ -85,13 +85,13 @@ def test_a_key_file_that_others_can_read_is_refused(
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("run", "--sql", "SELECT 1", "-d", f"postgresql://ana:{PASSWORD}@db.example/shop"),
-        ("run", "--sql", "SELECT 1", "-d", f"nosuch://ana:{PASSWORD}@db.example/shop"),
+        ("run", "--sql", "SELECT 1", "-d", f"postgresql://ana:{PASSWORD}@127.0.0.1:1/shop"),
+        ("run", "--sql", "SELECT 1", "-d", f"nosuch://ana:{PASSWORD}@127.0.0.1:1/shop"),
         ("ask", "how many?", "--base-url", f"http://ana:{PASSWORD}@127.0.0.1:9/v1"),
-        ("config", "show", "-d", f"postgresql://ana:{PASSWORD}@db.example/shop"),
+        ("config", "show", "-d", f"postgresql://ana:{PASSWORD}@127.0.0.1:1/shop"),
         ("config", "show", "--base-url", f"http://ana:{PASSWORD}@127.0.0.1:9/v1"),
         ("doctor", "--base-url", f"http://ana:{PASSWORD}@127.0.0.1:9/v1"),
-        ("doctor", "-d", f"postgresql://ana:{PASSWORD}@db.example/shop"),
+        ("doctor", "-d", f"postgresql://ana:{PASSWORD}@127.0.0.1:1/shop"),
     ],
 )
 @pytest.mark.parametrize("flags", [(), ("--debug",), ("--json",)])
@@ -101,7 +101,7 @@ def test_a_password_in_a_url_is_seen_nowhere(shop: Shop, arguments: tuple[str, .
 
 def test_a_password_in_a_config_file_is_seen_nowhere_else(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("config") / "own.toml"
-    path.write_text(f'[databases.prod]\nurl = "postgresql://ana:{PASSWORD}@db.example/shop"\n')
+    path.write_text(f'[databases.prod]\nurl = "postgresql://ana:{PASSWORD}@127.0.0.1:1/shop"\n')
     for command in (("config", "show"), ("config", "check"), ("doctor",), ("run", "--sql", "SELECT 1", "-d", "prod")):
         nothing_of(PASSWORD, shop.run(*command, "--config", str(path), "--debug"), shop=shop)
 

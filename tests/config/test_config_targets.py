@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from config_folders import Folders
 
+from sqlagent.config import explain
 from sqlagent.core.errors import ConfigError
+from sqlagent.core.secret import Secret
 
 TWO = "[databases.prod]\nurl = 'postgresql://db.example/prod'\n[databases.dev]\nurl = 'dev.db'\n"
 
@@ -105,17 +107,25 @@ def test_a_database_named_in_a_file_is_relative_to_that_file(folders: Folders) -
 
 
 @pytest.mark.parametrize(
-    "url",
+    ("url", "without"),
     [
-        "postgresql://ana:hunter2@db.example/prod",
-        "postgresql://ana:hunter2@/prod",
-        "postgresql://ana:@db.example/hunter2",
-        "postgresql:///prod?user=ana&password=hunter2",
-        "postgresql:///prod?PASSWORD=hunter2",
-        "mysql://ana:hunter2/@db.example/prod",
-        "postgresql://ana:hunter2@[::1/prod",
+        ("postgresql://ana:hunter2@db.example/prod", "postgresql://ana@db.example/prod"),
+        ("postgresql://ana:hunter2@/prod", "postgresql://ana@/prod"),
+        ("postgresql:///prod?user=ana&password=hunter2", "postgresql:///prod?user=ana"),
+        ("postgresql:///prod?password=hunter2", "postgresql:///prod"),
+        ("postgresql://:hunter2@a:1,b:2/prod?sslmode=require", "postgresql://@a:1,b:2/prod?sslmode=require"),
+        ("postgresql://ana:hunte%722@[::1]:5433/prod", "postgresql://ana@[::1]:5433/prod"),
     ],
 )
+def test_a_password_in_a_url_is_taken_and_shown_nowhere(folders: Folders, url: str, without: str) -> None:
+    settings = folders.load({"database": url})
+
+    assert (settings.database.url, settings.database.password) == (without, Secret("hunter2"))
+    assert "hunter2" not in repr(settings.database) + repr(explain(settings))
+    assert settings.find_database(without).password == Secret("hunter2")
+
+
+@pytest.mark.parametrize("url", ["mysql://ana:hunter2/@db.example/prod", "postgresql://ana:hunter2@[::1/prod"])
 def test_a_password_in_a_url_is_refused_and_not_repeated(folders: Folders, url: str) -> None:
     with pytest.raises(ConfigError) as refused:
         _ = folders.load({"database": url}).database

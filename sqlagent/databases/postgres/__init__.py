@@ -1,15 +1,13 @@
 """PostgreSQL 14 and later, by psycopg: the server itself says what a statement reaches, and measures what it does."""
 
-# ruff: noqa: ARG002  parts of the port are not there yet
+# ruff: noqa: ARG002  what SQLite copies of a file, PostgreSQL keeps in the change itself
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import NoReturn
 
-from sqlagent.core.errors import QueryError
 from sqlagent.core.nouns.analysis import EngineOpinion, Size
 from sqlagent.core.nouns.draft import Schema
 from sqlagent.core.nouns.effect import Measurement
@@ -31,6 +29,7 @@ from sqlagent.databases.postgres.connection.names import search_path
 from sqlagent.databases.postgres.connection.open import connect
 from sqlagent.databases.postgres.connection.rows import Session
 from sqlagent.databases.postgres.effect.measure import measure
+from sqlagent.databases.postgres.effect.remembered import Remembered
 from sqlagent.databases.postgres.effect.undo_record import decoded
 from sqlagent.databases.postgres.opinion import inspect
 from sqlagent.databases.postgres.run import in_doubt, marker_table, reading
@@ -38,8 +37,6 @@ from sqlagent.databases.postgres.run.binding import Binding
 from sqlagent.databases.postgres.run.transaction import Run
 from sqlagent.databases.postgres.undo import undo
 from sqlagent.databases.postgres.undo.taking_back import tried
-
-_NOT_YET = "changes to PostgreSQL are not measured yet"
 
 
 class Postgres:
@@ -63,15 +60,16 @@ class Postgres:
         self._running: Session = self._reader
         self._place = Place.of(self._reader)
         self._path = search_path(self._reader)
+        self._remembered = Remembered(self._reader, path=self._path, version=self._place.version)
 
     def identity(self) -> str:
         return self._place.identity
 
     def fingerprint(self) -> str:
-        raise QueryError(_NOT_YET)
+        return self._remembered.fingerprint()
 
     def schema(self, *, examples: int) -> Schema:
-        return Schema(self.dialect, self._place.version, ())
+        return self._remembered.schema(examples)
 
     def inspect(self, statements: Sequence[str]) -> tuple[EngineOpinion, ...]:
         return inspect.inspect(self._reader, statements, path=self._path)
@@ -176,7 +174,3 @@ class Postgres:
 
     def close(self) -> None:
         self._reader.close()
-
-
-def _refuse() -> NoReturn:
-    raise QueryError(_NOT_YET, hint="nothing was changed")

@@ -96,7 +96,8 @@ def _limits(waits: Waits) -> dict[str, str]:
         "statement_timeout": statement,
         "idle_in_transaction_session_timeout": idle,
     }
-    return {name: f"{milliseconds}ms" for name, milliseconds in found.items()}
+    limits = {name: f"{milliseconds}ms" for name, milliseconds in found.items()}
+    return limits | {"standard_conforming_strings": "on"}  # what our own reader of SQL takes strings for
 
 
 def set_local(session: Session, settings: Mapping[str, str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from contextlib import suppress
 
 import apsw
@@ -11,22 +10,11 @@ import apsw
 from sqlagent.core.errors import QueryError, TimedOut
 from sqlagent.core.nouns.draft import Column, Schema, Table
 from sqlagent.core.text.lexer import COMMENT, scan
+from sqlagent.databases.example_values import LONGEST, LOOKED_AT, fit_to_show, looks_secret
 from sqlagent.databases.sqlite.connection.open import Budget
 from sqlagent.databases.sqlite.opinion.comments import TABLE, comments
 
 _SECONDS_A_TABLE = 0.2
-_LOOKED_AT = 2000  # rows of a table that are looked at for examples
-_LONGEST = 40
-_SECRET_WORDS = frozenset(
-    {"pass", "pwd", "pin", "otp", "salt", "hash", "session", "cookie", "mail", "mobile", "dob", "birth"}
-    | {"bic", "card", "cvv", "cvc", "ssn", "tax"}
-)
-_SECRET_PARTS = re.compile(
-    "passw|passphrase|secret|token|apikey|privatekey|iban|swift|socialsecurity|passport|credit|signature|phone|email|"
-    "birthda|salary|credential"
-)
-_NAME_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
-_PERSONAL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|\+?\d[\d ()-]{9,}\d$")
 _OBJECTS = """
 SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_schema
  WHERE name NOT LIKE 'sqlite\\_stat%' ESCAPE '\\' AND NOT (type = 'table' AND name = 'sqlagent_runs' COLLATE NOCASE)
@@ -124,23 +112,17 @@ def _rows(connection: apsw.Connection, name: str) -> int | None:
 
 def _examples(connection: apsw.Connection, table: str, column: str, wanted: int) -> tuple[str, ...]:
     """The commonest short values among the first rows; none where the name or a value looks like a secret."""
-    if not wanted or _looks_secret(column):
+    if not wanted or looks_secret(column):
         return ()
     field = quoted(column)
     sql = (
-        f"SELECT v FROM (SELECT {field} AS v FROM {quoted(table)} LIMIT {_LOOKED_AT})"  # noqa: S608 - quoted names
-        f" WHERE v IS NOT NULL AND typeof(v) <> 'blob' AND length(v) BETWEEN 1 AND {_LONGEST}"
+        f"SELECT v FROM (SELECT {field} AS v FROM {quoted(table)} LIMIT {LOOKED_AT})"  # noqa: S608 - quoted names
+        f" WHERE v IS NOT NULL AND typeof(v) <> 'blob' AND length(v) BETWEEN 1 AND {LONGEST}"
         f" GROUP BY v ORDER BY count(*) DESC, v LIMIT {wanted}"
     )
     with suppress(TimedOut, QueryError, apsw.Error, UnicodeDecodeError), Budget(connection, _SECONDS_A_TABLE).holding():
-        values = [str(v) for (v,) in connection.execute(sql).fetchall()]
-        return () if any(_PERSONAL.match(v) for v in values) else tuple(values)
+        return fit_to_show(str(v) for (v,) in connection.execute(sql).fetchall())
     return ()
-
-
-def _looks_secret(column: str) -> bool:
-    words = [w.lower() for w in _NAME_PARTS.findall(column)]
-    return not _SECRET_WORDS.isdisjoint(words) or bool(_SECRET_PARTS.search("".join(words)))
 
 
 def _checks(sql: str) -> tuple[str, ...]:

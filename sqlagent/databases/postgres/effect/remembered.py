@@ -1,0 +1,60 @@
+"""The schema, and its fingerprint, read once until the catalogs change: thousands of tables take a second each time."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from sqlagent.core.nouns.draft import Schema
+from sqlagent.databases.postgres.connection.catalog_version import catalog_version
+from sqlagent.databases.postgres.connection.open import reading
+from sqlagent.databases.postgres.connection.rows import Session
+from sqlagent.databases.postgres.effect.schema_changes import objects
+from sqlagent.databases.postgres.effect.two_sessions import steady
+from sqlagent.databases.postgres.opinion.schema import schema
+
+_SECONDS = 30.0
+_MARKS = "sqlagent_runs"
+_T = TypeVar("_T")
+
+
+class Remembered:
+    """What was read on one session."""
+
+    def __init__(self, session: Session, *, path: Sequence[str], version: str) -> None:
+        self._session = session
+        self._path = path
+        self._server = version
+        self._catalogs = ""
+        self._known: dict[object, object] = {}
+
+    def fingerprint(self) -> str:
+        """SHA-256 of all that gives SQL its meaning, whoever owns it and whatever people wrote about it."""
+        return self._once("fingerprint", self._fingerprint)
+
+    def schema(self, examples: int) -> Schema:
+        return self._once(
+            ("schema", examples),
+            lambda: schema(self._session, path=self._path, version=self._server, examples=examples),
+        )
+
+    def _once(self, what: object, make: Callable[[], _T]) -> _T:
+        with reading(self._session, seconds=_SECONDS):
+            now = catalog_version(self._session)
+        if now != self._catalogs:
+            self._catalogs, self._known = now, {}
+        if what not in self._known:
+            self._known[what] = make()
+        return self._known[what]  # type: ignore[return-value]  # each `what` has a maker of its own
+
+    def _fingerprint(self) -> str:
+        digest = hashlib.sha256()
+        with reading(self._session, seconds=_SECONDS), steady(self._session):
+            for each in objects(self._session).values():
+                if _MARKS in each.name:  # where runs leave their marks is made by the first of them
+                    continue
+                for value in (each.kind, each.name, each.part, each.text):
+                    encoded = value.encode("utf-8", "surrogateescape")
+                    digest.update(f"{len(encoded)}:".encode() + encoded)
+        return digest.hexdigest()
