@@ -91,6 +91,13 @@ def opened(path: Path) -> apsw.Connection:
     return db
 
 
+def _rows(db: apsw.Connection, sql: str) -> list[str]:
+    try:
+        return sorted(map(repr, db.execute(sql)))
+    except apsw.SQLError as e:  # an index of full text whose table is gone
+        return [str(e)]
+
+
 _OWN = "SELECT name, type FROM pragma_table_list WHERE schema = 'main' AND name <> 'sqlite_schema'"
 _PHYSICAL = ("_data", "_idx", "_segdir", "_segments", "_node", "_parent", "_rowid")
 """Ends of names of tables where a module lays out what it holds as it likes."""
@@ -105,6 +112,6 @@ def everything(path: Path) -> dict[str, object]:
         columns = [c for (c,) in db.execute("SELECT name FROM pragma_table_xinfo(?) WHERE hidden = 0", (name,))]
         told = ", ".join(f'typeof("{c}"), hex("{c}")' for c in columns)
         if kind != "view" and not (kind == "shadow" and str(name).endswith(_PHYSICAL)):
-            found[str(name)] = sorted(map(repr, db.execute(f'SELECT {told} FROM "{name}"')))
+            found[str(name)] = _rows(db, f'SELECT {told} FROM "{name}"')
     db.close()
     return {name: rows for name, rows in found.items() if rows}

@@ -38,7 +38,7 @@ class Files:
     """One dirty file, and what is tried in it."""
 
     def __init__(self, folder: Path, schema: str, seed: object) -> None:
-        self.path = make(folder / "t.db", schema)
+        self.schema, self.path = schema, make(folder / "t.db", schema)
         self._source = random.Random(f"{seed} {schema}")
         self._writes = Writes(self.path, f"{seed} {schema}")
         db = opened(self.path)
@@ -74,7 +74,7 @@ class Files:
             db.close()
         if measured.undo is Undoable.EXACT:
             assert back, (sql, measured)
-            assert same, (sql, measured)
+            assert same, (self.schema, sql, measured)
         elif changed and same:
             self.counts["could have been"] += 1
         return True

@@ -16,6 +16,7 @@ from sqlagent.databases.sqlite.effect.invisible_rows import Row, UnseenChange, s
 from sqlagent.databases.sqlite.effect.recorder import Change
 from sqlagent.databases.sqlite.effect.schema_changes import Loss, Object
 from sqlagent.databases.sqlite.effect.state_before import Before
+from sqlagent.databases.sqlite.effect.statistics import Moved
 from sqlagent.databases.sqlite.opinion.table_shapes import TableShape
 
 VERBS = {"INSERT": Verb.INSERT, "UPDATE": Verb.UPDATE, "DELETE": Verb.DELETE}
@@ -38,6 +39,8 @@ class Segment:
     """What the changeset tells, where it is that of one statement."""
     counters: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     """AUTOINCREMENT's last number of each table where it moved on, before and after."""
+    statistics: Moved = ((), ())
+    """What ANALYZE knew of what the change of the schema dropped or altered."""
     stood: Before | None = None
     """What stood before, where the undo is to be tried."""
 
@@ -78,6 +81,7 @@ def _added_up(group: list[Change]) -> Segment:
         reshaping.contents if reshaping else {},
         readings[0] if len(readings) == 1 else None,
         counters,
+        reshaping.statistics if reshaping else ((), ()),
         group[0].stood,
     )
 

@@ -35,6 +35,7 @@ from sqlagent.databases.sqlite.effect.schema_changes import (
     objects,
 )
 from sqlagent.databases.sqlite.effect.state_before import Before
+from sqlagent.databases.sqlite.effect.statistics import STATISTICS, Known, Moved, moved, statistics
 from sqlagent.databases.sqlite.opinion.table_shapes import COUNTERS, Counters, Tables, TableShape
 
 _DROP = re.compile(r"\bDROP\b", re.IGNORECASE)  # of a table, or of a column
@@ -71,6 +72,8 @@ class Change:
     """Why they cannot be copied."""
     counters: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     """AUTOINCREMENT's that it moved on without a word: the last number before and after, None where there was none."""
+    statistics: Moved = ((), ())
+    """What ANALYZE knew of what it dropped or altered."""
     stood: Before | None = None
     """What stood before it and those with it, where the undo of them is to be tried."""
 
@@ -104,6 +107,7 @@ class Recorder:
         self._inserts: set[str] = set()
         self._touched_before = 0
         self._counters: Counters = {}
+        self._statistics: Known = ()
         self._holding = holding
         self._held: list[Before] = []
 
@@ -116,7 +120,7 @@ class Recorder:
         self._change, self._looks, self._inserts = Change(), {}, set()
         self._touched_before = self._connection.total_changes()
         self._counters = self._tables.counters()
-        lost = _rewritten(events)
+        gone = _rewritten(events)
         if self._holding:
             self._hold(reshapes=any(e.code in SHAPE for e in events))
         if any(e.code in SHAPE for e in events):
@@ -124,17 +128,19 @@ class Recorder:
             self._change.before = objects(self._connection)
             self._change.broken = broken(self._connection, self._change.before)
             rewritten = _DROP.search(sql) is not None
-            self._change.losses = losses(self._connection, self._tables, lost, rewritten=rewritten)
+            self._change.losses = losses(self._connection, self._tables, gone, rewritten=rewritten)
+            self._statistics = statistics(self._connection, self._tables)
             if self._change.stood:
                 self._change.stood.objects = self._change.before
+                self._change.stood.statistics = self._statistics
             for loss in self._change.losses:
                 self._lose(loss.table)
         for event in events:
             if event.code in ROWS and event.database in (None, "main") and event.first:
-                self._expect(event, lost)
+                self._expect(event, gone)
         if any(e.code == apsw.SQLITE_ANALYZE for e in events):
-            self._look_at(*_STATISTICS)
-        self._record(lost)
+            self._look_at(*STATISTICS)
+        self._record(gone)
 
     def _hold(self, *, reshapes: bool) -> None:
         """A change of the schema is taken back alone, and the rows between two of them together."""
@@ -264,6 +270,7 @@ class Recorder:
 
     def _end_reshaping(self, change: Change) -> None:
         change.after = objects(self._connection)
+        change.statistics = moved(self._statistics, statistics(self._connection, self._tables))
         for (kind, name), o in change.after.items():
             old = change.before.get((kind, name))
             if kind == "table" and (old is None or old.sql != o.sql):
@@ -325,7 +332,6 @@ class Recorder:
 
 
 _OF_SCHEMA = frozenset({"sqlite_schema", "sqlite_master", "sqlite_temp_schema", "sqlite_temp_master"})
-_STATISTICS = ("sqlite_stat1", "sqlite_stat4")
 
 
 def _moved(before: Counters, after: Counters) -> Iterator[tuple[str, tuple[Any, Any]]]:

@@ -12,6 +12,7 @@ import apsw
 from sqlagent.databases.sqlite.effect.duplicate_rows import suspects, without_doubles
 from sqlagent.databases.sqlite.effect.invisible_rows import Row, difference, rows_of
 from sqlagent.databases.sqlite.effect.schema_changes import Objects, content_digest, objects
+from sqlagent.databases.sqlite.effect.statistics import STATISTICS, Known, statistics
 from sqlagent.databases.sqlite.opinion.table_shapes import COUNTERS, Counters, Tables, TableShape
 
 _MANY = 1 << 62  # rows: a session may always have grown
@@ -34,6 +35,8 @@ class Before:
     """Such tables, too large to be held."""
     objects: Objects = field(default_factory=dict)
     """Where they change the schema, all of it."""
+    statistics: Known = ()
+    """And all that ANALYZE knew then."""
 
     is_over: bool = False
     """What comes now is not of these statements."""
@@ -68,6 +71,8 @@ class Before:
         tables = Tables(connection)
         if self.objects:
             yield from _unlike(self.objects, objects(connection))
+            if Counter(self.statistics) != Counter(statistics(connection, tables)):
+                yield STATISTICS[0]
         yield from self._rows(shapes, last_numbers)
         for lower, before in self.looks.items():
             if lower in shapes and _differ(shapes[lower], before, _rows_now(connection, tables, shapes[lower])):

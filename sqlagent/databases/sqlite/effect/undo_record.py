@@ -13,6 +13,7 @@ from sqlagent.core.errors import StoreError
 from sqlagent.databases.sqlite.effect.broken_keys import BrokenKey
 from sqlagent.databases.sqlite.effect.net_changes import Segment
 from sqlagent.databases.sqlite.effect.schema_changes import Object, Objects
+from sqlagent.databases.sqlite.effect.statistics import Moved
 
 _FORMAT = 1
 
@@ -51,6 +52,8 @@ class KeptPart:
     """Digest of the rows of each table that it made or altered, afterwards."""
     counters: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     """AUTOINCREMENT's last number of each table where it moved on, before and after."""
+    statistics: Moved = ((), ())
+    """What ANALYZE knew of what it dropped or altered."""
 
     @property
     def reshapes(self) -> bool:
@@ -120,4 +123,5 @@ def _part(segment: Segment) -> KeptPart:
         segment.after,
         segment.contents,
         segment.counters,
+        segment.statistics,
     )

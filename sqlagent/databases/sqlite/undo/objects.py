@@ -20,6 +20,7 @@ from sqlagent.databases.sqlite.effect.schema_changes import (
     objects,
 )
 from sqlagent.databases.sqlite.effect.state_before import Before
+from sqlagent.databases.sqlite.effect.statistics import lost, moved, put_back, statistics
 from sqlagent.databases.sqlite.effect.undo_record import KeptPart, by_name, changed, sql_of
 from sqlagent.databases.sqlite.opinion.schema import quoted
 from sqlagent.databases.sqlite.opinion.table_shapes import Tables
@@ -44,8 +45,10 @@ def restore(
     before, after = changed(part)
     _check(connection, part, before, after, trying=trying)
     made = Change(reshapes=True, before=objects(connection))
+    tables = Tables(connection)
+    known = statistics(connection, tables)
     if copier is not None and copier.is_for_trial:
-        made.stood = Before(Tables(connection).counters(), objects=made.before)
+        made.stood = Before(tables.counters(), objects=made.before, statistics=known)
     if not trying:
         _lose(connection, made, part, [o.name for o in after.values() if o.kind == "table"], copier, number)
     for kind in _DROPPED_FIRST:
@@ -65,6 +68,9 @@ def restore(
                 if copy is None or not copy.has(change, o.name):
                     raise Refused(f"there is no copy of the rows of {o.name}")
                 copy.put_back(connection, change, o.name)
+    went, came = part.statistics
+    put_back(connection, tables, [*lost(lost(known, statistics(connection, tables)), came), *went])
+    made.statistics = moved(known, statistics(connection, tables))
     made.after = objects(connection)
     if digesting:
         made.contents = {name: content_digest(connection, name) for kind, name in before if kind == "table"}

@@ -162,16 +162,20 @@ class Undo:
         """Whether every row refers to one that is there; where not, nothing was done, unless it is tried."""
         conflicts = len(self.conflicts), self.conflicting
         self._dangling = 0
-        self.connection.execute("SAVEPOINT keys").fetchall()
+        self._savepoint("SAVEPOINT keys")
         self._take(part)
         if self._dangling and self.trying:
             self._check_keys(Counter())
         elif self._dangling:
-            self.connection.execute("ROLLBACK TO keys").fetchall()
+            self._savepoint("ROLLBACK TO keys")
             del self.conflicts[conflicts[0] :]
             self.conflicting = conflicts[1]
-        self.connection.execute("RELEASE keys").fetchall()
+        self._savepoint("RELEASE keys")
         return self.trying or not self._dangling
+
+    def _savepoint(self, sql: str) -> None:
+        if not self.trying:  # nothing of it stays, and a savepoint would keep every page as it was
+            self.connection.execute(sql).fetchall()
 
     def _take_unchecked(self, part: KeptPart) -> None:
         before = Counter[BrokenKey]() if self.trying else self._broken()
@@ -263,12 +267,13 @@ class Undo:
             self._note(layouts[change.name], change, _WHY[reason])
             return int(apsw.SQLITE_CHANGESET_OMIT)
 
-        self.connection.execute("SAVEPOINT undo").fetchall()
+        self._savepoint("SAVEPOINT undo")
         flags = apsw.SQLITE_CHANGESETAPPLY_FKNOACTION | apsw.SQLITE_CHANGESETAPPLY_INVERT
+        flags |= apsw.SQLITE_CHANGESETAPPLY_NOSAVEPOINT if self.trying else 0
         apsw.Changeset.apply(changeset, self.connection, filter=wanted, conflict=conflict, flags=flags)
-        if owners and not self.trying:
-            self.connection.execute("ROLLBACK TO undo").fetchall()
-        self.connection.execute("RELEASE undo").fetchall()
+        if owners:
+            self._savepoint("ROLLBACK TO undo")
+        self._savepoint("RELEASE undo")
         return owners
 
     def _note(self, table: KeptTable, change: apsw.TableChange, why: str) -> None:

@@ -21,7 +21,7 @@ from sqlagent.databases.sqlite.effect.undo_record import KeptPart, kept_of
 from sqlagent.databases.sqlite.undo.objects import Refused
 from sqlagent.databases.sqlite.undo.rows import Undo
 
-ROOM = 4_000_000
+ROOM = 500_000
 """Bytes of dropped or altered tables that are put back only to try."""
 _TOO_LARGE = "it is too large"
 

@@ -1,0 +1,40 @@
+"""What ANALYZE knows of tables: SQLite takes it away with a table or an index, and nobody asks whether to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import apsw
+
+from sqlagent.databases.sqlite.opinion.table_shapes import Tables
+
+STATISTICS = ("sqlite_stat1", "sqlite_stat4")
+
+Known = tuple[tuple[str, tuple[Any, ...]], ...]
+"""Rows, each with the table that it is in."""
+
+
+def statistics(connection: apsw.Connection, tables: Tables) -> Known:
+    there = [name for name in STATISTICS if tables.is_table(name)]
+    return tuple((name, row) for name in there for row in connection.execute(f"SELECT * FROM main.{name}").fetchall())  # noqa: S608 - ours
+
+
+Moved = tuple[Known, Known]
+"""Rows that went and rows that came with a change of the schema."""
+
+
+def moved(before: Known, after: Known) -> Moved:
+    return lost(before, after), lost(after, before)
+
+
+def lost(before: Known, after: Known) -> Known:
+    return tuple(row for row in before if row not in after)
+
+
+def put_back(connection: apsw.Connection, tables: Tables, rows: Iterable[tuple[str, tuple[Any, ...]]]) -> None:
+    """Also of tables that are not there: one that was renamed leaves its own behind."""
+    for name, row in rows:
+        if tables.is_table(name):
+            marks = ", ".join("?" * len(row))
+            connection.execute(f"INSERT INTO main.{name} VALUES ({marks})", row).fetchall()  # noqa: S608 - ours
