@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
+
+if sys.path[:1] in ([""], [os.getcwd()] if os.path.isdir(".") else []):  # noqa: PTH109, PTH112 - nothing is imported yet
+    # `python -m` puts the folder that we are in there; what is imported from here on is not to come from it.
+    del sys.path[0]
+
+import gc
 from contextlib import suppress
 
 INTERRUPTED = 130

@@ -174,13 +174,11 @@ def _embedded(spec: ModelSpec, cache_dir: Path | None, state_dir: Path | None, p
     manners = Manners()
 
     def begin() -> None:
-        if path := weights.find(kept, cache_dir):
+        if path := weights.unchanged(kept, cache_dir):
             local.begin(path, state_dir=state_dir)
 
     def connect(say: Say) -> Endpoint:
-        path = weights.find(kept, cache_dir) or weights.pull(
-            kept.name, path=None, progress=progress or _uncounted, cache_dir=cache_dir
-        )
+        path = weights.pull(kept.name, path=None, progress=progress or _uncounted, cache_dir=cache_dir)
         local.begin(path, state_dir=state_dir)
         import langchain_openai  # noqa: F401  a second of imports, while the server loads
 

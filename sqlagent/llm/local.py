@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlagent.core.errors import ConnectError, StoreError
+from sqlagent.core.programs import for_our_program
 from sqlagent.core.secret import Secret
 from sqlagent.llm import catalogue, weights
 from sqlagent.llm.locks import Held, held, is_held, private_folder, try_hold
@@ -271,7 +272,7 @@ def _spawn(folder: Path, model: Path) -> subprocess.Popen[bytes]:
             stdout=log,
             stderr=log,
             cwd=folder,
-            env={"GOMP_SPINCOUNT": THREADS_SPIN} | os.environ,
+            env={"GOMP_SPINCOUNT": THREADS_SPIN} | for_our_program(os.environ),
             start_new_session=True,
         )
     except OSError as e:

