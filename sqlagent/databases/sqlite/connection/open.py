@@ -16,7 +16,7 @@ import apsw
 
 from sqlagent.core.errors import ConnectError, QueryError, TimedOut
 from sqlagent.databases.base import HotJournal
-from sqlagent.databases.sqlite.connection.authorizer import Guard
+from sqlagent.databases.sqlite.connection.authorizer import Guard, Mode
 from sqlagent.plain_files import NotPlain, refuse_odd_database
 
 _SUFFIXES = (".db", ".sqlite", ".sqlite3")
@@ -69,6 +69,7 @@ def open_writer(
     path: Path, *, foreign_keys: bool, busy_seconds: float, vfs: str | None = None
 ) -> tuple[apsw.Connection, Guard]:
     """A connection for one approved run; the file must exist already."""
+    check_file(path)
     with speaking_of(path):
         connection, guard = _opened(path, "rw", foreign_keys=foreign_keys, busy_seconds=busy_seconds, vfs=vfs)
         if connection.readonly("main"):  # SQLite falls back to that without a word
@@ -82,7 +83,16 @@ def open_memory(*, foreign_keys: bool, vfs: str | None = None) -> tuple[apsw.Con
     """A private database that nobody else sees."""
     connection = apsw.Connection(":memory:", vfs=vfs, statementcachesize=0)
     connection.pragma("max_page_count", 25_000)  # 100 MB: a CREATE TABLE ... AS SELECT may be endless
+    connection.limit(apsw.SQLITE_LIMIT_ATTACHED, 0)
     return connection, _restrict(connection, foreign_keys=foreign_keys)
+
+
+def open_kept(path: Path) -> apsw.Connection:
+    """A file of ours, read as if somebody had altered it: nothing but plain reads get through."""
+    connection, guard = _opened(path, "ro", foreign_keys=False, busy_seconds=0)
+    connection.limit(apsw.SQLITE_LIMIT_ATTACHED, 0)
+    guard.mode = Mode.READ
+    return connection
 
 
 def file_uri(path: Path, mode: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import apsw
 
 from sqlagent.core.errors import StoreError
-from sqlagent.databases.sqlite.connection.open import file_uri
+from sqlagent.databases.sqlite.connection.open import file_uri, open_kept
 from sqlagent.databases.sqlite.opinion.schema import quoted
 from sqlagent.databases.sqlite.opinion.table_shapes import Tables
 from sqlagent.plain_files import NotPlain, refuse_odd_database
@@ -105,8 +105,10 @@ class Copy:
             self._path = path
             if file is None:
                 refuse_odd_database(path)
-            flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
-            self._file = file or apsw.Connection(file_uri(path, "ro"), flags=flags)
+            self._file = file or open_kept(path)
+            self._tables = {str(name) for (name,) in self._file.execute(_PLAIN_TABLES).fetchall()}
+            if "catalog" not in self._tables:
+                raise StoreError(f"the copy of what is lost, {path}, has no catalog", hint=_NOT_OURS)
             self._catalog = {
                 (int(str(change)), str(name)): (str(stored), str(columns), sequence)
                 for change, name, stored, columns, sequence in self._file.execute("SELECT * FROM catalog").fetchall()
@@ -118,6 +120,9 @@ class Copy:
     def put_back(self, connection: apsw.Connection, change: int, name: str) -> None:
         """Every row into the table of that name, which is empty."""
         stored, columns, sequence = self._catalog[change, name.lower()]
+        own = ", ".join(columns_of(connection, Tables(connection), name))
+        if columns != own or stored.strip('"') not in self._tables or stored != quoted(stored.strip('"')):
+            raise StoreError(f"the copy of what is lost, {self._path}, is not of {name}", hint=_NOT_OURS)
         with _speaking_of(self._path):
             rows: Iterable[Any] = self._file.execute(f"SELECT * FROM {stored}")  # noqa: S608 - quoted when made
             width = self._file.execute("SELECT count(*) FROM pragma_table_info(?)", (stored.strip('"'),)).get
@@ -132,6 +137,8 @@ class Copy:
         self._file.close(force=True)
 
 
+_PLAIN_TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'"
+_NOT_OURS = "it was changed since the run made it, and cannot be put back"
 _FLAGS = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_URI
 
 

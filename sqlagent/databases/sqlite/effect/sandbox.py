@@ -51,6 +51,7 @@ def file_itself(path: Path, *, foreign_keys: bool, vfs: str | None = None) -> It
     """Nothing reaches the file: what changes stays in this process's memory until it is rolled back."""
     connection, guard = open_writer(path, foreign_keys=foreign_keys, busy_seconds=0, vfs=vfs)
     try:
+        connection.limit(apsw.SQLITE_LIMIT_ATTACHED, 0)
         connection.pragma("cache_spill", 0)
         connection.pragma("temp_store", 2)
         yield connection, guard

@@ -109,6 +109,8 @@ def decoded(data: bytes) -> Kept:
         kept = msgspec.msgpack.decode(data, type=Kept)
     except msgspec.MsgspecError as e:
         raise StoreError(f"what the run kept cannot be read: {e}", hint="it cannot be undone") from e
+    if not all(o.sql for part in kept.parts for o in (*part.before, *part.after)):
+        raise StoreError("what the run kept names an object without its CREATE", hint="it cannot be undone")
     if kept.format != _FORMAT:
         raise StoreError("what the run kept is of another version", hint="undo it with the version that ran it")
     return kept

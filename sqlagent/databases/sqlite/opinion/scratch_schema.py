@@ -9,6 +9,7 @@ import apsw
 from sqlagent.core.errors import QueryError, TimedOut
 from sqlagent.databases.sqlite.connection.authorizer import Mode
 from sqlagent.databases.sqlite.connection.open import Budget, open_memory
+from sqlagent.databases.sqlite.connection.prepare import Uncompilable, start
 
 _SECONDS = 2.0
 _SCHEMA = """
@@ -28,11 +29,11 @@ class Replica:
     def run(self, sql: str) -> None:
         """Carry out one statement; what it cannot do here is missing here, and the next statement says so."""
         with (
-            suppress(apsw.Error, QueryError, TimedOut),
+            suppress(apsw.Error, QueryError, TimedOut, Uncompilable),
             self.guard.watching(Mode.STATEMENT),
             Budget(self.connection, _SECONDS).holding(),
         ):
-            self.connection.execute(sql, can_cache=False).fetchall()
+            start(self.connection, sql, lambda _prepared: True)[1].fetchall()
 
     def close(self) -> None:
         self.connection.close(force=True)

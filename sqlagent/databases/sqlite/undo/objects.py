@@ -8,6 +8,7 @@ import apsw
 
 from sqlagent.core.nouns.analysis import Verb
 from sqlagent.core.nouns.effect import ObjectChange, Touched
+from sqlagent.databases.sqlite.connection.kept_statements import NotWhatItSays, create
 from sqlagent.databases.sqlite.effect.invisible_rows import Unmeasurable, check_visible
 from sqlagent.databases.sqlite.effect.lost_objects import Copier, Copy
 from sqlagent.databases.sqlite.effect.recorder import Change
@@ -61,7 +62,10 @@ def restore(
         for o in missing.values():
             if o.kind != kind or (kind, o.name.lower()) in objects(connection):
                 continue
-            connection.execute(o.sql).fetchall()
+            try:
+                create(connection, o.sql, kind=kind, name=o.name)
+            except NotWhatItSays as e:
+                raise Refused(f"what was kept of {kind} {o.name} is not its CREATE: {e}") from e
             if kind == "table":
                 if trying and not (copy and copy.has(change, o.name)):
                     continue  # too large to be copied only to try
