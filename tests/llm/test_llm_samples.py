@@ -149,3 +149,27 @@ def test_after_a_failure_every_draft_is_told_of_it() -> None:
     with OpenAIServer(["SELECT 1", "SELECT 2", "SELECT 3"]) as server:
         drafts(server, 3, attempts=[Attempt("SELECT totl", "no such column: totl")])
         assert all("no such column: totl" in request.messages[-1]["content"] for request in server.requests)
+
+
+def test_the_first_draft_tells_how_probable_its_words_were() -> None:
+    with OpenAIServer([Reply("SELECT 1", logprobs=(-0.1, -0.3))]) as server:
+        assert drafts(server, 1).logprob == pytest.approx(-0.2)
+        assert server.requests[0].body["logprobs"] is True
+
+
+@pytest.mark.parametrize("told", [(), (-0.1, float("-inf")), (-0.1, -9999.0)])
+def test_probabilities_that_say_nothing_are_none(told: tuple[float, ...]) -> None:
+    with OpenAIServer([Reply("SELECT 1", logprobs=told)]) as server:
+        assert drafts(server, 1).logprob is None
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_server_that_knows_no_probabilities_is_asked_without_and_only_once_with(status: int) -> None:
+    def answer(request: Request) -> Reply:
+        return Reply.error(status, "logprobs is not supported") if "logprobs" in request.body else Reply("SELECT 1")
+
+    with OpenAIServer(answer) as server:
+        model = a_model(server)
+        for _ in range(2):
+            assert model.draft("how many orders", SHOP).logprob is None
+        assert ["logprobs" in r.body for r in server.requests] == [True, False, False]

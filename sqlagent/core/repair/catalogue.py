@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from difflib import SequenceMatcher
+from difflib import SequenceMatcher, get_close_matches
 from typing import TypeVar
 
 from sqlagent.core.nouns.draft import Column, Schema, Table
@@ -106,15 +106,13 @@ def alike(one: str, other: str) -> float:
 
 
 def nearest(name: str, names: Iterable[str], *, most: int = 3) -> tuple[str, ...]:
-    """The names that look most like it, for a person to choose from; also those that share a word with it."""
+    """The names that look most like it, for a person to choose from; behind them those that share a word with it."""
+    there = sorted(set(names))
+    spelled = {letters(n): n for n in reversed(there)}
     words = {singular(w) for w in words_of(name)}
-
-    def score(other: str) -> float:
-        shared = words & {singular(w) for w in words_of(other)}
-        return max(alike(letters(name), letters(other)), NEAR if shared else 0.0)
-
-    scored = sorted((-score(n), n) for n in set(names))
-    return tuple(n for negative, n in scored[:most] if -negative >= NEAR)
+    alike_ones = [spelled[found] for found in get_close_matches(letters(name), spelled, most, NEAR)]
+    sharing = (n for n in there if words & {singular(w) for w in words_of(n)})
+    return tuple(dict.fromkeys((*alike_ones, *sharing)))[:most]
 
 
 def words_of(name: str) -> list[str]:

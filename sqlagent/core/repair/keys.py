@@ -12,6 +12,8 @@ from sqlagent.core.repair.catalogue import Catalogue
 
 LONGEST = 3
 """Links of a path beyond which it is a guess."""
+MOST_HOMES = 12
+"""Tables with the same column beyond which it is no key: every one has an `id`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +90,12 @@ def _declared(catalogue: Catalogue) -> Iterator[Link]:
 
 
 def _by_name(schema: Schema) -> Iterator[Link]:
-    for one, other in combinations((t for t in schema.tables if not t.is_view), 2):
-        names = {c.name.lower(): c.name for c in one.columns}
-        for column in other.columns:
-            if column.name.lower().endswith(("id", "code", "cd", "_no")) and column.name.lower() in names:
-                yield Link(one.name, other.name, ((names[column.name.lower()], column.name),))
+    homes: dict[str, list[tuple[str, str]]] = {}
+    for table in schema.tables:
+        for column in table.columns:
+            if not table.is_view and column.name.lower().endswith(("id", "code", "cd", "_no")):
+                homes.setdefault(column.name.lower(), []).append((table.name, column.name))
+    for found in homes.values():
+        if len(found) <= MOST_HOMES:
+            for (one, here), (other, there) in combinations(found, 2):
+                yield Link(one, other, ((here, there),))
