@@ -211,7 +211,7 @@ def test_the_majority_is_what_is_proposed_without_the_words_about_another_draft(
     assert (waits.proposal.sql, waits.proposal.note) == (COUNT, "")
 
 
-def test_with_one_sample_there_is_no_confidence(shop: Shop) -> None:
+def test_with_one_sample_of_a_server_that_tells_no_probabilities_there_is_no_confidence(shop: Shop) -> None:
     waits = asked(shop, [COUNT], samples="1")
     assert waits.proposal is not None
     assert (waits.proposal.confidence, waits.proposal.others) == (None, ())
