@@ -16,7 +16,7 @@ from sqlagent.cli.call import Call
 from sqlagent.cli.options import group, takes
 from sqlagent.config.kinds import read_duration
 from sqlagent.core.errors import UsageError
-from sqlagent.store.audit import Checked, Entry, Head, verify
+from sqlagent.store.audit import Checked, Entry, Head
 from sqlagent.ui.diagnostics import ExitCode
 from sqlagent.ui.listing import audit_table
 from sqlagent.ui.out import json_line, say
@@ -52,7 +52,7 @@ def show(
     entries = list(call.agent.journal.audit(thread=thread, since=_since(since)))
     if thread and not entries and not since:
         call.agent.journal.thread(thread)  # says so where there is none; a command that was mistyped ends here too
-    checked = verify(call.agent.journal.audit())
+    checked = call.agent.journal.verified()
     if call.json:
         call.print_json({"entries": [asdict(e) for e in entries], "intact": not checked.problem})
         return ExitCode.OK
@@ -71,13 +71,13 @@ def verify_(
     call: Call,
     head: Annotated[str, typer.Option("--head", help="A head you kept, such as 41:9f3c21aa.", metavar="N:HASH")] = "",
 ) -> ExitCode:
-    """Check that no entry was changed, removed or put in.
+    """Check that no entry was changed, removed or put in, and that all it tells of is as it was.
 
     \b
     sqlagent audit verify
     sqlagent audit verify --head 122:9f2c41d0
     """
-    checked = verify(call.agent.journal.audit(), _head(head))
+    checked = call.agent.journal.verified(_head(head))
     if call.json:
         call.print_json({"entries": checked.entries, "problem": checked.problem, "head": _spelled(checked.head)})
         return ExitCode.FAILED if checked.problem else ExitCode.OK
@@ -109,6 +109,7 @@ def _line(entry: Entry) -> tuple[str, str, str, str, str, str]:
         detail = dict(json.loads(entry.detail))
     except (ValueError, TypeError):  # somebody wrote into it: shown as it is, and `verify` names it
         return str(entry.number), entry.at, entry.who or "-", entry.what, entry.thread, entry.detail
+    detail.pop("seals", None)
     told = [name for name in _TOLD_FIRST if name in detail] + [name for name in detail if name not in _TOLD_FIRST]
     words = ", ".join(_short(name, detail[name]) for name in told)
     return str(entry.number), entry.at, entry.who or "-", entry.what, entry.thread, words

@@ -62,6 +62,10 @@ class QueryError(SqlagentError): ...
 class StoreError(SqlagentError): ...
 
 
+class Altered(StoreError):
+    """The record is not what its log says it is."""
+
+
 class NotPrivate(StoreError):
     """The state folder is somebody else's too."""
 

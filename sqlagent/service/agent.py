@@ -163,6 +163,7 @@ class Agent:
             raise
         if not row.proposal:
             raise NeedsApproval(f"{thread} asks back first", hint=f"sqlagent resume {thread} --answer TEXT")
+        self.journal.require_sealed(thread)
         proposal = self.journal.proposal(row.proposal)
         database = self._parts.database_of(row)
         if decision.choice in (Choice.EDIT, Choice.PARTIAL) and decision.digest == proposal.digest:
@@ -194,6 +195,7 @@ class Agent:
         Raises `Finished` where there is nothing to go on with.
         """
         row = self.journal.thread(thread)
+        self.journal.require_sealed(thread)
         if row.status in (Status.NEW, Status.PENDING):
             self._parts.database_of(row)
             if row.proposal:
@@ -228,6 +230,7 @@ class Agent:
         """
         name, _, number = thread.partition(".")
         row = self.journal.thread(name)
+        self.journal.require_sealed(name)
         runs = [k for k in self._parts.undoable() if (k.run == thread if number else k.thread == name)]
         run = next((k for k in runs if not k.undone_by), runs[0] if runs else None)
         if run is None:
@@ -317,8 +320,9 @@ class Agent:
         return self.journal.threads(limit=limit)
 
     def show(self, thread: str) -> Report:
-        """Where a thread stands, from the journal alone."""
+        """Where a thread stands, from the journal alone.  Raises `Altered` where that is not as its log has it."""
         row = self.journal.thread(thread)
+        self.journal.require_sealed(thread)
         proposal = self.journal.proposal(row.proposal) if row.proposal else None
         decision = self.journal.decision(proposal.id, proposal.stage) if proposal else None
         asked = self.journal.clarifications(thread, row.turn) if row.asks else ()
@@ -350,6 +354,7 @@ class Agent:
         return row
 
     def _drive(self, row: Thread, *, approved: Proposal | None = None) -> Report:
+        self.journal.require_sealed(row.id)
         self._parts.note_policy(by=self.by)
         try:
             state = self._parts.driver.drive(row.id, self._parts.context(row, by=self.by, sink=self._sink))

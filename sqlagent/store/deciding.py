@@ -45,7 +45,7 @@ class Deciding(Book):
             self.log(
                 db, "analyzed", proposal.author, proposal.thread, proposal=proposal.id, digest=proposal.digest,
                 risk=proposal.analysis.risk.name, policy=proposal.policy, stale=proposal.stale,
-                edited_by=proposal.edited_by, part_of=proposal.part_of,
+                edited_by=proposal.edited_by, part_of=proposal.part_of, tells_of=[("proposals", proposal.id)],
             )  # fmt: skip
         return now
 
@@ -123,6 +123,7 @@ class Deciding(Book):
             db, _DECIDED[decision.choice], decision.by, now.thread, proposal=now.id, digest=decision.digest,
             how=decision.how, stage=f"{now.stage}/{now.stages}", reason=decision.reason,
             kept=", ".join(map(str, decision.keep)), **self._timed(db, now, decision),
+            tells_of=[("decisions", now.id, now.stage), ("proposals", now.id)],
         )  # fmt: skip
         return decision
 

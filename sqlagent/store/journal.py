@@ -36,6 +36,7 @@ class Journal(Deciding, Runs):
             self.log(
                 db, "asked", thread.requested_by, thread.id, database=thread.database, target=thread.target,
                 source=thread.source, question=thread.question,
+                tells_of=[("threads", thread.id), ("turns", thread.id, 1)],
             )  # fmt: skip
         return True
 
@@ -51,7 +52,10 @@ class Journal(Deciding, Runs):
             if turn is None:
                 return False
             self._add_turn(db, thread, turn, source, question, sql, by)
-            self.log(db, "asked", by, thread, turn=turn, source=source, question=question)
+            self.log(
+                db, "asked", by, thread, turn=turn, source=source, question=question,
+                tells_of=[("turns", thread, int(turn))],
+            )  # fmt: skip
         return True
 
     def _add_turn(

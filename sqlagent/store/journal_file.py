@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -11,9 +12,11 @@ from typing import Any
 
 import apsw
 
-from sqlagent.store.audit import Entry, Head
+from sqlagent.core.errors import Altered
+from sqlagent.store.audit import Checked, Entry, Head, verify
 from sqlagent.store.audit_log import append_in, entries_in, head_in
 from sqlagent.store.connection import guarded, open_file, transaction
+from sqlagent.store.seals import Row, problem, problem_in_thread, seals_in
 
 
 class Book:
@@ -96,5 +99,33 @@ class Book:
         with self.reading() as db:
             return head_in(db)
 
-    def log(self, db: apsw.Connection, what: str, who: str, thread: str, **detail: Any) -> Head:
+    def log(
+        self, db: apsw.Connection, what: str, who: str, thread: str, *, tells_of: Sequence[Row] = (), **detail: Any
+    ) -> Head:
+        """Add an entry, with the seals of the rows that it tells of, as they stand now."""
+        if tells_of:
+            detail["seals"] = seals_in(db, tells_of)
         return append_in(db, at=self.time(), who=who, what=what, thread=thread, detail=detail)
+
+    def verified(self, head: Head | None = None) -> Checked:
+        """Whether the log is whole, and everything that it tells of is as it tells."""
+        with self.reading() as db:
+            entries = list(entries_in(db))
+            checked = verify(entries, head)
+            if checked.problem:
+                return checked
+            found = problem(db, entries)
+        hint = "restore the state folder from a backup, or keep it as evidence and start another: --state-dir DIR"
+        return replace(checked, problem=found, hint=hint) if found else checked
+
+    def require_sealed(self, thread: str) -> None:
+        """Raise `Altered` where something of a session is not as the log has it: nothing of it may be used."""
+        with self.reading() as db:
+            require_sealed_in(db, thread)
+
+
+def require_sealed_in(db: apsw.Connection, thread: str) -> None:
+    if found := problem_in_thread(db, thread):
+        raise Altered(
+            f"the record of {thread} was changed behind its log: {found}", hint="nothing was run; sqlagent audit verify"
+        )

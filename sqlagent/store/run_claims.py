@@ -9,7 +9,7 @@ import msgspec
 
 from sqlagent.core.approval.seats import unfilled
 from sqlagent.core.nouns.session import Outcome, Proposal
-from sqlagent.store.journal_file import Book
+from sqlagent.store.journal_file import Book, require_sealed_in
 from sqlagent.store.rows import (
     Kept,
     Marked,
@@ -24,6 +24,7 @@ from sqlagent.store.rows import (
     undoable_in,
     undone_by_in,
 )
+from sqlagent.store.seals import Row
 
 
 class Runs(Book):
@@ -41,6 +42,7 @@ class Runs(Book):
                 return run
             if newest_in(db, proposal.thread) != proposal.id:
                 return self._refused(db, proposal, by, Refusal.SUPERSEDED)
+            require_sealed_in(db, proposal.thread)
             first = proposed_in(db, proposal.id)
             same = first is not None and first.sql == proposal.sql and first.analysis == proposal.analysis
             if first is None or not same or unfilled(first, decided_in(db, proposal.id)):
@@ -49,7 +51,10 @@ class Runs(Book):
                 "INSERT INTO runs (id, state, marked, run_by, started_at) VALUES (?, 'started', ?, ?, ?)",
                 (proposal.id, marked, by, self.time()),
             )
-            self.log(db, "claimed", by, proposal.thread, run=proposal.id, digest=proposal.digest)
+            self.log(
+                db, "claimed", by, proposal.thread, run=proposal.id, digest=proposal.digest,
+                tells_of=[("runs", proposal.id)],
+            )  # fmt: skip
         return None
 
     def _refused(self, db: apsw.Connection, proposal: Proposal, by: str, why: Refusal) -> Refusal:
@@ -82,7 +87,8 @@ class Runs(Book):
             db.execute("DELETE FROM runs WHERE id = ? AND state = 'started'", (run_id,))
             if db.changes():  # what it kept tells of a run that was rolled back, and would tell it of the next
                 db.execute("DELETE FROM changes WHERE run = ?", (run_id,))
-            self.log(db, what, "", thread_of_run(run_id), run=run_id, because=because)
+            rows: list[Row] = [("runs", run_id), ("changes", run_id)]
+            self.log(db, what, "", thread_of_run(run_id), run=run_id, because=because, tells_of=rows)
 
     def done(self, run_id: str, outcome: Outcome) -> None:
         """Record what a run came to."""
@@ -110,9 +116,10 @@ class Runs(Book):
             )
             ended = db.changes() == 1
             if ended:
-                head = self.log(db, what, by, thread_of_run(run_id), run=run_id, **detail)
-                db.execute("UPDATE runs SET audit_head = ? WHERE id = ?", (f"{head.number}:{head.hash}", run_id))
                 db.execute("DELETE FROM changes WHERE run = ? AND changeset = x''", (run_id,))
+                rows: list[Row] = [("runs", run_id), ("changes", run_id)]
+                head = self.log(db, what, by, thread_of_run(run_id), run=run_id, tells_of=rows, **detail)
+                db.execute("UPDATE runs SET audit_head = ? WHERE id = ?", (f"{head.number}:{head.hash}", run_id))
         return ended
 
     # ---- what a run changed --------------------------------------------------------------------------------------

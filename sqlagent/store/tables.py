@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 3
+VERSION = 4
 """`PRAGMA user_version` of the file; another one was written by another sqlagent, and is refused as it is."""
 
 SCHEMA = """
