@@ -239,3 +239,49 @@ def test_sql_out_of_a_pipe_of_the_shells_is_read(shop: Shop) -> None:
     os.close(writer)
     assert shop.run("check", f"/dev/fd/{reader}").text.endswith(": READ    select\n")
     os.close(reader)
+
+
+# ---- what a program that was cut off left ----------------------------------------------------------------------------
+
+CUT_OFF = """
+import os, sqlite3, sys
+c = sqlite3.connect(sys.argv[1], isolation_level=None)
+c.execute("PRAGMA cache_size = 5")
+c.execute("CREATE TABLE IF NOT EXISTS big (a)")
+c.execute("BEGIN")
+c.executemany("INSERT INTO big VALUES (?)", [("x" * 500,) for _ in range(300)])
+os._exit(0)
+"""
+
+
+def test_the_doctor_rolls_back_what_was_cut_off_and_nobody_else_does(shop: Shop) -> None:
+    subprocess.run([sys.executable, "-c", CUT_OFF, str(shop.path)], check=True)
+    before = shop.path.read_bytes()
+    for arguments in (["schema"], [*READ], ["check", "--sql", "SELECT 1"], ["doctor"]):
+        ran = shop.run(*arguments, "--db", "./shop.db")
+        assert "another program was cut off while it wrote" in ran.err + ran.text
+        assert "sqlagent doctor --recover --db" in ran.err + ran.text
+        assert shop.path.read_bytes() == before
+    done = shop.run("doctor", "--recover", "--db", "./shop.db")
+    assert "what was half written is undone" in done.text
+    assert shop.run(*READ, "--db", "./shop.db").text == "id\n1\n2\n3\n"
+    assert "nothing is half written" in shop.run("doctor", "--recover", "--db", "./shop.db").text
+
+
+def test_the_doctor_rolls_back_the_checkpoints_too(shop: Shop) -> None:
+    assert shop.run(*READ).code == 0
+    checkpoints = shop.state / "checkpoints.db"
+    checkpoints.unlink()
+    subprocess.run([sys.executable, "-c", CUT_OFF, str(checkpoints)], check=True)
+    assert "have a hot journal" in shop.run(*READ).err
+    assert shop.run("doctor", "--recover").code in (ExitCode.OK, ExitCode.FAILED)
+    assert shop.run(*READ).code == 0
+
+
+def test_the_doctor_says_both_versions_of_sqlite(shop: Shop) -> None:
+    import sqlite3
+
+    import apsw
+
+    said = shop.run("doctor").text
+    assert f"SQLite {apsw.sqlite_lib_version()} for databases (apsw), {sqlite3.sqlite_version} for checkpoints" in said

@@ -243,6 +243,17 @@ def test_nothing_that_it_prints_is_among_our_output(ear: Ear, capfd: pytest.Capt
     assert ear.notes == []
 
 
+def test_no_program_of_the_folder_is_taken_for_it(tmp_path: Path) -> None:
+    trap = tmp_path / "cloned" / "notify-me"
+    trap.parent.mkdir()
+    trap.write_text(f"#!/bin/sh\ntouch {tmp_path}/pwned\n")
+    trap.chmod(0o755)
+    for path in (".", "", f".:{os.environ['PATH']}", "cloned"):
+        assert "no such file" in hook("notify-me", folder=trap.parent, PATH=path).run({})
+    assert not (tmp_path / "pwned").exists()
+    assert hook("notify-me", folder=tmp_path, PATH=f"{trap.parent}:{os.environ['PATH']}").run({}) == ""
+
+
 def test_its_own_folder_is_where_the_user_is(ear: Ear) -> None:
     ear.asked(ear.script("pwd > where", name="pwd"))
     assert (ear.shop.folder / "where").read_text().strip() == str(ear.shop.folder.resolve())
