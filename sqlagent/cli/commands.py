@@ -28,13 +28,15 @@ COMMANDS = {
     "schema": ("looking.schema", "Show what a model is told, to the letter."),
     "help": (
         "looking.help_",
-        "Explain exit-codes, environment, policy, databases, undo, audit, examples, on-pending, json, rules, "
+        "Explain exit-codes, environment, policy, databases, undo, audit, examples, on-pending, json, mcp, "
+        "rules, "
         "or a rule.",
     ),
     "doctor": ("doctor.doctor", "Check what is configured, found and missing."),
     "audit": ("auditing.audit", "The record: show, verify, export."),
     "examples": ("examples.examples", "What you approved, as a model learns it: list, forget, export."),
     "policy": ("policy.rules", "Rules: check, explain, test."),
+    "mcp": ("mcp.mcp", "Serve MCP: a model may look and propose, a person decides."),
     "model": ("machinery.model", "The embedded model: list, pull, status, stop."),
     "config": ("machinery.settings", "Settings: show, check."),
 }

@@ -116,6 +116,10 @@ def _rules(call: Call) -> Iterator[Check]:
     for rule in rules:
         if "environment" in rule.when:
             yield Check("policy", State.NOTE, f"{rule.id} goes by what a process says of itself: only the honest do")
+        if isinstance(rule.then, Ask) and any(stage.via is not None for stage in rule.then.stages):
+            yield Check(
+                "policy", State.NOTE, f"{rule.id} names doors: a program that runs as you can type what you can"
+            )
         if isinstance(rule.then, Ask) and any(stage.not_requester for stage in rule.then.stages):
             yield Check("policy", State.NOTE, f"{rule.id} takes somebody else, and {ONE_PERSON}")
 

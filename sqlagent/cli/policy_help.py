@@ -54,8 +54,8 @@ when          all conditions hold; left out, the rule is for everything
   requester   "ana", "role:dba"
   time, days  "22:00-06:00", ["sat", "sun"], in the file's timezone =
               "Europe/Berlin", else UTC
-  environment "terminal", "ci", "script", "library": what the process says of
-              itself, so nothing to allow by
+  environment "terminal", "ci", "script", "library", "mcp", "mcp:CLIENT": what
+              the process says of itself, so nothing to allow by
 
 then          "deny", "allow", "ask", { ask = { ... } } of one stage, or
               then = "ask" and stages = [{ name = "technical", role = "dba" },
@@ -65,6 +65,8 @@ then          "deny", "allow", "ask", { ask = { ... } } of one stage, or
   not_requester  who asked, or wrote the SQL, does not count
   expires     from when the stage begins; then on_timeout: "reject", or
               "escalate" to the next stage
+  via         ["terminal"]: no flag, library, graph or signature fills it; a
+              program that runs as you can still type what you can
 several ask   all their stages are filled; one of the same name and role once,
               by the stricter; a plain { people = 2 } by those of the others
 

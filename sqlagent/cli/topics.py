@@ -188,6 +188,27 @@ run       without a shell, where you are, without the keys of your models; what
           it prints goes nowhere
 failure   one warning, and `not notified` in the audit log; the session waits
 """
+_MCP = """\
+sqlagent mcp --db DB serves the Model Context Protocol on standard input and
+output, for assistants that look at a database; pip install "sqlagent[mcp]".
+
+  {"mcpServers": {"shop": {"command": "sqlagent", "args": ["mcp", "--db", "shop.db"],
+                           "env": {"SQLAGENT_READS": "allow"}}}}
+
+schema    tables, columns, keys and comments; no rows
+query     rows of what is proven to read; anything else is refused
+propose   measures a change on a copy and leaves it for a person: the answer has
+          risk, rows by cause, undo and policy, and never the digest
+status    how a proposal stands     withdraw   takes its own proposal back
+
+approve   is no tool, and no question to the client stands for one: a yes that a
+          program gives proves nothing.  A person decides: sqlagent resume THREAD
+policy    environment = "mcp", or "mcp:NAME" by the name a client gives itself;
+          a rule that allows a change unasked does not count here
+the hole  a program that runs as you and has a shell can type what you can type.
+          via = ["terminal"] on a stage slows it down; another user's store, or
+          a signature that needs a touch, keeps it out
+"""
 
 
 def _servers() -> str:
@@ -209,6 +230,7 @@ TOPICS: dict[str, Callable[[], str]] = {
     "servers": _servers,
     "on-pending": lambda: _ON_PENDING,
     "json": _json,
+    "mcp": lambda: _MCP,
     "rules": _rules,
 }
 

@@ -169,7 +169,7 @@ def _one_of(value: object, known: tuple[str, ...]) -> str:
 
 
 def _environment(value: object) -> str:
-    return _one_of(value, ENVIRONMENTS)
+    return value if isinstance(value, str) and value.startswith("mcp:") else _one_of(value, ENVIRONMENTS)
 
 
 def _confidence(value: object) -> float:

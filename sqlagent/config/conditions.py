@@ -26,7 +26,7 @@ from sqlagent.core.policy.conditions import (
     Words,
 )
 
-ENVIRONMENTS = ("terminal", "ci", "script", "library")
+ENVIRONMENTS = ("terminal", "ci", "script", "library", "mcp")
 _NUMBER = re.compile(r"(<=|>=|<|>|=)\s*(\d+(?:_\d+)*(?:\.\d+)?)", re.ASCII)
 _SPAN = re.compile(r"([01]\d|2[0-3]):([0-5]\d)\s*-\s*([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
 _RISKS = tuple(risk.name.lower() for risk in Risk)
@@ -104,7 +104,11 @@ def _verb(value: object, _: Scope) -> Condition:
 
 
 def _environment(value: object, _: Scope) -> Condition:
-    return Words(_words(value, ENVIRONMENTS, '"ci"'), said(value))
+    """Words that are known, and `mcp:CLIENT` for one client of the MCP server, by the name that it gives itself."""
+    named = texts(value, '"ci"')
+    clients = frozenset(word for word in named if word.startswith("mcp:"))
+    others = [word for word in named if word not in clients]
+    return Words(clients | (_words(others, ENVIRONMENTS, '"ci"') if others else frozenset()), said(value))
 
 
 def _requester(value: object, scope: Scope) -> Condition:

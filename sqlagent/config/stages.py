@@ -7,9 +7,10 @@ from typing import Any
 
 from sqlagent.config.conditions import holders, said
 from sqlagent.config.kinds import DURATION, Wrong, nearest
+from sqlagent.core.approval.seats import DOORS
 from sqlagent.core.policy import OnTimeout, Stage
 
-STAGE_KEYS = ("name", "role", "people", "not_requester", "expires", "on_timeout")
+STAGE_KEYS = ("name", "role", "people", "not_requester", "expires", "on_timeout", "via")
 _EXAMPLE = '{ ask = { people = 2, role = "dba" } }'
 
 
@@ -94,6 +95,13 @@ def _on_timeout(value: object) -> OnTimeout:
     return OnTimeout(value)
 
 
+def _via(value: object) -> tuple[str, ...]:
+    words = [value] if isinstance(value, str) else value
+    if not isinstance(words, list) or not words or not all(word in DOORS for word in words):
+        raise Wrong(f"cannot be {said(value)}", f'such as ["terminal"], of: {", ".join(DOORS)}')
+    return tuple(words)
+
+
 _PARTS: dict[str, Callable[[object], object]] = {
     "name": _text,
     "role": _text,
@@ -101,6 +109,7 @@ _PARTS: dict[str, Callable[[object], object]] = {
     "not_requester": _yes_no,
     "expires": _expires,
     "on_timeout": _on_timeout,
+    "via": _via,
 }
 
 

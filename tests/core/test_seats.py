@@ -11,10 +11,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sqlagent.core.approval.digest import next_stage
-from sqlagent.core.approval.seats import Decided, cover, later, refusal, standing, timed_out, unfilled, unfit
+from sqlagent.core.approval.seats import (
+    Decided,
+    cover,
+    first_digest,
+    later,
+    refusal,
+    standing,
+    timed_out,
+    unfilled,
+    unfit,
+)
 from sqlagent.core.nouns.analysis import Analysis, Kind, Risk, Statement
 from sqlagent.core.nouns.session import Choice, Decision, Proposal
-from sqlagent.core.policy import OnTimeout, Seat
+from sqlagent.core.policy import OnTimeout, Seat, Stage
+from sqlagent.core.policy.stages import merge
 
 T0 = "2026-03-30T10:00:00.000+00:00"
 ANYBODY, NOT_ASKER = Seat(), Seat(not_requester=True)
@@ -290,3 +301,37 @@ def test_what_was_filled_covers_what_is_wanted_now(
 def test_seats_that_cover_others_still_do_with_more_of_them(have: list[Seat], more: list[Seat]) -> None:
     assert cover(have, have)
     assert cover([*have, *more], have)
+
+
+# ---- doors -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("how", "may"),
+    [("enter", True), ("key", True), ("typed", True), ("flag", False), ("library", False), ("graph", False),
+     ("langchain", False), ("mcp", False), ("", False), ("TYPED", False)],
+)  # fmt: skip
+def test_a_seat_for_a_terminal_takes_an_approval_through_no_other_door(how: str, may: bool) -> None:
+    first = a_proposal(Seat(via=("terminal",)))
+    assert (refusal(first, yes("ben", first.digest, how=how)) == "") is may
+    assert refusal(first, yes("ben", first.digest, how=how, choice=Choice.REJECT)) == "", "anybody may say no"
+    assert bool(unfilled(first, [Decided(1, yes("ben", first.digest, how=how), T0)])) is not may
+
+
+def test_doors_are_part_of_what_is_approved() -> None:
+    seats = [Seat(), Seat(via=("terminal",)), Seat(via=("terminal", "flag"))]
+    assert len({first_digest(a_proposal(seat), target="t", schema="s") for seat in seats}) == 3
+
+
+def test_rules_that_name_doors_are_all_kept_when_they_become_one() -> None:
+    (stage,) = merge([(Stage(via=("terminal", "flag")),), (Stage(via=("flag", "library")),), (Stage(),)])
+    assert stage.via == ("flag",)
+    assert merge([(Stage(via=("terminal",)),), (Stage(via=("library",)),)])[0].via == (), "no door is left"
+
+
+def test_filling_a_seat_for_fewer_doors_fills_one_for_more_and_not_the_reverse() -> None:
+    terminal, two, any_ = Seat(via=("terminal",)), Seat(via=("terminal", "flag")), Seat()
+    assert cover([terminal], [two])
+    assert cover([terminal], [any_])
+    assert not cover([two], [terminal])
+    assert not cover([any_], [terminal])

@@ -20,6 +20,9 @@ POLICY = "policy"
 NOBODY = "-"
 """Who decides where time ran out."""
 EXPIRED = "expired"
+DOORS = ("terminal", "flag", "library", "graph", "signature")
+"""What `via` may name: a person at a prompt, `--approve`, a Python program, a LangGraph client, a signed approval."""
+_AT_A_TERMINAL = frozenset({"enter", "key", "typed"})
 ONE_PERSON = "a state folder is one person's: nobody else can approve in it"
 """What a store that one user of one machine can write promises of people."""
 
@@ -50,6 +53,7 @@ def first_digest(proposal: Proposal, *, target: str, schema: str) -> str:
 def _spelled(seats: Sequence[Seat]) -> str:
     return "\n".join(
         f"{s.stage!r} {s.role!r} {s.who!r} {s.not_requester} {s.expires and float(s.expires)} {s.on_timeout.value}"
+        + (f" {s.via!r}" if s.via is not None else "")
         for s in seats
     )
 
@@ -122,7 +126,22 @@ def refusal(proposal: Proposal, decision: Decision) -> str:
     if decision.how == POLICY or decision.by == POLICY:
         allowed = decision.by == POLICY and proposal.policy.startswith("allow")
         return "" if allowed else "the policy asks for people"
-    return unfit(proposal, decision.by)
+    return unfit(proposal, decision.by) or wrong_door(proposal, decision.how)
+
+
+def wrong_door(proposal: Proposal, how: str) -> str:
+    """Why the seat that is asked takes no approval that came this way; empty where it does."""
+    seat = proposal.seat
+    if seat.via is None or door(how) in seat.via:
+        return ""
+    return f"{_named(proposal)} is approved by {' or '.join(seat.via) or 'no door at all'}, not by {door(how)}"
+
+
+def door(how: str) -> str:
+    """The door that a decision came through, of `DOORS`; a dialect of a LangGraph client is `graph`."""
+    if how in _AT_A_TERMINAL:
+        return "terminal"
+    return how if how in DOORS else "graph"
 
 
 def unfit(proposal: Proposal, person: str) -> str:
@@ -189,4 +208,5 @@ def cover(have: Sequence[Seat], want: Sequence[Seat]) -> bool:
 def _as_strict(seat: Seat, wanted: Seat) -> bool:
     who = wanted.who is None or (seat.who is not None and set(seat.who) <= set(wanted.who))
     escapes = seat.on_timeout is OnTimeout.ESCALATE and wanted.on_timeout is not OnTimeout.ESCALATE
-    return who and not escapes and (seat.not_requester or not wanted.not_requester)
+    doors = wanted.via is None or (seat.via is not None and set(seat.via) <= set(wanted.via))
+    return who and doors and not escapes and (seat.not_requester or not wanted.not_requester)

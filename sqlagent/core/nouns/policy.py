@@ -39,6 +39,9 @@ class Stage:
     expires: float | None = None
     """Seconds from when the stage begins; None for ever."""
     on_timeout: OnTimeout = OnTimeout.REJECT
+    via: tuple[str, ...] | None = None
+    """The doors through which it may be approved, such as `terminal`; None for any.  A speed bump: a program that runs
+    as the same user can type what the user can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ class Seat:
     not_requester: bool = False
     expires: float | None = None
     on_timeout: OnTimeout = OnTimeout.REJECT
+    via: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,7 @@ class Ask:
     def seats(self) -> tuple[Seat, ...]:
         """One for every person that is needed."""
         return tuple(
-            Seat(s.name, s.role, s.who, s.not_requester, s.expires, s.on_timeout)
+            Seat(s.name, s.role, s.who, s.not_requester, s.expires, s.on_timeout, s.via)
             for s in self.stages
             for _ in range(s.people)
         )

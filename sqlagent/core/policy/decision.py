@@ -19,7 +19,7 @@ _WHY = {
     "hidden-characters": "its text has characters that a screen does not show as they are",
     "executable-comment": "it has a comment that some engines run as SQL",
 }
-BUILT_IN = frozenset({*_WHY, "read-only", "reads", "confidence"})
+BUILT_IN = frozenset({*_WHY, "read-only", "reads", "confidence", "mcp"})
 """Ids that no file may give a rule."""
 
 
@@ -85,12 +85,18 @@ def _ruled(sight: Sight, fired: Sequence[Rule], policy: Policy) -> tuple[Verdict
                 allows.append(rule.then)
     if asks:
         return tuple(asks)
+    if statement.risk is not Risk.READ and _is_over_mcp(sight):
+        return (Ask("mcp", why="a model proposed it, and no rule lets a model change anything unasked"),)
     if statement.risk is Risk.READ and policy.reads is Reads.ALLOW:
         doubted |= doubtful
         allows += [] if doubtful else [Allow("reads")]
     if allows:
         return (allows[0],)
     return (Ask("confidence", why="drafts of the model disagree") if doubted else Ask(),)
+
+
+def _is_over_mcp(sight: Sight) -> bool:
+    return sight.whole.facts.environment.partition(":")[0] == "mcp"
 
 
 def strictest(said: Sequence[Verdict]) -> Verdict:

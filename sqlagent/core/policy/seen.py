@@ -141,6 +141,12 @@ def _database(sight: Sight) -> KnownAs:
     return facts.known_as or KnownAs(facts.database, frozenset(filter(None, (facts.database,))))
 
 
+def _environment(called: str) -> Named:
+    """`mcp:claude` is `mcp` too: the client's name is what it says of itself."""
+    first, colon, _ = called.partition(":")
+    return Named(frozenset({first, called}), complete=True) if colon else _named(called)
+
+
 def _now(sight: Sight) -> datetime:
     return sight.whole.facts.now
 
@@ -154,7 +160,7 @@ OF_ALL: dict[str, Callable[[Sight], Hashable]] = {
     "requester": lambda sight: _named(sight.whole.facts.requester),
     "time": _now,
     "days": _now,
-    "environment": lambda sight: _named(sight.whole.facts.environment),
+    "environment": lambda sight: _environment(sight.whole.facts.environment),
 }
 """What is the same for every statement of a proposal."""
 

@@ -53,7 +53,7 @@ def _passes(stage: Stage) -> bool:
 
 
 def _is_plain(stage: Stage) -> bool:
-    return _key(stage) == _ANYBODY and not stage.not_requester and stage.expires is None
+    return _key(stage) == _ANYBODY and not stage.not_requester and stage.expires is None and stage.via is None
 
 
 def _collapsed(stages: tuple[Stage, ...]) -> dict[Key, Stage]:
@@ -72,9 +72,16 @@ def _one(same: Sequence[Stage], *, escalates: bool) -> Stage:
         same[0],
         people=max(s.people for s in same),
         not_requester=any(s.not_requester for s in same),
+        via=_doors(same),
         expires=(max(ends) if escalates else min(ends)) if ends else None,
         on_timeout=OnTimeout.ESCALATE if escalates else OnTimeout.REJECT,
     )
+
+
+def _doors(same: Sequence[Stage]) -> tuple[str, ...] | None:
+    """The doors that all of them take; None where none of them says."""
+    named = [s.via for s in same if s.via is not None]
+    return tuple(door for door in named[0] if all(door in via for via in named)) if named else None
 
 
 def _may_escalate(key: Key, asked: Sequence[tuple[Stage, ...]]) -> bool:

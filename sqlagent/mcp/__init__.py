@@ -1,0 +1,1 @@
+"""The MCP server: what a model may look at and propose.  It cannot approve anything."""
