@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -74,17 +75,20 @@ def _scheme(text: str) -> tuple[str, str]:
 
 def _open_sqlite(path: str, wanted: _Wanted) -> Database:
     from sqlagent.databases.sqlite import Sqlite  # apsw is 3 MB of shared library: not for `--help`
+    from sqlagent.databases.sqlite.isolated import Isolated
 
     if path in ("", ":memory:"):
         raise ConnectError("no file was named", hint="--db PATH")
-    return Sqlite(
-        Path(path).expanduser(),
+    make = partial(
+        Sqlite,
+        Path(path).expanduser().absolute(),
         name=wanted.name,
         foreign_keys=wanted.foreign_keys,
         busy_seconds=wanted.busy_seconds,
         marker_table=wanted.marker_table,
         may_recover=wanted.may_recover,
     )
+    return Isolated(make, busy_seconds=wanted.busy_seconds)
 
 
 def recover(url_or_path: str) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import apsw
 import pytest
-from sqlite_files import ask, make, nothing, read, run
+from sqlite_files import LIMITS, Kept, ask, make, nothing, read, run
 from strangers import as_a_stranger, open_to_strangers
 
 from sqlagent.core.errors import ConnectError
@@ -228,7 +228,7 @@ def test_a_database_that_is_gone_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConnectError, match="no such file"):
         read(db, "SELECT 1")
     with pytest.raises(ConnectError, match="no such file"):
-        db.apply(["SELECT 1"], sink=None, limits=None, mark=None, verify=nothing, reached=nothing)  # type: ignore[arg-type]
+        db.apply(["SELECT 1"], sink=Kept(), limits=LIMITS, mark=None, verify=nothing, reached=nothing)
     assert not path.exists()
 
 

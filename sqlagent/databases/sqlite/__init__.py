@@ -184,12 +184,15 @@ class Sqlite:
         keep: Callable[[bytes], None] | None = None,
         copy_to: Path | None = None,
         heard: Callable[[str], None] | None = None,
+        committing: Callable[[], object] = lambda: None,
     ) -> Outcome:
         with self._writer() as (connection, guard):
             binding = None
             if expected is not None or keep is not None or copy_to is not None:
                 binding = Binding(connection, expected, keep, limits.changes_bytes, copy_to)
-            run = transaction.Run(connection, guard, self._path, limits, reached, binding, self._marker_table, heard)
+            run = transaction.Run(
+                connection, guard, self._path, limits, reached, binding, self._marker_table, heard, committing
+            )
             return run.apply(statements, sink=sink, mark=mark, verify=verify)
 
     @contextmanager
@@ -232,11 +235,14 @@ class Sqlite:
         keep: Callable[[bytes], None] | None = None,
         copy_to: Path | None = None,
         heard: Callable[[str], None] | None = None,
+        committing: Callable[[], object] = lambda: None,
     ) -> Outcome:
         kept, keys = decoded(changeset), self._foreign_keys
         with self._writer(foreign_keys=keys and not kept.reshapes) as (connection, guard):
             run = UndoRun(Undo(connection, kept, copy), on_conflict, expected, keep, copy_to, check_keys=keys)
-            bound = transaction.Run(connection, guard, self._path, limits, reached, None, self._marker_table, heard)
+            bound = transaction.Run(
+                connection, guard, self._path, limits, reached, None, self._marker_table, heard, committing
+            )
             return run.apply(bound, mark=mark, verify=verify)
 
     def interrupt(self) -> None:

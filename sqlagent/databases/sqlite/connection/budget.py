@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from time import monotonic
+from time import monotonic, thread_time
 
 import apsw
 
@@ -20,11 +20,14 @@ class PastBudget(Exception):
 
 
 class Meter:
-    """The bounds of one measurement, over all its connections."""
+    """The bounds of one measurement, over all its connections.
+
+    Its seconds are of work, not of the clock: a busy machine makes nobody's change one that cannot be measured.
+    """
 
     def __init__(self, *, seconds: float | None, changes_bytes: int, heard: Callable[[str], None] | None) -> None:
         self._seconds = seconds
-        self._begun = monotonic()
+        self._begun, self._worked = monotonic(), thread_time()
         self._changes_bytes = changes_bytes
         self._heard = heard
         self._next_word = self._begun + _BETWEEN_WORDS
@@ -36,7 +39,8 @@ class Meter:
 
     @property
     def spent(self) -> float:
-        return monotonic() - self._begun
+        """Seconds of work."""
+        return thread_time() - self._worked
 
     def check(self) -> None:
         """Between two pieces of Python's own work."""
@@ -67,7 +71,7 @@ class Meter:
 
     def _is_over(self, connection: apsw.Connection | None = None) -> bool:
         now = monotonic()
-        if self._seconds is not None and now - self._begun > self._seconds:
+        if self._seconds is not None and self.spent > self._seconds:
             self._stopped = f"past {self._seconds:g} s"
         elif self.recorded() > self._changes_bytes:
             self._stopped = f"past {_megabytes(self._changes_bytes)} of changes"

@@ -241,22 +241,28 @@ class Budget:
     """How long statements may run on a connection, and who stopped them."""
 
     def __init__(
-        self, connection: apsw.Connection, seconds: float | None, *, also: Callable[[], None] | None = None
+        self,
+        connection: apsw.Connection,
+        seconds: float | None,
+        *,
+        also: Callable[[], None] | None = None,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
-        """`also` is called every millisecond or so while something runs."""
+        """`also` is called every millisecond or so while something runs; `thread_time` is a clock of work done."""
         self.connection = connection
         self.seconds = seconds
         self.also = also
+        self.clock = clock
         self.spent = False
 
     @contextmanager
     def holding(self) -> Iterator[None]:
         """Cancel what runs in the block when the time is up: TimedOut; or when someone interrupts: QueryError."""
-        deadline = None if self.seconds is None else monotonic() + self.seconds
+        deadline = None if self.seconds is None else self.clock() + self.seconds
 
         # Also what lets Ctrl-C through: Python handles signals only where Python code runs.
         def look() -> bool:
-            self.spent = deadline is not None and monotonic() > deadline
+            self.spent = deadline is not None and self.clock() > deadline
             if self.also is not None:
                 self.also()
             return self.spent

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence, Set
 from itertools import pairwise
+from time import thread_time
 
 import apsw
 
@@ -82,7 +83,7 @@ def _opinion(connection: apsw.Connection, guard: Guard, sql: str, known: Facts) 
     steps: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
     error = ""
-    with guard.watching(Mode.STATEMENT), Budget(connection, _SECONDS).holding():
+    with guard.watching(Mode.STATEMENT), Budget(connection, _SECONDS, clock=thread_time).holding():
         try:
             prepared = prepare(connection, sql)
         except (apsw.BusyError, apsw.LockedError):

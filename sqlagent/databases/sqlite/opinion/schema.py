@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import suppress
+from time import thread_time
 
 import apsw
 
@@ -102,7 +103,7 @@ def _references(connection: apsw.Connection, name: str) -> dict[str, str]:
 
 def _rows(connection: apsw.Connection, name: str) -> int | None:
     """Counted if that is quick, else what ANALYZE last saw."""
-    with suppress(TimedOut, QueryError, apsw.Error), Budget(connection, _SECONDS_A_TABLE).holding():
+    with suppress(TimedOut, QueryError, apsw.Error), Budget(connection, _SECONDS_A_TABLE, clock=thread_time).holding():
         return int(connection.execute(f"SELECT count(*) FROM {quoted(name)}").get)  # noqa: S608 - a quoted name
     with suppress(apsw.Error):
         stat = connection.execute("SELECT max(stat) FROM sqlite_stat1 WHERE tbl = ?", (name,)).get
@@ -120,7 +121,8 @@ def _examples(connection: apsw.Connection, table: str, column: str, wanted: int)
         f" WHERE v IS NOT NULL AND typeof(v) <> 'blob' AND length(v) BETWEEN 1 AND {LONGEST}"
         f" GROUP BY v ORDER BY count(*) DESC, v LIMIT {wanted}"
     )
-    with suppress(TimedOut, QueryError, apsw.Error, UnicodeDecodeError), Budget(connection, _SECONDS_A_TABLE).holding():
+    budget = Budget(connection, _SECONDS_A_TABLE, clock=thread_time)
+    with suppress(TimedOut, QueryError, apsw.Error, UnicodeDecodeError), budget.holding():
         return fit_to_show(str(v) for (v,) in connection.execute(sql).fetchall())
     return ()
 

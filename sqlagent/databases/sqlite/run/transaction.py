@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from time import monotonic
+from time import monotonic, thread_time
 from typing import Any
 
 import apsw
@@ -77,7 +77,7 @@ def count(connection: apsw.Connection, guard: Guard, sql: str, *, seconds: float
     """The integer that a SELECT COUNT(*) gives, or `Size()` where it is refused or takes too long."""
     rows: list[Row] = []
     try:
-        with guard.watching(Mode.READ), Budget(connection, seconds).holding(), _refusals(guard):
+        with guard.watching(Mode.READ), Budget(connection, seconds, clock=thread_time).holding(), _refusals(guard):
             _, cursor = start(connection, sql, lambda p: p.readonly)
             rows = list(islice(cursor, 2))
             cursor.close(force=True)
@@ -141,6 +141,8 @@ class Run:
     """The owner allows a table of marks in the database."""
     heard: Callable[[str], None] | None = None
     """Told how far it is."""
+    committing: Callable[[], object] = lambda: None
+    """Told that only COMMIT is left."""
     telling: Telling = field(init=False)
 
     def __post_init__(self) -> None:
@@ -196,6 +198,7 @@ class Run:
                 file.write(self.connection)
             if marker or file:
                 self.reached("marked")
+            self.committing()
             self._commit(marked=file is not None)
         except OutcomeUnknown:
             self._roll_back()  # what was kept stays kept: a person who looks will want it

@@ -1,0 +1,202 @@
+"""SQLite as the rest of sqlagent has it: whatever runs somebody's SQL does so in a process that can be ended."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlagent.core.errors import OutcomeUnknown, QueryError, TimedOut
+from sqlagent.core.nouns.analysis import EngineOpinion, Size
+from sqlagent.core.nouns.draft import Schema
+from sqlagent.core.nouns.effect import Effect, Measurement
+from sqlagent.core.nouns.session import Outcome
+from sqlagent.core.nouns.verbs import Basis
+from sqlagent.databases.base import Limits, MeasureBudget, Sink, UndoPlan, Verdict
+from sqlagent.databases.sqlite import Sqlite
+from sqlagent.databases.sqlite.connection.child import Bounds, Child, Ended, OutOfMemory, OutOfTime, Parent
+
+_T = TypeVar("_T")
+_CLOCK = 6
+"""How many times its budget of work a measurement may last on the clock of a busy machine."""
+_LOOK_SECONDS = 30.0
+"""For what reads the schema, or rows by their keys."""
+
+
+class Isolated:
+    """A database whose statements run in processes of their own; what reads the schema alone is asked here."""
+
+    dialect = Sqlite.dialect
+    capabilities = Sqlite.capabilities
+
+    def __init__(self, make: Callable[[], Sqlite], *, busy_seconds: float) -> None:
+        self._make = make
+        self._busy_seconds = busy_seconds
+        self._here = make()
+        self.name = self._here.name
+        self.identity = self._here.identity
+        self.fingerprint = self._here.fingerprint
+        self.marks_atomically = self._here.marks_atomically
+        self.marks_in_itself = self._here.marks_in_itself
+        self.marked = self._here.marked
+        self.close = self._here.close
+        self._child: Child[Any] | None = None
+
+    def inspect(self, statements: Sequence[str]) -> tuple[EngineOpinion, ...]:
+        """Compiling runs no function."""
+        return self._here.inspect(statements)
+
+    # ---- reading -----------------------------------------------------------------------------------------------------
+
+    def schema(self, *, examples: int) -> Schema:
+        try:
+            return self._away(lambda db, _: db.schema(examples=examples), Bounds(_LOOK_SECONDS))
+        except Ended as e:
+            raise QueryError(f"the schema could not be read: {e}", hint="--examples 0 reads no values") from e
+
+    def count(self, sql: str, *, seconds: float) -> Size:
+        try:
+            return self._away(lambda db, _: db.count(sql, seconds=seconds), Bounds(seconds * _CLOCK, seconds))
+        except Ended:
+            return Size()
+
+    def read(self, sql: str, *, sink: Sink, limits: Limits, heard: Callable[[str], None] | None = None) -> Outcome:
+        def work(db: Sqlite, parent: Parent) -> Outcome:
+            return db.read(sql, sink=parent, limits=limits, heard=parent.tell if heard else None)
+
+        with _in_words(limits):
+            return self._away(work, Bounds(limits.seconds), heard=heard, write=sink.write)
+
+    def measure(
+        self, statements: Sequence[str], *, budget: MeasureBudget, heard: Callable[[str], None] | None
+    ) -> Measurement:
+        def work(db: Sqlite, parent: Parent) -> Measurement:
+            return db.measure(statements, budget=budget, heard=parent.tell if heard else None)
+
+        try:
+            return self._away(work, _bounds(budget), heard=heard)
+        except Ended as e:
+            return _unmeasured(len(statements), str(e))
+
+    def decided(self, changeset: bytes) -> Verdict:
+        try:
+            return self._away(lambda db, _: db.decided(changeset), Bounds(_LOOK_SECONDS))
+        except Ended:
+            return Verdict.CANNOT_TELL
+
+    def preview_undo(
+        self, changeset: bytes, *, copy: Path | None, budget: MeasureBudget, heard: Callable[[str], None] | None
+    ) -> UndoPlan:
+        def work(db: Sqlite, parent: Parent) -> UndoPlan:
+            return db.preview_undo(changeset, copy=copy, budget=budget, heard=parent.tell if heard else None)
+
+        try:
+            return self._away(work, _bounds(budget), heard=heard)
+        except Ended as e:
+            return UndoPlan(_unmeasured(1, str(e)))
+
+    # ---- changing ----------------------------------------------------------------------------------------------------
+
+    def apply(
+        self, statements: Sequence[str], *, sink: Sink, limits: Limits, verify: Callable[[], None],
+        reached: Callable[[str], None], keep: Callable[[bytes], None] | None = None,
+        heard: Callable[[str], None] | None = None, **how: Any,
+    ) -> Outcome:  # fmt: skip
+        def run(db: Sqlite, parent: Parent, **asked: Any) -> Outcome:
+            return db.apply(statements, sink=parent, limits=limits, **asked, **how)
+
+        return self._changing(run, limits, verify, reached, keep, heard, sink)
+
+    def apply_undo(
+        self, changeset: bytes, *, limits: Limits, verify: Callable[[], None], reached: Callable[[str], None],
+        keep: Callable[[bytes], None] | None = None, heard: Callable[[str], None] | None = None, **how: Any,
+    ) -> Outcome:  # fmt: skip
+        def run(db: Sqlite, _: Parent, **asked: Any) -> Outcome:
+            return db.apply_undo(changeset, limits=limits, **asked, **how)
+
+        return self._changing(run, limits, verify, reached, keep, heard, None)
+
+    def _changing(
+        self, run: Callable[..., Outcome], limits: Limits, verify: Callable[[], None], reached: Callable[[str], None],
+        keep: Callable[[bytes], None] | None, heard: Callable[[str], None] | None, sink: Sink | None,
+    ) -> Outcome:  # fmt: skip
+        """The process asks before it commits, and is not ended from there on: how it ends is always known."""
+
+        def work(db: Sqlite, parent: Parent) -> Outcome:
+            return run(
+                db, parent, verify=lambda: parent.call("verify"), reached=lambda point: parent.call("reached", point),
+                keep=(lambda changes: parent.call("keep", changes)) if keep else None,
+                heard=parent.tell if heard else None, committing=lambda: parent.call("committing"),
+            )  # fmt: skip
+
+        def reaches(point: str) -> None:
+            if point == "begun":
+                child.restart()  # the lock was waited for until now
+            reached(point)
+
+        def committing() -> None:
+            child.is_committing = True
+
+        answers = {"verify": verify, "reached": reaches, "keep": keep or _nobody, "committing": committing}
+        seconds = None if limits.seconds is None else limits.seconds + self._busy_seconds
+        child = self._new(work, Bounds(seconds), heard=heard, write=sink.write if sink else None, answers=answers)
+        try:
+            with _in_words(limits):
+                return self._run(child)
+        except Ended as e:
+            if child.is_committing:
+                raise OutcomeUnknown(
+                    f"{e} while it was committed", hint="sqlagent resume looks what became of it"
+                ) from e
+            raise QueryError(f"the run did not come to its end: {e}", hint="nothing was changed") from e
+
+    # ---- the process -------------------------------------------------------------------------------------------------
+
+    def _away(self, work: Callable[[Sqlite, Parent], _T], bounds: Bounds, **who: Any) -> _T:
+        return self._run(self._new(work, bounds, **who))
+
+    def _new(self, work: Callable[[Sqlite, Parent], _T], bounds: Bounds, **who: Any) -> Child[_T]:
+        def in_child(parent: Parent) -> _T:
+            database = self._make()
+            signal.signal(signal.SIGTERM, lambda *_: database.interrupt())
+            return work(database, parent)
+
+        return Child(in_child, bounds, **who)
+
+    def _run(self, child: Child[_T]) -> _T:
+        self._child = child
+        try:
+            return child.run()
+        finally:
+            self._child = None
+
+    def interrupt(self) -> None:
+        if self._child is not None:
+            self._child.interrupt()
+
+
+def _nobody(_: bytes) -> None: ...
+
+
+def _bounds(budget: MeasureBudget) -> Bounds:
+    return Bounds(budget.seconds * _CLOCK, budget.seconds)
+
+
+def _unmeasured(statements: int, why: str) -> Measurement:
+    effects = (Effect(Basis.UNKNOWN, why=why),) * statements
+    return Measurement(effects, undo_why=f"it was not measured: {why}", how=why)
+
+
+@contextmanager
+def _in_words(limits: Limits) -> Any:
+    try:
+        yield
+    except OutOfTime as e:
+        raise TimedOut(
+            f"the statement was cancelled after {limits.seconds or 0:g} s, inside one step of the engine",
+            hint="--timeout 60s gives it longer; 0 is no limit",
+        ) from e
+    except OutOfMemory as e:
+        raise QueryError(f"the statement was cancelled: {e}", hint="select less at once") from e
