@@ -51,7 +51,7 @@ def _environment() -> str:
 
 
 _EXACTLY_ONCE = {
-    True: "marked done in the transaction itself; in WAL the changed rows tell",
+    True: "marked in the same transaction; in WAL by marker_table",
     False: "the changed rows tell",
 }
 _UNDO = """\
@@ -67,6 +67,23 @@ since     rows that somebody changed since are listed and left alone;
 again     an undo can be undone in turn, also one of a DROP or ALTER
 which     sqlagent undo --list; an earlier run of a session by its id: k7f3.2
 how long  keep_undo, 7d unless it is set; then it is forgotten
+"""
+_ONCE = """\
+A run leaves a mark that says `begun` before it and `done` with it, in one COMMIT.
+After a crash only the mark is believed: rows may be anybody's.
+
+a file    beside the journal, where SQLite changes two files as one: every
+          database that is not in WAL mode
+a table   sqlagent_runs in the database itself, where you allow it, in every
+          mode:  [databases.shop]  url = "shop.db"  marker_table = true
+neither   in WAL without that table: a run that came to its COMMIT and whose end
+          was not seen is `unknown`.  It is never run again unasked; you look,
+          then: sqlagent settle THREAD --applied   or   --not-applied
+backups   an older copy of the state folder has forgotten what ran since, and
+          would run it again when it is approved again.  With marker_table the
+          database remembers, and the run is refused; without it, look first
+time      --timeout ends a read or a run, and a preview its 5 s of work, also
+          inside one step of the engine: each has a process of its own
 """
 _AUDIT = """\
 Everything that matters is an entry that seals the one before it: asked,
@@ -223,6 +240,7 @@ TOPICS: dict[str, Callable[[], str]] = {
     "policy": lambda: PAGE,
     "databases": _databases,
     "undo": lambda: _UNDO,
+    "once": lambda: _ONCE,
     "audit": lambda: _AUDIT,
     "rebuild-a-table": lambda: _REBUILD,
     "examples": lambda: _EXAMPLES,

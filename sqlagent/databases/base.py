@@ -196,6 +196,10 @@ class Database(Protocol):
         """Whether `apply` writes its mark in the database itself: the owner allows a table for it."""
         ...
 
+    def cautions(self) -> tuple[str, ...]:
+        """What somebody should know of the database before approving any change of it."""
+        ...
+
     def marked(self, mark: Mark) -> Verdict:
         """What the mark says, in its file or in the database; where there is none, nobody can tell.
 

@@ -176,6 +176,8 @@ def _remarks(proposal: Proposal, groups: list[Alike], columns: int) -> list[Line
         lines += paragraph(f"! asked again: {proposal.stale}", columns)
     for why in proposal.why_empty:
         lines += paragraph(f"! it comes back empty: {why}", columns)
+    for caution in proposal.cautions:
+        lines += paragraph(f"! {one_line(caution)}", columns)
     lines += _tried(proposal, columns)
     lines += [] if proposal.undo_of else paragraph(kind_words(analysis), columns)
     lines += agreement_lines(proposal, columns)

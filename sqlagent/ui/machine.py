@@ -82,6 +82,7 @@ def proposal_json(proposal: Proposal) -> dict[str, Any]:
         "clarified": [to_builtins(c) for c in proposal.clarified],
         "part_of": proposal.part_of or None,
         "rejected": list(proposal.rejected),
+        "cautions": list(proposal.cautions),
         "attempts": [_attempt(attempt) for attempt in proposal.attempts],
     }
 

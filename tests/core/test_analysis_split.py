@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from sqlagent.core.analyze import opinions, parse
+from sqlagent.core.text.split import split
 
 TRIGGER = "CREATE TRIGGER a AFTER INSERT ON t BEGIN SELECT CASE WHEN 1 THEN 2 END; DELETE FROM x; END"
 
@@ -79,3 +80,32 @@ def test_a_long_script_is_read_statement_by_statement() -> None:
 def test_every_dialect_that_the_parser_knows_is_read(dialect: str) -> None:
     read, write = parse("SELECT a, count(*) FROM t WHERE b = 'x;' GROUP BY a; DELETE FROM t WHERE a = 1", dialect)
     assert (read.word, read.reads, write.word, write.writes) == ("READ*", ("t",), "WRITE", ("t",))
+
+
+LARGE = {
+    "rows": "INSERT INTO t VALUES " + ",".join(["(1,'a b',2)"] * 60_000) + "\n-- the end\n",
+    "a list": "SELECT " + ",".join(["1"] * 200_000),
+    "brackets": "SELECT " + "(" * 200_000 + "1" + ")" * 200_000,
+    "comments": "SELECT 1\n" + "--\n" * 200_000 + "+ 2",
+    "a trigger": "CREATE TRIGGER g AFTER INSERT ON t BEGIN " + "DELETE FROM u;" * 60_000 + " END",
+}
+
+
+@pytest.mark.parametrize("text", LARGE.values(), ids=LARGE)
+def test_of_a_statement_that_is_too_long_to_analyze_no_million_tokens_are_kept(text: str) -> None:
+    large, small = split(f"{text};\nSELECT 2", "sqlite")
+    assert len(large.tokens) + len(large.comments) < 70_000
+    assert large.sql == text.removesuffix("\n-- the end\n")
+    assert (small.sql, small.line) == ("SELECT 2", text.count("\n") + 2)
+
+
+@pytest.mark.parametrize("hidden", ["\u202e", "\u200b", "us\u0435rs"])
+def test_what_hides_far_behind_in_a_long_statement_is_seen_and_what_stands_in_its_strings_is_not_taken_for_it(
+    hidden: str,
+) -> None:
+    values = ",".join(["(1,'a')"] * 20_000)
+    (outside,) = parse(f"INSERT INTO t VALUES {values}, ({hidden})", "sqlite")
+    (inside,) = parse(f"INSERT INTO t VALUES {values}, ('{hidden}')", "sqlite")
+    assert (outside.denied, inside.denied) == ("hidden-characters", "")
+    (comment,) = parse(f"SELECT {'1,' * 40_000} 2 /*!50000 + 1 */", "mysql")
+    assert comment.denied == "executable-comment"

@@ -259,3 +259,50 @@ def test_a_preview_beside_a_process_that_writes_sees_one_moment_of_it(path: Path
         (deleted,) = measure(shop, "DELETE FROM notes").effects[0].touched
         assert deleted.rows == deleted.of == writer.changes() * writer.execute("SELECT count(*) FROM notes").get
     writer.close()
+
+
+SEEN = "CREATE TABLE t (id INTEGER PRIMARY KEY, a); INSERT INTO t VALUES (1, 1), (2, 2); CREATE TABLE u (x);"
+
+
+@pytest.mark.parametrize("marker_table", [False, True])
+@pytest.mark.parametrize(
+    "script",
+    [
+        ["UPDATE t SET a = total_changes()"],
+        ["INSERT INTO u VALUES (1)", "UPDATE t SET a = changes()"],
+        ["INSERT INTO u VALUES (1)", "INSERT INTO t (a) VALUES (last_insert_rowid())"],
+        ["UPDATE t SET a = 9", "UPDATE t SET a = total_changes() * 10 + changes()"],
+        ["CREATE TABLE made AS SELECT 1 AS b", "INSERT INTO u VALUES (1), (2)", "UPDATE t SET a = changes()"],
+        ["DELETE FROM u", "INSERT INTO u SELECT a FROM t", "UPDATE t SET a = changes() || '/' || total_changes()"],
+    ],
+)
+def test_what_a_statement_sees_of_the_ones_before_it_is_the_same_when_it_is_measured_and_when_it_runs(
+    tmp_path: Path, script: list[str], marker_table: bool
+) -> None:
+    """Else an approval would be stale for ever."""
+    db = open_database(str(make(tmp_path / "t.db", SEEN)), name="t", marker_table=marker_table)
+    expected = db.measure(script, budget=MeasureBudget(), heard=None)
+    assert expected.is_exact
+    db.apply(
+        script, sink=Kept(), limits=LIMITS, mark=beside(tmp_path), verify=nothing, reached=nothing, expected=expected
+    )
+    plain = make(tmp_path / "plain.db", SEEN)
+    ask(plain, ";".join(script))
+    assert ask(tmp_path / "t.db", "SELECT * FROM t") == ask(plain, "SELECT * FROM t")
+
+
+DEFERRED = """
+CREATE TABLE p (id INTEGER PRIMARY KEY); INSERT INTO p VALUES (1);
+CREATE TABLE c (id INTEGER PRIMARY KEY, p REFERENCES p DEFERRABLE INITIALLY DEFERRED); INSERT INTO c VALUES (1, 1);
+"""
+
+
+@pytest.mark.parametrize(
+    "script", [["INSERT INTO c VALUES (2, 9)"], ["DELETE FROM p"], ["UPDATE c SET p = 3", "SELECT 1"]]
+)
+def test_a_foreign_key_that_fails_at_the_commit_is_seen_before_it(tmp_path: Path, script: list[str]) -> None:
+    db = open_database(str(make(tmp_path / "t.db", DEFERRED)), name="t")
+    found = db.measure(script, budget=MeasureBudget(), heard=None)
+    assert found.how.startswith("it would fail at its COMMIT: a FOREIGN KEY")
+    mended = [*script, "INSERT OR IGNORE INTO p VALUES (1), (3), (9)"]
+    assert db.measure(mended, budget=MeasureBudget(), heard=None).is_exact

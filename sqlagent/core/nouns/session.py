@@ -84,6 +84,8 @@ class Proposal:
     """The proposal of more statements, some of which were rejected, that this is the rest of."""
     rejected: tuple[str, ...] = ()
     """What was said of the statements that were rejected: `2: not on a Friday`."""
+    cautions: tuple[str, ...] = ()
+    """What to know of the database before approving a change of it."""
 
     @property
     def seat(self) -> Seat:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from sqlagent.core.text.lexer import BROKEN, COMMENT, SYMBOL, WORD, Token, lexicon, scan
 
 _BLOCKS = frozenset({"TRIGGER", "PROCEDURE", "FUNCTION", "EVENT", "RULE"})
+_MOST_TOKENS = 32 * 1024
+"""Of a statement; one that is short enough to be analyzed has no more."""
+_PLAIN = re.compile(r"[\t\n\r\x20-\x7e]*").fullmatch
 _LOOPS = frozenset({"IF", "LOOP", "WHILE", "REPEAT"})
 
 
@@ -19,7 +23,10 @@ class Piece:
     """Its exact text: no semicolon, no comments before or after."""
     line: int
     tokens: tuple[Token, ...]
-    """Without comments; positions count from the start of the script."""
+    """Without comments; positions count from the start of the script.
+
+    Of one that is too long to be analyzed, the first of them, and those that may hide something.
+    """
     comments: tuple[Token, ...]
     """Those before, inside and after it, up to its semicolon."""
     start: int
@@ -58,15 +65,14 @@ def split(script: str, dialect: str) -> Iterator[Piece]:
         if text == ";" and kind == SYMBOL and not draft.inside_body:
             yield from draft.finish(token.start)
         elif kind == COMMENT or (kind == BROKEN and dialect == "sqlite" and text.startswith("/*")):
-            draft.comments.append(token)
+            draft.add_comment(token)
         else:
             word = text.upper() if kind == WORD else ""
             if draft.block:
                 draft.deepen(text, word)
             elif word in _BLOCKS and "CREATE" in draft.words[:4] and len(draft.words) < 12:
                 draft.block = word
-            draft.tokens.append(token)
-            draft.words.append(word)
+            draft.add(token, word)
     yield from draft.finish(len(script))
 
 
@@ -85,6 +91,20 @@ class _Draft:
     block: str = ""
     depth: int = 0
     brackets: int = 0
+    last: str = ""
+    """The text of the last token, kept or not."""
+    end: int = 0
+
+    def add(self, token: Token, word: str) -> None:
+        """Millions of tokens of one statement would take a gigabyte, for nobody to look at."""
+        self.last, self.end = token.text, token.end
+        if len(self.tokens) < _MOST_TOKENS or token.kind == BROKEN or not _PLAIN(token.text):
+            self.tokens.append(token)
+            self.words.append(word)
+
+    def add_comment(self, token: Token) -> None:
+        if len(self.comments) < _MOST_TOKENS or "\r" in token.text or "!" in token.text or not _PLAIN(token.text):
+            self.comments.append(token)
 
     def deepen(self, text: str, word: str) -> None:
         """Follow BEGIN ... END (and brackets of a RULE) so that a semicolon inside does not end the statement."""
@@ -92,7 +112,7 @@ class _Draft:
             self.brackets += 1 if text == "(" else -1
         if not word:
             return
-        last = self.tokens[-1].text.upper()
+        last = self.last.upper()
         if self.dialect == "sqlite":
             if word == "BEGIN":
                 self.depth = 1
@@ -114,7 +134,7 @@ class _Draft:
         """The statement that ends before `end`, if there is one; then start over behind it."""
         tokens = self.tokens or [c for c in self.comments if _runs(c, self.dialect)][:1]
         if tokens:
-            first, last = tokens[0].start, tokens[-1].end
+            first, last = tokens[0].start, self.end if self.tokens else tokens[-1].end
             self.line += self.script.count("\n", self.counted, first)
             self.counted = first
             yield Piece(

@@ -98,6 +98,9 @@ class Postgres:
     def marks_in_itself(self) -> bool:
         return self._marker_table
 
+    def cautions(self) -> tuple[str, ...]:
+        return ()
+
     def marked(self, mark: Mark) -> Verdict:
         return marker_table.marked(self._reader, mark)
 

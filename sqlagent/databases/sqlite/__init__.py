@@ -52,6 +52,14 @@ from sqlagent.databases.sqlite.undo.run import UndoRun
 from sqlagent.databases.sqlite.undo.trial import Trial
 
 _T = TypeVar("_T")
+_IN_DOUBT = (
+    "in WAL mode nothing proves that a run was committed: after a crash at the wrong moment a person has to say;"
+    " marker_table = true for this database ends that"
+)
+_LINKED = (
+    "the file has {names} names (hard links): SQLite keeps its journal by the name, so a program that uses another one"
+    " can damage it"
+)
 
 
 class Sqlite:
@@ -145,6 +153,14 @@ class Sqlite:
     def marks_in_itself(self) -> bool:
         return self._marker_table
 
+    def cautions(self) -> tuple[str, ...]:
+        found = []
+        if not self._marker_table and not self.marks_atomically():
+            found.append(_IN_DOUBT)
+        if (names := self._path.stat().st_nlink) > 1:
+            found.append(_LINKED.format(names=names))
+        return tuple(found)
+
     def marked(self, mark: Mark) -> Verdict:
         if mark.beside is not None:
             return mark_file.marked(mark.beside, mark)
@@ -186,6 +202,7 @@ class Sqlite:
         heard: Callable[[str], None] | None = None,
         committing: Callable[[], object] = lambda: None,
     ) -> Outcome:
+        self._begin_mark(mark, limits)
         with self._writer() as (connection, guard):
             binding = None
             if expected is not None or keep is not None or copy_to is not None:
@@ -194,6 +211,11 @@ class Sqlite:
                 connection, guard, self._path, limits, reached, binding, self._marker_table, heard, committing
             )
             return run.apply(statements, sink=sink, mark=mark, verify=verify)
+
+    def _begin_mark(self, mark: Mark | None, limits: Limits) -> None:
+        if mark is not None and self._marker_table:
+            with self._writer() as (connection, guard):
+                transaction.Run(connection, guard, self._path, limits, lambda _: None).begin_mark(mark)
 
     @contextmanager
     def _writer(self, *, foreign_keys: bool | None = None) -> Iterator[tuple[apsw.Connection, Guard]]:
@@ -238,6 +260,7 @@ class Sqlite:
         committing: Callable[[], object] = lambda: None,
     ) -> Outcome:
         kept, keys = decoded(changeset), self._foreign_keys
+        self._begin_mark(mark, limits)
         with self._writer(foreign_keys=keys and not kept.reshapes) as (connection, guard):
             run = UndoRun(Undo(connection, kept, copy), on_conflict, expected, keep, copy_to, check_keys=keys)
             bound = transaction.Run(

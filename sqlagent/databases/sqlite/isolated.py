@@ -40,6 +40,7 @@ class Isolated:
         self.fingerprint = self._here.fingerprint
         self.marks_atomically = self._here.marks_atomically
         self.marks_in_itself = self._here.marks_in_itself
+        self.cautions = self._here.cautions
         self.marked = self._here.marked
         self.close = self._here.close
         self._child: Child[Any] | None = None

@@ -152,6 +152,7 @@ def _proposal(
         clarified=tuple(c for c in x.journal.clarifications(state["thread"], state["turn"]) if c.answer),
         part_of=state.get("part_of", ""),
         rejected=tuple(state.get("rejected", [])),
+        cautions=() if analysis.risk is Risk.READ else database.cautions(),
     )
 
 

@@ -233,8 +233,7 @@ def _is_run_once(opinion: EngineOpinion) -> bool:
 
 
 def _opinion(script: _Script, index: int, connection: apsw.Connection, guard: Guard) -> EngineOpinion:
-    sql, known = script.statements[index - 1], facts(connection)
-    return inspect.inspect(connection, guard, [sql], known=known, foreign_keys=script.foreign_keys)[0]
+    return inspect.compiled(connection, guard, script.statements[index - 1], facts(connection))
 
 
 def _again(script: _Script, place: Place, milliseconds: int, meter: Meter) -> tuple[Segment, ...]:
@@ -266,6 +265,8 @@ def _run(
             script.effects.append(_effect(connection, recorder, change, opinion, meter))
             script.changes.append(change)
             script.functions.extend(opinion.functions)
+        if connection.status(apsw.SQLITE_DBSTATUS_DEFERRED_FKS)[0]:
+            raise _Fails("it would fail at its COMMIT: a FOREIGN KEY that is checked there does not hold")
         if why := forbidding_undo(script.changes, budget):
             return Tried(Undoable.NONE, why)
         return trial.outcome(recorder, script.changes)

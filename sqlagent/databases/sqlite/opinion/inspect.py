@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence, Set
-from itertools import pairwise
+from dataclasses import replace
+from itertools import islice, pairwise
 from time import thread_time
 
 import apsw
@@ -33,6 +34,7 @@ from sqlagent.databases.sqlite.connection.prepare import Prepared, Uncompilable,
 from sqlagent.databases.sqlite.opinion.schema_facts import Facts, facts
 from sqlagent.databases.sqlite.opinion.scratch_schema import Replica
 
+_MOST_WORDS = 32 * 1024  # a statement of more is too long to be analyzed, whatever the engine makes of it
 _SECONDS = 5.0  # compiling takes microseconds; this is for the statement that was written to take for ever
 _KINDS = {
     **{k.value.upper(): k for k in (Kind.SELECT, Kind.INSERT, Kind.REPLACE, Kind.UPDATE, Kind.DELETE, Kind.CREATE)},
@@ -75,13 +77,21 @@ def _changes_shape(opinion: EngineOpinion) -> bool:
 
 
 def _opinion(connection: apsw.Connection, guard: Guard, sql: str, known: Facts) -> EngineOpinion:
+    """With its plan, for people; asking for that sets what `changes()` answers to 0."""
+    found = compiled(connection, guard, sql, known)
+    if found.error or found.denied or found.kind not in _PLANNED:
+        return found
+    with guard.watching(Mode.STATEMENT), Budget(connection, _SECONDS, clock=thread_time).holding():
+        return replace(found, plan=_plan(connection, sql), quoted_as_text=_quoted_as_text(connection, sql))
+
+
+def compiled(connection: apsw.Connection, guard: Guard, sql: str, known: Facts) -> EngineOpinion:
+    """What the engine makes of one statement, leaving nothing on the connection that a statement could see."""
     words = _words(sql)
     kind = _kind_by(words)
     if kind is Kind.MAINTENANCE and words[0] == "VACUUM":
         return _vacuum(sql, words)
     prepared: Prepared | None = None
-    steps: tuple[str, ...] = ()
-    texts: tuple[str, ...] = ()
     error = ""
     with guard.watching(Mode.STATEMENT), Budget(connection, _SECONDS, clock=thread_time).holding():
         try:
@@ -93,9 +103,6 @@ def _opinion(connection: apsw.Connection, guard: Guard, sql: str, known: Facts) 
         events, refused = tuple(guard.events), guard.refused
         if kind is Kind.OTHER and words[:1] == ["WITH"]:
             kind = _kind_of(events, words)
-        if prepared and kind in _PLANNED:
-            steps = _plan(connection, sql)
-            texts = _quoted_as_text(connection, sql)
     if refused:
         return _forbidden(sql, kind, events, refused, known)
     if prepared is None:
@@ -109,9 +116,7 @@ def _opinion(connection: apsw.Connection, guard: Guard, sql: str, known: Facts) 
         risk=risk,
         accesses=tuple(dict.fromkeys(_accesses(events, kind, words, known))),
         functions=_functions(events),
-        plan=steps,
         why=why,
-        quoted_as_text=texts,
     )
 
 
@@ -126,7 +131,7 @@ def _kind_by(words: list[str]) -> Kind:
 
 def _words(sql: str) -> list[str]:
     """Its words and symbols in upper case, without comments; a string or quoted name is kept from being a keyword."""
-    tokens = (t for t in scan(sql.lstrip("\ufeff"), "sqlite") if t.kind != COMMENT)
+    tokens = islice((t for t in scan(sql.lstrip("\ufeff"), "sqlite") if t.kind != COMMENT), _MOST_WORDS)
     words = [f"'{t.text}" if t.kind in (STRING, QUOTED) else t.text.upper() for t in tokens]
     while words and words[0] == ";":
         del words[0]

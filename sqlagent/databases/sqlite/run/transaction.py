@@ -169,6 +169,19 @@ class Run:
         results, unwritten = _hand_over(done, sink)
         return Outcome(results, seconds, settled=self.settles(mark), unwritten=unwritten)
 
+    def begin_mark(self, mark: Mark) -> None:
+        """Say `begun` in the database itself, in a transaction of its own.
+
+        And on a connection of its own: the statements of the run could see that something was changed on theirs.
+        """
+        self._begin()
+        try:
+            Marker(self.connection, self.path, mark).prepare()
+            self._commit(marked=True)
+        except BaseException:
+            self._roll_back()
+            raise
+
     def settles(self, mark: Mark | None) -> bool:
         """Whether the mark says of itself, after COMMIT, that the run is done."""
         return mark is not None and (mark.beside is not None or self.marks_in_itself)
@@ -178,7 +191,8 @@ class Run:
         begun = monotonic()
         file = MarkFile(mark.beside, mark) if mark and mark.beside else None
         marker = Marker(self.connection, self.path, mark) if mark and self.marks_in_itself else None
-        self._prepare(file, marker)
+        if file:
+            file.prepare(self.connection)
         self._begin()
         try:
             if mark is not None:
@@ -210,19 +224,6 @@ class Run:
             raise
         self.reached("committed")
         return monotonic() - begun
-
-    def _prepare(self, file: MarkFile | None, marker: Marker | None) -> None:
-        """The marks that say `begun`, each in a transaction of its own."""
-        if file:
-            file.prepare(self.connection)
-        if marker:
-            self._begin()
-            try:
-                marker.prepare()
-                self._commit(marked=True)
-            except BaseException:
-                self._roll_back()
-                raise
 
     def _still(self, *, atomic: bool) -> None:
         if atomic != (journal_mode(self.connection) in ROLLBACK_MODES):
