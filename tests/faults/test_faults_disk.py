@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from aftermath import How, Tally, Told, answered, approves, judge, kept_shop, read_answer
 from broken_disk import Disk, Fault
-from shops import Shop, in_child
+from shops import Shop, in_child, in_this_process
 
 from sqlagent.core.nouns.session import Report
 
@@ -20,7 +20,8 @@ def failing_at(shop: Shop, asked: Report, prefix: Path, fault: Fault, at: int) -
 
     def work() -> None:
         disk = Disk(prefix, fault, at)
-        answered(answer, lambda: approves(shop, asked), lambda: (disk.passed, disk.met))
+        with in_this_process():
+            answered(answer, lambda: approves(shop, asked), lambda: (disk.passed, disk.met))
 
     assert in_child(work) == 0
     return read_answer(answer)

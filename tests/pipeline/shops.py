@@ -16,6 +16,7 @@ from typing import Any
 
 import apsw
 import msgspec
+import pytest
 
 from sqlagent import config
 from sqlagent.core.nouns.session import Report
@@ -123,6 +124,14 @@ def a_shop(folder: Path, schema: str = SCHEMA, *, wal: bool = False, marker_tabl
     db.execute(schema)
     db.close()
     return shop
+
+
+@contextmanager
+def in_this_process() -> Iterator[None]:
+    """Runs do without a process of their own: what a test does to SQLite is done to the one that runs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sqlagent.databases.sqlite.isolated.Isolated", lambda make, busy_seconds: make())
+        yield
 
 
 def in_child(work: Callable[[], object]) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 import apsw
 import pytest
 from openai_server import OpenAIServer
-from shops import SCRATCH, SELL, Shop, a_shop, approved, in_child, once_each, unkept, waiting
+from shops import SCRATCH, SELL, Shop, a_shop, approved, in_child, in_this_process, once_each, unkept, waiting
 
 from sqlagent.core.errors import ConnectError, Finished, OutcomeUnknown
 from sqlagent.core.nouns.session import Choice, Decision, Report, Status
@@ -425,7 +425,8 @@ def test_an_approved_change_runs_exactly_once_whichever_write_to_a_file_was_the_
     def act(shop: Shop) -> None:
         told = crash_points(os.environ.get("SQLAGENT_CRASH_AT", ""), os.environ.pop("SQLAGENT_CRASH_LIST", ""))
         files = _Files(lambda: told("file"))
-        approve(shop)
+        with in_this_process():
+            approve(shop)
         files.unregister()
 
     scene = a_scene(shop, act)

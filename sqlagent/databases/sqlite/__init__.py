@@ -37,6 +37,7 @@ from sqlagent.databases.sqlite.connection.open import (
     open_reader,
     open_writer,
     recover,
+    recovered,
     speaking_of,
 )
 from sqlagent.databases.sqlite.effect import measure
@@ -267,6 +268,10 @@ class Sqlite:
                 connection, guard, self._path, limits, reached, None, self._marker_table, heard, committing
             )
             return run.apply(bound, mark=mark, verify=verify)
+
+    def take_back(self) -> None:
+        """Roll back what a run of ours left half done."""
+        recovered(self._path)
 
     def interrupt(self) -> None:
         self._running.interrupt()

@@ -146,11 +146,15 @@ class Isolated:
         try:
             with _in_words(limits):
                 return self._run(child)
+        except (TimedOut, KeyboardInterrupt):
+            self._here.take_back()  # what was ended in the midst of it may have left a journal of ours
+            raise
         except Ended as e:
             if child.is_committing:
                 raise OutcomeUnknown(
                     f"{e} while it was committed", hint="sqlagent resume looks what became of it"
                 ) from e
+            self._here.take_back()
             raise QueryError(f"the run did not come to its end: {e}", hint="nothing was changed") from e
 
     # ---- the process -------------------------------------------------------------------------------------------------
