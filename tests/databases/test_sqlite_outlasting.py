@@ -32,7 +32,7 @@ ENDLESS = {
 FILLS = "INSERT INTO audit_log (what) WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 5000)"
 FILLS += " SELECT hex(zeroblob(500)) FROM n"
 """More than SQLite holds back in memory: some of it is in the file before the COMMIT, and the rest in a journal."""
-PAST = 25
+PAST = 60
 """Seconds within which a call of some tenths of a second must have ended on a loaded machine."""
 SHORT = MeasureBudget(seconds=0.3)
 
@@ -87,13 +87,13 @@ def test_a_preview_a_count_and_the_preview_of_an_undo_end(db: Database) -> None:
     ends(count)
 
 
-def test_a_trigger_and_a_generated_column_of_the_file_end_too(db: Database, path: Path) -> None:
+def test_a_trigger_and_a_view_of_the_file_end_too(db: Database, path: Path) -> None:
     slow = f"UPDATE orders SET status = {ENDLESS['replace']}"
     ask(path, f"CREATE TRIGGER slow AFTER DELETE ON shipments BEGIN {slow}; END")
-    ask(path, f"CREATE TABLE g (a, b AS ({ENDLESS['instr']})); INSERT INTO g (a) VALUES (1)")
+    ask(path, f"CREATE VIEW g AS SELECT {ENDLESS['instr']} AS b")
 
     def measure() -> None:
-        for sql in ("DELETE FROM shipments", "INSERT INTO g (a) SELECT b FROM g"):
+        for sql in ("DELETE FROM shipments", "INSERT INTO audit_log (what) SELECT b FROM g"):
             assert not db.measure([sql], budget=SHORT, heard=None).is_exact
 
     ends(measure)

@@ -11,9 +11,11 @@ import pytest
 from shops import SCRATCH, Shop, a_shop, approved, once_each, unkept, waiting
 from test_pipeline_crashes import Scene, a_scene, approves, decided, gone_on, gone_on_here, hit, ran, seen_through
 
+from sqlagent.cli.topics import topic
 from sqlagent.core.nouns.session import Report, Status
 from sqlagent.databases.base import Verdict
 from sqlagent.store.journal import Marked, RunState
+from sqlagent.ui.human import review
 
 INSERT = "INSERT INTO sales (stock_id, was) VALUES (1, 10)"
 """Which does the same each time: what is measured of it never tells that it was run before."""
@@ -278,3 +280,40 @@ def test_a_journal_put_back_from_a_backup_does_not_run_it_again(folder: Path, wa
     assert f"{asked.thread}.1 was applied already" in again.message
     assert shop.rows("SELECT count(*) FROM sales") == [(1,)]
     once_each(shop)
+
+
+# ---- what is said before it is approved ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wal", "marker_table", "sql", "said"),
+    [
+        (True, False, INSERT, True),
+        (True, True, INSERT, False),
+        (False, False, INSERT, False),
+        (True, False, "SELECT * FROM stock", False),
+    ],
+)
+def test_where_a_crash_would_need_a_person_it_is_said_before_approval_and_what_ends_that(
+    folder: Path, wal: bool, marker_table: bool, sql: str, said: bool
+) -> None:
+    asked = waiting(a_shop(folder / "shop", wal=wal, marker_table=marker_table), sql)
+    assert asked.proposal is not None
+    screen = " ".join(str(review(asked.proposal)).split())
+    assert ("nothing proves that a run was committed" in screen) == said
+    assert ("marker_table = true for this database ends that" in screen) == said
+
+
+def test_a_file_of_several_names_gets_a_word(folder: Path) -> None:
+    shop = a_shop(folder / "shop")
+    (shop.folder / "other.db").hardlink_to(shop.db)
+    asked = waiting(shop)
+    assert asked.proposal is not None
+    (caution,) = asked.proposal.cautions
+    assert "has 2 names (hard links)" in caution
+
+
+def test_help_says_what_an_older_state_folder_forgets() -> None:
+    text = topic("once")
+    assert "an older copy of the state folder" in text
+    assert "marker_table" in text
