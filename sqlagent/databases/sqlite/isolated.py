@@ -42,6 +42,7 @@ class Isolated:
         self.marks_in_itself = self._here.marks_in_itself
         self.cautions = self._here.cautions
         self.marked = self._here.marked
+        self.committed = self._here.committed
         self.close = self._here.close
         self._child: Child[Any] | None = None
 
