@@ -99,7 +99,7 @@ def test_every_database_of_it_is_looked_at_and_nothing_else_happens(
     monkeypatch.chdir(trapped.folder)
     monkeypatch.setenv("SQLAGENT_READS", "allow")
     for path in sorted(trapped.folder.glob("*.db")):
-        for arguments in (["schema"], ["check", "--sql", SELECT], ["run", "--sql", SELECT], ["doctor"]):
+        for arguments in (["schema"], ["check", "--sql", SELECT], ["run", "--sql", SELECT]):
             ran = shop.run(*arguments, "--db", str(path))
             assert "a fault of sqlagent" not in ran.err
             trapped.check((path.name, arguments))
@@ -110,7 +110,7 @@ def test_no_config_file_of_it_gains_anything(trapped: Trapped, shop: Shop, monke
     file = trapped.folder / "sqlagent.toml"
     for what, text in config_texts(trapped.folder, trapped.outside, trapped.port).items():
         file.write_text(text)
-        for arguments in (["config", "show"], ["schema"], ["run", "--sql", "DELETE FROM t"], ["doctor"], ["pending"]):
+        for arguments in (["config", "show"], ["run", "--sql", "DELETE FROM t"]):
             ran = shop.run(*arguments)
             assert "a fault of sqlagent" not in ran.err
             trapped.check((what, arguments))
