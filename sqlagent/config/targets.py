@@ -103,7 +103,7 @@ def _refuse_passwords(url: str, scheme: str) -> None:
         hosts = parts.netloc.rpartition("@")[2].split(",")
         carries = parts.password is not None or "password" in {key.lower() for key in parse_qs(parts.query)}
     except ValueError:
-        hosts, carries = ["[::1"], False
+        hosts, carries = [":?"], False
     ports = [host.rpartition("]")[2].rpartition(":")[2] if ":" in host else "" for host in hosts]
     if any(port and not port.isdigit() for port in ports):  # `user:pass/word@host` is no URL either
         raise Wrong(f"is not a URL: {scheme}://...", f"{scheme}://host/database")
