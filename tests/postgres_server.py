@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from sqlagent.databases.postgres.throwaway_server import ThrowawayServer
+from sqlagent.databases.postgres.throwaway.server import ThrowawayServer
 
 _PROGRAMS = os.environ.get("SQLAGENT_TEST_PG", "")
 _SETTINGS = """

@@ -32,6 +32,7 @@ COMMANDS = {
         "rules, "
         "or a rule.",
     ),
+    "demo": ("demo.demo", "Start a throw-away PostgreSQL server with a sample shop."),
     "doctor": ("doctor.doctor", "Check what is configured, found and missing."),
     "audit": ("auditing.audit", "The record: show, verify, export."),
     "examples": ("examples.examples", "What you approved, as a model learns it: list, forget, export."),

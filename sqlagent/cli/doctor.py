@@ -95,7 +95,10 @@ def _checks(call: Call) -> Iterator[Check]:
     files = ", ".join(map(str, call.settings.config_files)) or "no file; defaults, variables and flags"
     yield Check("config", State.OK, files)
     yield from _rules(call)
-    yield _tried("database", lambda: _database(call))
+    looked = _tried("database", lambda: _database(call))
+    yield looked
+    if looked.state is State.OK:
+        yield from (Check("database", State.NOTE, c.what, c.fix) for c in call.agent.database.concerns())
     yield _tried("state", lambda: _state(call))
     yield _tried("model", lambda: _model(call))
 

@@ -54,6 +54,31 @@ _EXACTLY_ONCE = {
     True: "marked in the same transaction; in WAL by marker_table",
     False: "the changed rows tell",
 }
+_POSTGRES = """
+PostgreSQL 14 or later: pip install "sqlagent[postgres]", then
+--db postgresql://role@host/database, or a [databases.NAME] table with `url`.
+A throw-away server with a sample shop: sqlagent demo postgres.
+
+A role of its own, as who owns the tables (shop is the database):
+
+  CREATE ROLE sqlagent LOGIN PASSWORD '...';
+  GRANT CONNECT ON DATABASE shop TO sqlagent;
+  GRANT USAGE ON SCHEMA public TO sqlagent;
+  GRANT SELECT ON ALL TABLES IN SCHEMA public TO sqlagent;
+  -- and what it may be approved to change, nothing else:
+  GRANT INSERT, UPDATE, DELETE ON orders, customers TO sqlagent;
+  GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO sqlagent;
+
+password  ~/.pgpass, PGPASSWORD, a service file, or in your own config
+          password_command = ["pass", "show", "shop"]; never in the URL, where
+          the list of processes shows it
+TLS       sslmode, sslrootcert and the like in the URL, as libpq has them
+pooler    PgBouncer in transaction mode is fine
+log       each statement's tree, with its literals, is written to the server's
+          log once when it is looked at (debug_print_rewritten)
+
+sqlagent doctor says what of a server or a role takes a promise away.
+"""
 _UNDO = """\
 sqlagent undo THREAD takes back what a session's last run changed.  It is a
 proposal like any other: measured, approved and run once.
@@ -113,7 +138,7 @@ def _databases() -> str:
         for engine, can in capabilities().items()
     ]  # fmt: skip
     headings = ("engine", "second opinion", "preview", "undo", "timeout", "exactly once")
-    return "\n\n".join(_facts(headings, row) for row in rows) + "\n"
+    return "\n\n".join(_facts(headings, row) for row in rows) + "\n" + _POSTGRES
 
 
 def _facts(headings: Sequence[str], row: Sequence[str]) -> str:

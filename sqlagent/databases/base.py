@@ -30,6 +30,18 @@ class Capabilities:
     """It can take back what a run changed."""
 
 
+POSTGRESQL = Capabilities(second_opinion=True, atomic_mark=False, timeout=True, preview=True, undo=True)
+"""Here, so that help can say it where the driver is not installed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """What of a database or a role takes a promise away, or makes it harder to keep."""
+
+    what: str
+    fix: str
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """The row by which it is told whether a run was committed: `begun` before it, and `done` in its own transaction."""
@@ -160,6 +172,10 @@ class Database(Protocol):
 
     def fingerprint(self) -> str:
         """SHA-256, hex, of everything that gives the SQL its meaning: tables, views, triggers, indexes."""
+        ...
+
+    def concerns(self) -> tuple[Concern, ...]:
+        """What a person should know of it before they trust it, for `sqlagent doctor`."""
         ...
 
     def schema(self, *, examples: int) -> Schema:

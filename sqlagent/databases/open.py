@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from sqlagent.core.errors import ConnectError
 from sqlagent.core.secret import Secret
-from sqlagent.databases.base import Capabilities, Database
+from sqlagent.databases.base import POSTGRESQL, Capabilities, Database
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 _LATER = {
@@ -116,7 +116,7 @@ def capabilities() -> dict[str, Capabilities]:
     """What each engine that there is an adapter for can do, by its name."""
     from sqlagent.databases.sqlite import Sqlite  # as above
 
-    return {"SQLite": Sqlite.capabilities}
+    return {"SQLite": Sqlite.capabilities, "PostgreSQL": POSTGRESQL}
 
 
 _ADAPTERS: dict[str, Callable[[str, _Wanted], Database]] = {

@@ -18,7 +18,7 @@ from sqlagent.core.errors import SqlagentError
 from sqlagent.core.nouns.effect import Measurement
 from sqlagent.databases.base import Mark, Verdict
 from sqlagent.databases.postgres.run import marker_table
-from sqlagent.databases.postgres.throwaway_server import ThrowawayServer
+from sqlagent.databases.postgres.throwaway.server import ThrowawayServer
 
 SCHEMA = """
 CREATE TABLE stock (id int PRIMARY KEY, v int NOT NULL);

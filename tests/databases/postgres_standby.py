@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psycopg
 
-from sqlagent.databases.postgres.throwaway_server import ThrowawayServer
+from sqlagent.databases.postgres.throwaway.server import ThrowawayServer
 
 
 class Standby(ThrowawayServer):

@@ -14,7 +14,7 @@ from postgres_writes import Target
 from sqlagent.databases.base import Mark, Verdict
 from sqlagent.databases.postgres.effect.undo_record import decoded
 from sqlagent.databases.postgres.run import in_doubt, marker_table
-from sqlagent.databases.postgres.throwaway_server import ThrowawayServer
+from sqlagent.databases.postgres.throwaway.server import ThrowawayServer
 
 _POINTS = 520  # of the long run, half of them with a marker table
 

@@ -169,6 +169,7 @@ def _parsed(piece: Piece, dialect: str, first: Head, blank: SyntaxOpinion, remar
         parsed=True,
         denied="outside-database" if reaches else "",
         unplaced=worst.unplaced if why and why == _unlisted(worst) else (),
+        foreign=bool(why) and why == _foreign(tree, piece, dialect),
     )
     found = replace(found, findings=blank.findings + remarks_on(tree, found, dialect))
     return _supposed(found, assumed_names(tree, piece.tokens, named.reads, dialect))
@@ -228,11 +229,8 @@ def _query_risk(tree: Tree, piece: Piece, dialect: str, worst: Worst) -> tuple[R
         return Risk.WRITE, "it locks the rows that it reads"
     if strange := tree.by_class.keys() - allowed_nodes():
         return Risk.UNKNOWN, f"`{min(c.__name__ for c in strange)}` is not on the list of what only reads"
-    for type_ in tree.of(exp.DataType):
-        if not _known_type(type_, dialect):
-            return Risk.UNKNOWN, f"a type that is not built in: {type_.sql()[:60]}"
-    if dialect == "postgres" and (foreign := foreign_operator(piece.tokens)):
-        return Risk.UNKNOWN, f"the operator {foreign} is not built in"
+    if foreign := _foreign(tree, piece, dialect):
+        return Risk.UNKNOWN, foreign
     risk, why = trick(piece, dialect, tree)
     if why:
         return risk, why
@@ -241,6 +239,16 @@ def _query_risk(tree: Tree, piece: Piece, dialect: str, worst: Worst) -> tuple[R
     if worst.effect is not Effect.PURE:
         return Risk.UNKNOWN, _unlisted(worst)
     return Risk.READ, ""
+
+
+def _foreign(tree: Tree, piece: Piece, dialect: str) -> str:
+    """A type or an operator that is not built in, in words; a database that looks it up may know better."""
+    for type_ in tree.of(exp.DataType):
+        if not _known_type(type_, dialect):
+            return f"a type that is not built in: {type_.sql()[:60]}"
+    if dialect == "postgres" and (operator := foreign_operator(piece.tokens)):
+        return f"the operator {operator} is not built in"
+    return ""
 
 
 def _unlisted(worst: Worst) -> str:

@@ -100,7 +100,12 @@ def _risk(syntax: SyntaxOpinion, engine: EngineOpinion | None) -> Risk:
         return syntax.risk
     if engine.error or engine.denied:
         return Risk.UNKNOWN
-    if not syntax.parsed or syntax.reads_if or (syntax.unplaced and _all_tables(syntax.unplaced, engine)):
+    if (
+        not syntax.parsed
+        or syntax.reads_if
+        or syntax.foreign
+        or (syntax.unplaced and _all_tables(syntax.unplaced, engine))
+    ):
         return engine.risk if engine.readonly or engine.risk is not Risk.READ else Risk.UNKNOWN
     return max(syntax.risk, engine.risk)
 

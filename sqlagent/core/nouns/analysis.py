@@ -135,6 +135,8 @@ class SyntaxOpinion:
     """Longer or deeper than we let a parser read: no other opinion outweighs that."""
     unplaced: tuple[str, ...] = ()
     """Names called as functions that are on no list, where they are all that kept it from READ."""
+    foreign: bool = False
+    """A type or an operator that is not built in kept it from READ; a database that looked it up knows what it runs."""
     reads_if: tuple[str, ...] = ()
     """READ*: names that must be the built-ins, where that is all that kept it from READ.  A database that has looked
     each of them up may call it READ; the text alone never does."""

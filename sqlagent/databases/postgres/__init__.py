@@ -14,7 +14,8 @@ from sqlagent.core.nouns.effect import Measurement
 from sqlagent.core.nouns.session import Outcome
 from sqlagent.core.secret import Secret
 from sqlagent.databases.base import (
-    Capabilities,
+    POSTGRESQL,
+    Concern,
     Limits,
     Mark,
     MeasureBudget,
@@ -24,6 +25,8 @@ from sqlagent.databases.base import (
     Verdict,
 )
 from sqlagent.databases.postgres.connection.address import Address
+from sqlagent.databases.postgres.connection.concerns import concerns
+from sqlagent.databases.postgres.connection.error_text import speaking
 from sqlagent.databases.postgres.connection.identity import Place
 from sqlagent.databases.postgres.connection.names import search_path
 from sqlagent.databases.postgres.connection.open import connect
@@ -43,7 +46,7 @@ class Postgres:
     """One database of one server: a session that only reads for everything but `apply`, which opens its own."""
 
     dialect = "postgres"
-    capabilities = Capabilities(second_opinion=True, atomic_mark=False, timeout=True, preview=True, undo=True)
+    capabilities = POSTGRESQL
 
     def __init__(
         self, url: str, *, name: str, password: Secret | None = None, marker_table: bool = False, measure_url: str = ""
@@ -67,6 +70,10 @@ class Postgres:
 
     def fingerprint(self) -> str:
         return self._remembered.fingerprint()
+
+    def concerns(self) -> tuple[Concern, ...]:
+        with speaking():
+            return tuple(concerns(self._reader))
 
     def schema(self, *, examples: int) -> Schema:
         return self._remembered.schema(examples)

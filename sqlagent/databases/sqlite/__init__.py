@@ -18,6 +18,7 @@ from sqlagent.core.nouns.session import Outcome
 from sqlagent.core.text.broken import bytes_shown, is_broken
 from sqlagent.databases.base import (
     Capabilities,
+    Concern,
     Limits,
     Mark,
     MeasureBudget,
@@ -126,6 +127,9 @@ class Sqlite:
 
     def fingerprint(self) -> str:
         return self._reading(schema.fingerprint)
+
+    def concerns(self) -> tuple[Concern, ...]:
+        return ()
 
     def schema(self, *, examples: int) -> Schema:
         return self._reading(lambda reader: schema.schema(reader, examples=examples))

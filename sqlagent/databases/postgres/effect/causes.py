@@ -16,8 +16,10 @@ SELECT r.rulename FROM pg_catalog.pg_rewrite r
 WHERE r.ev_class = ANY(%s::oid[]) AND r.rulename <> '_RETURN' ORDER BY 1"""
 _KEYS = """
 SELECT k.conrelid, p.relname FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class p ON p.oid = k.confrelid
-WHERE k.contype = 'f' AND k.confrelid = ANY(%s::oid[]) AND (k.confdeltype <> 'a' OR k.confupdtype <> 'a')
+WHERE k.contype = 'f' AND (k.confrelid = ANY(%s::oid[]) AND (k.confdeltype <> 'a' OR k.confupdtype <> 'a')
+  OR k.confrelid = ANY(%s::oid[]) AND k.confupdtype <> 'a')
 ORDER BY 1, 2"""
+"""Of tables that lose rows, which a changed key does too, and of tables whose rows change."""
 _TRIGGERS = """
 SELECT DISTINCT t.tgname FROM pg_catalog.pg_trigger t
 WHERE t.tgrelid = ANY(%s::oid[]) AND NOT t.tgisinternal AND t.tgenabled <> 'D' ORDER BY 1"""
@@ -58,7 +60,8 @@ def causes(session: Session, step: Step) -> Causes:
     rules = [str(name) for (name,) in raw(session, _RULES, list(named))] if named else []
     around = [f"view {name}" for name in views] + [f"rule {name}" for name in rules]
     keys: dict[int, list[str]] = {}
-    for child, parent in raw(session, _KEYS, touched):
+    losing = [c.table.oid for c in step.changes if any(row.verb is Verb.DELETE for row in c.rows)]
+    for child, parent in raw(session, _KEYS, losing, touched):
         keys.setdefault(int(child or 0), []).append(str(parent))
     triggers = raw(session, _TRIGGERS, [*touched, *named, *written])
     direct, reached = _roots(session, named), _roots(session, written)

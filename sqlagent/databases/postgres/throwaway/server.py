@@ -46,6 +46,19 @@ class ThrowawayServer:
             file.write(_SETTINGS.format(addresses=addresses, port=self.port, folder=self.folder) + settings)
         self.start()
 
+    @classmethod
+    def at(cls, folder: Path, port: int) -> ThrowawayServer:
+        """One that was started by another process."""
+        self = cls.__new__(cls)
+        self.folder, self.port, self.data = folder, port, folder / "data"
+        self._user = _unprivileged() if os.geteuid() == 0 else None
+        self._bin = self._wheel()
+        return self
+
+    @property
+    def is_running(self) -> bool:
+        return (self.data / "postmaster.pid").exists()
+
     def url(self, database: str = "postgres", *, user: str = SUPERUSER) -> str:
         """By its folder."""
         return f"postgresql://{user}@/{database}?host={self.folder}&port={self.port}"
@@ -62,7 +75,7 @@ class ThrowawayServer:
 
     def close(self) -> None:
         """Stop it, and remove all that it left."""
-        if (self.data / "postmaster.pid").exists():
+        if self.is_running:
             self.stop("immediate")
         shutil.rmtree(self.folder)
 
@@ -75,9 +88,11 @@ class ThrowawayServer:
         package = Path(found.origin).parent
         if self._user is None or _is_open_to_all(package):
             return package / "pginstall" / "bin"
-        for each in (package, package.with_name(f"{package.name}.libs")):  # found by a path from one to the other
-            shutil.copytree(each, self.folder / each.name, symlinks=True)
-        return self.folder / package.name / "pginstall" / "bin"
+        copied = self.folder / package.name / "pginstall" / "bin"
+        if not copied.exists():
+            for each in (package, package.with_name(f"{package.name}.libs")):  # found by a path from one to the other
+                shutil.copytree(each, self.folder / each.name, symlinks=True)
+        return copied
 
     def _run(self, program: str, *arguments: str) -> None:
         # pg_ctl's server inherits what is open, and a pipe that it holds would never end: so a file.
