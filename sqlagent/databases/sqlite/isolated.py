@@ -14,7 +14,7 @@ from sqlagent.core.nouns.draft import Schema
 from sqlagent.core.nouns.effect import Effect, Measurement
 from sqlagent.core.nouns.session import Outcome
 from sqlagent.core.nouns.verbs import Basis
-from sqlagent.databases.base import Limits, MeasureBudget, Sink, UndoPlan, Verdict
+from sqlagent.databases.base import Concern, Limits, MeasureBudget, Sink, UndoPlan, Verdict
 from sqlagent.databases.sqlite import Sqlite
 from sqlagent.databases.sqlite.connection.child import Bounds, Child, Ended, OutOfMemory, OutOfTime, Parent
 
@@ -45,6 +45,9 @@ class Isolated:
         self.committed = self._here.committed
         self.close = self._here.close
         self._child: Child[Any] | None = None
+
+    def concerns(self) -> tuple[Concern, ...]:
+        return ()
 
     def inspect(self, statements: Sequence[str]) -> tuple[EngineOpinion, ...]:
         """Compiling runs no function."""
