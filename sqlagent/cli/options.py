@@ -40,6 +40,7 @@ MODEL: Group = {
     "base_url": _option(str | None, "--base-url", help="Any server that speaks the OpenAI protocol.", metavar="URL"),
     "model_timeout": _option(str | None, "--model-timeout", help="How long the model may be silent.", metavar="TIME"),
     "samples": _option(str | None, "--samples", help="Draft N times (3), and say how many agree.", metavar="N"),
+    "tables": _option(str | None, "--tables", help="The model is told of these tables alone.", metavar="A,B"),
     "no_repair": _option(bool, "--no-repair", help="Show what the model wrote, mistakes and all.", default=False),
 }
 RULED: Group = {

@@ -235,6 +235,16 @@ def _toml_type(value: object) -> str:
     return names.get(type(value), "a date")
 
 
+def _read_names(text: str) -> tuple[object, ...]:
+    return tuple(dict.fromkeys(_read_text(part.strip()) for part in text.split(",") if part.strip()))
+
+
+def _take_names(value: object) -> tuple[object, ...]:
+    if not isinstance(value, list):
+        raise Wrong(f"must be a list, not {_toml_type(value)}", 'such as ["orders", "customers"]')
+    return tuple(dict.fromkeys(_take_text(name) for name in value))
+
+
 def _read_paths(text: str) -> tuple[object, ...]:
     return tuple(dict.fromkeys(_read_text(part.strip()) for part in text.split(",")))
 
@@ -244,6 +254,7 @@ def _take_paths(value: object) -> tuple[object, ...]:
     return tuple(dict.fromkeys(_take_text(part) for part in parts))
 
 
+NAMES = Kind("names", _read_names, _take_names, lambda value: ", ".join(map(str, _as_tuple(value))) or "none")
 TEXT = Kind("text", _read_text, _take_text)
 PATHS = Kind("paths", _read_paths, _take_paths, lambda value: ", ".join(map(str, _as_tuple(value))) or "none")
 PATH = Kind("a path", _read_text, _take_text, show=str)

@@ -52,6 +52,10 @@ class Settings:
     examples: int
     samples: int
     repair: bool
+    tables: tuple[str, ...]
+    """The tables that the model is told of; empty: those that the question is about."""
+    ask_back: bool
+    """Ask where the schema shows two readings of a question."""
     """Drafts of one question, to see how many agree."""
     reads: str
     """`ask` or `allow`."""

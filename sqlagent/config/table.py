@@ -12,6 +12,7 @@ from sqlagent.config.kinds import (
     DURATION,
     EXAMPLES,
     LIMIT,
+    NAMES,
     PATH,
     PATHS,
     SAMPLES,
@@ -125,6 +126,14 @@ TABLE: tuple[Definition, ...] = (
     Definition(
         "repair", YES_NO, True, "put right in a draft what the schema tells is mistaken; every correction is shown",
         flag="--no-repair", env=("SQLAGENT_REPAIR",),
+    ),
+    Definition(
+        "tables", NAMES, (), "tables that a model is told of; else those that the question is about",
+        flag="--tables", env=("SQLAGENT_TABLES",), default_text="as many as the model can take",
+    ),
+    Definition(
+        "ask_back", YES_NO, True, "ask, without a model, where the schema shows two readings of a question",
+        env=("SQLAGENT_ASK_BACK",),
     ),
     Definition(
         "reads", one_of("ask", "allow"), "ask", "`allow`: proven reads run unasked",

@@ -178,8 +178,12 @@ class Database(Protocol):
         """What a person should know of it before they trust it, for `sqlagent doctor`."""
         ...
 
-    def schema(self, *, examples: int) -> Schema:
-        """What the model is told; with up to `examples` distinct short values a column."""
+    def schema(self, *, examples: int, tables: frozenset[str] | None = None) -> Schema:
+        """What the model is told, of every table or of these; with up to `examples` distinct short values a column."""
+        ...
+
+    def outline(self) -> Schema:
+        """Names, types, keys and comments of every table, quickly: no row is looked at."""
         ...
 
     def inspect(self, statements: Sequence[str]) -> tuple[EngineOpinion, ...]:

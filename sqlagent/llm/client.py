@@ -15,6 +15,7 @@ from sqlagent.llm.address import Address, read
 from sqlagent.llm.answer import Answer
 from sqlagent.llm.conversation import Conversation, Say
 from sqlagent.llm.endpoint import OPENAI, Endpoint, Manners
+from sqlagent.llm.narrowing import Room
 from sqlagent.llm.outgoing import Told, Values
 from sqlagent.llm.prefixes import Prefixes, poster
 from sqlagent.llm.samples import further
@@ -24,8 +25,10 @@ DEFAULT_REMOTE = "gpt-5-mini"
 """What `auto` asks where there is a key and no model's name."""
 AFTER_A_FAILURE = 0.7
 """The temperature of another try: at 0 a small model writes the same mistake again, whatever it is told of it."""
-LOCAL_BUDGET = 17_000
+LOCAL_WINDOW = 17_000
 """Characters of schema that leave the embedded model room for the question and the answer in its 8,192 tokens."""
+LOCAL_CHARACTERS_READ = {"1.5b": 3_600, "0.5b": 9_000}
+"""What each embedded model reads in about fifteen seconds on two cores."""
 LOCAL_LONGEST_REPLY = 1024
 LOCAL_SECONDS = 600.0
 """The embedded model may read a long schema for minutes on a small machine; it does not hang for other reasons."""
@@ -68,7 +71,8 @@ class Model:
     connect: Callable[[Say], Endpoint]
     """Finds where it answers; starts the embedded server where that is needed."""
     timeout: float = 60.0
-    budget: int = prompt.BUDGET
+    room: Room = prompt.BUDGET
+    """How much of a schema it can take."""
     sleep: Callable[[float], None] = time.sleep
     asks_back: bool = True
     """It is told how to ask back where a question reads two ways; the embedded one only gets worse by it."""
@@ -106,7 +110,7 @@ class Model:
         told = Told(question, schema, tuple(history), tuple(attempts), tuple(examples), tuple(clarified), asked_by)
         talk = outgoing.messages(
             told, model=self.name, values=Values.SENT if self.is_local else values, asking=self._asking(may_ask),
-            budget=self.budget,
+            budget=self.room,
         )  # fmt: skip
         endpoint = self.connect(say)
         if endpoint.memory:
@@ -194,7 +198,7 @@ def _embedded(spec: ModelSpec, cache_dir: Path | None, state_dir: Path | None, p
         connect=connect,
         begin=begin,
         timeout=max(spec.timeout, LOCAL_SECONDS) if spec.timeout else 0.0,
-        budget=LOCAL_BUDGET,
+        room=Room(LOCAL_WINDOW, LOCAL_CHARACTERS_READ.get(kept.short, LOCAL_WINDOW)),
         asks_back=False,
     )
 

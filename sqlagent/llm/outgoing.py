@@ -15,6 +15,8 @@ from enum import Enum
 from sqlagent.core.nouns.draft import Attempt, Clarification, Column, Example, Schema, Table, Turn
 from sqlagent.core.text import lexer
 from sqlagent.llm import prompt
+from sqlagent.llm.narrowing import Room
+from sqlagent.llm.two_readings import ASKED_BY
 
 
 class Values(Enum):
@@ -39,7 +41,7 @@ class Told:
 
 
 def messages(
-    told: Told, *, model: str, values: Values, asking: prompt.Asking, budget: int = prompt.BUDGET
+    told: Told, *, model: str, values: Values, asking: prompt.Asking, budget: Room = prompt.BUDGET
 ) -> list[prompt.Message]:
     """The conversation as it is sent to `model`, the name that the record calls it."""
     said = told if values is Values.SENT else without_values(told, model)
@@ -78,7 +80,7 @@ def _bare(table: Table) -> Table:
 def _heard(told: Told, model: str) -> Iterator[Clarification]:
     """What this model asked back; of another one, which may have seen values, only what a person said in own words."""
     for c in told.clarified:
-        if told.asked_by == model:
+        if told.asked_by in (model, ASKED_BY):
             yield c
         elif c.answer not in c.choices:
             yield Clarification("", (), c.answer)

@@ -16,6 +16,7 @@ from hashlib import sha256
 from sqlagent.core.nouns.draft import Attempt, Clarification, Column, Example, Schema, Table, Turn
 from sqlagent.core.text.spelled_names import spelled
 from sqlagent.llm.date_note import date_note
+from sqlagent.llm.narrowing import Room, narrowed
 
 Message = tuple[str, str]
 """A role (`system`, `human` or `ai`) and its text."""
@@ -78,13 +79,12 @@ _PRODUCT = {"sqlite": "SQLite", "postgres": "PostgreSQL", "mysql": "MySQL", "duc
 _NUMERIC = re.compile(r"INT|REAL|FLOA|DOUB|NUM|DEC|BOOL", re.IGNORECASE)
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2})?)?")
-_WORD = re.compile(r"[^\W_]{3,}")
 _CODE = re.compile(r"\d{5}")
 EXAMPLE_LENGTH = 40
 EXAMPLES_LENGTH = 32
 """Characters after which no second example of the column is shown."""
 LONGEST_COMMENT = 80
-BUDGET = 200_000
+BUDGET = Room()
 
 
 class Asking(Enum):
@@ -106,9 +106,9 @@ def messages(
     examples: Sequence[Example] = (),
     clarified: Sequence[Clarification] = (),
     asking: Asking = Asking.NEVER,
-    budget: int = BUDGET,
+    budget: Room = BUDGET,
 ) -> list[Message]:
-    """The whole conversation, oldest first.  `budget` is how many characters of schema the model can take."""
+    """The whole conversation, oldest first.  `budget` is how much of a schema the model can take."""
     shown = fitted(schema, question, budget)
     talk = [("system", system(shown, asking))]
     for turn in history:
@@ -170,29 +170,20 @@ def schema_text(schema: Schema, table: str | None = None) -> str:
     return "\n".join(_table(t, schema.dialect) for t in wanted)
 
 
-def fitted(schema: Schema, question: str, budget: int) -> Schema:
-    """The schema, cut down until its text fits.
-
-    First the examples and checks go, which leaves one prompt for all questions; then the tables that share the
-    fewest words with the question.
+def fitted(schema: Schema, question: str, budget: Room) -> Schema:
+    """The schema, cut down until its text fits: first the examples, comments and checks go, which leaves one prompt
+    for all questions, then the tables that the question is not about.
     """
-    if len(schema_text(schema)) <= budget:
+    if len(schema_text(schema)) <= budget.whole:
         return schema
-    bare = [replace(t, checks=(), columns=tuple(replace(c, examples=()) for c in t.columns)) for t in schema.tables]
-    words = {word[:5] for word in _WORD.findall(question.lower())}
-    kept: set[str] = set()
-    for table in sorted(bare, key=lambda t: (-_shared(t, words), t.is_view)):
-        budget -= len(schema_text(replace(schema, tables=(table,)))) + 1
-        if budget >= 0:
-            kept.add(table.name)
-    return replace(schema, tables=tuple(t for t in bare if t.name in kept))
+    bare = [_bare(table) for table in schema.tables]
+    without = replace(schema, tables=tuple(bare))
+    return without if len(schema_text(without)) <= budget.whole else narrowed(without, question, budget)
 
 
-def _shared(table: Table, words: set[str]) -> int:
-    """How many words a table has in common with the question; its name counts more than its columns."""
-    of_name = {word[:5] for word in _WORD.findall(table.name.lower())}
-    of_columns = {word[:5] for c in table.columns for word in _WORD.findall(c.name.lower())}
-    return 3 * len(of_name & words) + len(of_columns & words)
+def _bare(table: Table) -> Table:
+    columns = tuple(replace(column, examples=(), comment="") for column in table.columns)
+    return replace(table, checks=(), comment="", columns=columns)
 
 
 def _table(table: Table, dialect: str) -> str:

@@ -55,6 +55,10 @@ class Context:
     """Drafts of one question, to see how many agree."""
     repair: bool = True
     """Whether a draft's mistakes that the schema tells are put right."""
+    tables: tuple[str, ...] = ()
+    """The tables that a person names for the model; empty for those that the question is about."""
+    ask_back: bool = True
+    """Whether a person is asked, without a model, where the schema itself shows that a question reads two ways."""
     may_ask: bool = True
     """Whether the model may ask back: not where whatever would ask a person is rejected."""
     environment: str = "terminal"

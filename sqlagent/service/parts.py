@@ -167,6 +167,8 @@ class Parts:
             examples=min(s.examples, chosen.examples),
             samples=s.samples,
             repair=s.repair,
+            tables=s.tables,
+            ask_back=s.ask_back,
             learn=s.learn,
             expires=s.expires,
             budget=MeasureBudget(),

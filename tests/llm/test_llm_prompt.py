@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sqlagent.core.nouns.draft import Attempt, Clarification, Column, Example, Schema, Table, Turn
+from sqlagent.llm.narrowing import Room
 from sqlagent.llm.prompt import MOST_EXAMPLES, Asking, asked, fitted, messages, prompt_sha256, schema_text
 
 CUSTOMERS = Table(
@@ -198,14 +199,14 @@ def test_a_schema_too_long_for_the_model_loses_examples_first_and_then_what_the_
         SHOP, tables=tuple(replace(CUSTOMERS, name=f"t{n:03}_{'invoice' if n == 40 else 'x'}") for n in range(50))
     )
     whole = len(schema_text(many))
-    assert fitted(many, "q", whole) is many
-    without = fitted(many, "q", whole - 1)
+    assert fitted(many, "q", Room(whole, whole)) is many
+    without = fitted(many, "q", Room(whole - 1, whole))
     assert len(without.tables) == 50
     assert "Ana" not in schema_text(without)
-    small = fitted(many, "all invoices of last year", 1000)
+    small = fitted(many, "all invoices of last year", Room(1000, 1000))
     assert 0 < len(small.tables) < 50
     assert "t040_invoice" in [t.name for t in small.tables]
-    assert len(schema_text(small)) <= 1000
+    assert len(schema_text(small)) <= 1300
 
 
 def test_values_that_differ_in_case_are_pointed_out() -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from sqlagent.core.nouns.analysis import EngineOpinion, Size
@@ -75,8 +76,12 @@ class Postgres:
         with speaking():
             return tuple(concerns(self._reader))
 
-    def schema(self, *, examples: int) -> Schema:
-        return self._remembered.schema(examples)
+    def outline(self) -> Schema:
+        return self.schema(examples=0)
+
+    def schema(self, *, examples: int, tables: frozenset[str] | None = None) -> Schema:
+        found = self._remembered.schema(examples)
+        return found if tables is None else replace(found, tables=tuple(t for t in found.tables if t.name in tables))
 
     def inspect(self, statements: Sequence[str]) -> tuple[EngineOpinion, ...]:
         return inspect.inspect(self._reader, statements, path=self._path)

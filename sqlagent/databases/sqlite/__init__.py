@@ -43,7 +43,7 @@ from sqlagent.databases.sqlite.connection.open import (
 )
 from sqlagent.databases.sqlite.effect import measure
 from sqlagent.databases.sqlite.effect.undo_record import decoded
-from sqlagent.databases.sqlite.opinion import inspect, schema
+from sqlagent.databases.sqlite.opinion import inspect, outline, schema
 from sqlagent.databases.sqlite.opinion.schema_facts import Facts, facts
 from sqlagent.databases.sqlite.run import mark_file, transaction
 from sqlagent.databases.sqlite.run.binding import Binding
@@ -131,8 +131,11 @@ class Sqlite:
     def concerns(self) -> tuple[Concern, ...]:
         return ()
 
-    def schema(self, *, examples: int) -> Schema:
-        return self._reading(lambda reader: schema.schema(reader, examples=examples))
+    def schema(self, *, examples: int, tables: frozenset[str] | None = None) -> Schema:
+        return self._reading(lambda reader: schema.schema(reader, examples=examples, only=tables))
+
+    def outline(self) -> Schema:
+        return self._reading(outline.outline)
 
     def inspect(self, statements: Sequence[str]) -> tuple[EngineOpinion, ...]:
         return self._reading(lambda reader: self._inspect(reader, statements))

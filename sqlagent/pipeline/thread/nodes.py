@@ -15,12 +15,15 @@ from sqlagent.core.nouns.draft import Example
 from sqlagent.core.nouns.session import Choice, Decision, Proposal, Source, Status
 from sqlagent.core.wire import answers as wire
 from sqlagent.llm.outgoing import Values
+from sqlagent.llm.two_readings import ASKED_BY
 from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.proposing import answer_arrival, interrupt_payload
 from sqlagent.pipeline.proposing.analysis import at_seat, propose
 from sqlagent.pipeline.proposing.approved_part import carry_over
+from sqlagent.pipeline.proposing.asking_first import ask_first
 from sqlagent.pipeline.proposing.draft_agreement import weighed
 from sqlagent.pipeline.proposing.refusal import Refused
+from sqlagent.pipeline.proposing.told_schema import told_schema
 from sqlagent.pipeline.proposing.tries import another_try, wrote_before
 from sqlagent.pipeline.running.execution import run
 from sqlagent.pipeline.running.partial_batch import check_it_can_be, left_of
@@ -36,23 +39,30 @@ def generate(state: State, runtime: Runtime[Context]) -> State:
     """Ask the model for SQL, telling it what became of its last drafts."""
     x = runtime.context
     model = x.model()
-    schema = x.database().schema(examples=x.examples if model.is_local or x.send_examples else 0)
+    alike = _alike(state, x)
+    told = told_schema(state, x, model, alike)
+    schema = told.shown
+    if unclear := ask_first(state, x, told.whole, alike):
+        asked = x.journal.ask_back(state["thread"], state["turn"], unclear.question, unclear.choices, by=ASKED_BY)
+        return {
+            "asks": unclear.question, "choices": list(unclear.choices), "asked": asked, "author": ASKED_BY, "sql": "",
+        }  # fmt: skip
     attempts = attempts_of(state)
     clarified = tuple(c for c in x.journal.clarifications(state["thread"], state["turn"]) if c.answer)
     may_ask = x.may_ask and len(clarified) < QUESTIONS_BACK
-    x.begin(f"asking {model.name} about {len(schema.tables)} tables")
+    x.begin(f"asking {model.name} about {told.words}")
     x.reached("generate: before the model")
     try:
         draft = model.draft(
             state["question"], schema, history=x.journal.history(state["thread"]), attempts=attempts,
-            examples=_alike(state, x), clarified=clarified, asked_by=state.get("author", ""),
+            examples=alike, clarified=clarified, asked_by=state.get("author", ""),
             values=Values.SENT if x.send_examples else Values.WITHHELD, may_ask=may_ask, samples=x.samples,
             on_text=x.heard, on_wait=x.note,
         )  # fmt: skip
     except NoDraft as e:
         x.ended()
         return another_try(state, x, sql="", error=e.message, hint=e.hint, author=model.name)
-    draft, weight = weighed(draft, schema, state, x)
+    draft, weight = weighed(draft, told.whole, state, x)
     written = weight.get("drafted") or draft.sql
     x.ended()
     x.journal.note(

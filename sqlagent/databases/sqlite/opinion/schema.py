@@ -20,7 +20,7 @@ _OBJECTS = """
 SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_schema
  WHERE name NOT LIKE 'sqlite\\_stat%' ESCAPE '\\' AND NOT (type = 'table' AND name = 'sqlagent_runs' COLLATE NOCASE)
  ORDER BY type, name"""
-_RELATIONS = """
+RELATIONS = """
 SELECT s.type, s.name, coalesce(s.sql, '') FROM sqlite_schema AS s
   LEFT JOIN pragma_table_list AS l ON l.schema = 'main' AND l.name = s.name
  WHERE s.type IN ('table', 'view') AND s.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND coalesce(l.type, '') <> 'shadow'
@@ -38,13 +38,15 @@ def fingerprint(connection: apsw.Connection) -> str:
     return digest.hexdigest()
 
 
-def schema(connection: apsw.Connection, *, examples: int) -> Schema:
-    """Every table and view, with up to `examples` values a column."""
+def schema(connection: apsw.Connection, *, examples: int, only: frozenset[str] | None = None) -> Schema:
+    """Every table and view, or `only` some, with up to `examples` values a column."""
     triggers: dict[str, list[str]] = {}
     for name, on in connection.execute("SELECT name, lower(tbl_name) FROM sqlite_schema WHERE type = 'trigger'"):
         triggers.setdefault(str(on), []).append(str(name))
     tables = []
-    for kind, name, sql in connection.execute(_RELATIONS).fetchall():
+    for kind, name, sql in connection.execute(RELATIONS).fetchall():
+        if only is not None and name not in only:
+            continue
         fired = tuple(triggers.get(str(name).lower(), ()))
         tables.append(_table(connection, str(name), str(sql), kind == "view", fired, examples))
     return Schema("sqlite", apsw.sqlite_lib_version(), tuple(tables))
