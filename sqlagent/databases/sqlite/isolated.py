@@ -38,6 +38,7 @@ class Isolated:
         self.name = self._here.name
         self.identity = self._here.identity
         self.fingerprint = self._here.fingerprint
+        self.outline = self._here.outline
         self.marks_atomically = self._here.marks_atomically
         self.marks_in_itself = self._here.marks_in_itself
         self.cautions = self._here.cautions
@@ -55,9 +56,9 @@ class Isolated:
 
     # ---- reading -----------------------------------------------------------------------------------------------------
 
-    def schema(self, *, examples: int) -> Schema:
+    def schema(self, *, examples: int, tables: frozenset[str] | None = None) -> Schema:
         try:
-            return self._away(lambda db, _: db.schema(examples=examples), Bounds(_LOOK_SECONDS))
+            return self._away(lambda db, _: db.schema(examples=examples, tables=tables), Bounds(_LOOK_SECONDS))
         except Ended as e:
             raise QueryError(f"the schema could not be read: {e}", hint="--examples 0 reads no values") from e
 

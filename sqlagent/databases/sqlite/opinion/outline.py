@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import suppress
+from typing import Any
 
 import apsw
 
 from sqlagent.core.nouns.draft import Column, Schema, Table
 from sqlagent.databases.sqlite.opinion.comments import TABLE, comments
-from sqlagent.databases.sqlite.opinion.schema import RELATIONS, schema
+from sqlagent.databases.sqlite.opinion.schema import RELATIONS
 
 _COLUMNS = """
 SELECT s.name, c.name, c.type, c."notnull", c.pk, c.hidden
   FROM sqlite_schema AS s JOIN pragma_table_xinfo(s.name) AS c
  WHERE s.type IN ('table', 'view') AND c.hidden <> 1 ORDER BY s.rowid, c.cid"""
+_COLUMNS_OF = """
+SELECT ?1, c.name, c.type, c."notnull", c.pk, c.hidden FROM pragma_table_xinfo(?1) AS c WHERE c.hidden <> 1"""
 _KEYS = """
 SELECT s.name, k."from", k."table",
        coalesce(k."to", (SELECT p.name FROM pragma_table_info(k."table") AS p WHERE p.pk = 1), 'rowid')
@@ -22,10 +26,7 @@ SELECT s.name, k."from", k."table",
 
 def outline(connection: apsw.Connection) -> Schema:
     """Every table and view, without examples, checks, triggers and counts."""
-    try:
-        rows = connection.execute(_COLUMNS).fetchall()
-    except apsw.Error:  # a view over what is gone ends the whole statement: one by one, it is only without columns
-        return schema(connection, examples=0)
+    rows = _columns(connection)
     references: dict[str, dict[str, str]] = defaultdict(dict)
     for table, column, there, to in connection.execute(_KEYS).fetchall():
         references[str(table)][str(column).lower()] = f"{there}.{to}"
@@ -43,3 +44,14 @@ def outline(connection: apsw.Connection) -> Schema:
         )  # fmt: skip
         tables.append(Table(str(name), found, is_view=kind == "view", comment=said.get(TABLE, "")))
     return Schema("sqlite", apsw.sqlite_lib_version(), tuple(tables))
+
+
+def _columns(connection: apsw.Connection) -> list[Any]:
+    """Of everything at once; one by one where that fails, since a view over what is gone has none."""
+    with suppress(apsw.Error):
+        return connection.execute(_COLUMNS).fetchall()
+    rows: list[Any] = []
+    for _, name, _ in connection.execute(RELATIONS).fetchall():
+        with suppress(apsw.Error):
+            rows += connection.execute(_COLUMNS_OF, (name,)).fetchall()
+    return rows
