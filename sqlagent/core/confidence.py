@@ -13,6 +13,8 @@ from enum import StrEnum
 _AT_ZERO, _PER_LOGPROB, _PER_UNSAID = 3.7, 26.0, -1.6
 SURE, FAIR = 0.85, 0.6
 """Chances from which on a single draft is called so."""
+TOGETHER = 0.5
+"""The chance that the first of several has to have, for all of them to be sure by agreeing."""
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 _STEM = 6
 _SHORTEST = 3
@@ -49,11 +51,19 @@ def unsaid(question: str, sql: str) -> float:
     return len(left) / len(words) if words else 0.0
 
 
-def sureness(confidence: float, drafts: int) -> Sureness:
-    """In words: of one draft by its chance, of several by how many agree: all, more than half, or fewer."""
-    if drafts != 1:
-        return Sureness.SURE if confidence == 1 else Sureness.FAIR if confidence > 0.5 else Sureness.GUESS
-    return Sureness.SURE if confidence >= SURE else Sureness.FAIR if confidence >= FAIR else Sureness.GUESS
+def sureness(confidence: float, drafts: int, chance: float | None = None, *, is_empty: bool = False) -> Sureness:
+    """In words: of one draft by its chance, of several by how many agree; a read that finds nothing is never sure.
+
+    Of several `confidence` is the share that agrees: all, more than half, or fewer; and where the `chance` of the
+    first is known, and is that of a guess, all of them may well share its mistake.
+    """
+    if drafts == 1:
+        word = Sureness.SURE if confidence >= SURE else Sureness.FAIR if confidence >= FAIR else Sureness.GUESS
+    elif confidence == 1 and (chance is None or chance >= TOGETHER):
+        word = Sureness.SURE
+    else:
+        word = Sureness.FAIR if confidence > 0.5 else Sureness.GUESS
+    return Sureness.FAIR if is_empty and word is Sureness.SURE else word
 
 
 def _stems(text: str) -> list[str]:

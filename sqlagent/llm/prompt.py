@@ -269,7 +269,9 @@ def _example(value: str) -> str:
 
 
 def _complaint(attempt: Attempt, schema: Schema) -> str:
-    return f"That was not accepted: {attempt.error}\n{_whereabouts(attempt, schema)}Answer with the corrected SQL only."
+    where = _whereabouts(attempt, schema)
+    wanted = "SQL, or CANNOT: and what is missing" if "CANNOT:" in where else "SQL only"
+    return f"That was not accepted: {attempt.error}\n{where}Answer with the corrected {wanted}."
 
 
 def _whereabouts(attempt: Attempt, schema: Schema) -> str:

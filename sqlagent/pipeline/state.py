@@ -77,6 +77,7 @@ class State(TypedDict, total=False):
     confidence: float | None
     drafts: int
     """Of which `confidence` tells."""
+    chance: float | None
     others: list[str]
     stage_name: str
     expires_at: str
@@ -127,7 +128,7 @@ def on_record(decision: Decision) -> Answer:
     return cast(Answer, plain | {"choice": decision.choice.value, "how": str(decision.how), "keep": [*decision.keep]})
 
 
-AS_WRITTEN: State = {"drafted": "", "corrections": [], "why_empty": [], "drafts": 0}
+AS_WRITTEN: State = {"drafted": "", "corrections": [], "why_empty": [], "drafts": 0, "chance": None}
 """What SQL starts with that nothing was changed in."""
 NEW_TURN: State = {
     **AS_WRITTEN,

@@ -15,11 +15,11 @@ def agreement_lines(proposal: Proposal, columns: int) -> list[Line]:
     if proposal.confidence is None:
         return []
     count = len(proposal.others)
-    word = sureness(proposal.confidence, proposal.drafts)
+    word = sureness(proposal.confidence, proposal.drafts, proposal.chance, is_empty=bool(proposal.why_empty))
     if proposal.drafts == 1:
         return [text_line(f"  confidence: {word}")]
     if not count:
-        return [text_line("  confidence: sure, all drafts of the model agree")]
+        return [text_line(f"  confidence: {word}, all drafts of the model agree")]
     # Each draft is among those that agree, or among the others: the share of the one gives the number of all.
     agree = round(count * proposal.confidence / max(1 - proposal.confidence, 1e-9))
     others = " | ".join(_said(sql) for sql in dict.fromkeys(proposal.others))

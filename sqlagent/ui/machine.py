@@ -78,6 +78,7 @@ def proposal_json(proposal: Proposal) -> dict[str, Any]:
         "environment": proposal.environment,
         "confidence": proposal.confidence,
         "drafts": proposal.drafts,
+        "chance": proposal.chance,
         "others": list(proposal.others),
         "clarified": [to_builtins(c) for c in proposal.clarified],
         "part_of": proposal.part_of or None,

@@ -73,7 +73,7 @@ def summary(asked: Sequence[Asked]) -> Iterator[str]:
     lost = sum(a.was_right and not a.right for a in mended)
     yield f"repaired {len(mended)}: {gained} made right, {lost} made wrong"
     told = [
-        (p.confidence, sureness(p.confidence, p.drafts), a.right)
+        (p.confidence, sureness(p.confidence, p.drafts, p.chance, is_empty=bool(p.why_empty)), a.right)
         for a in asked
         if (p := a.proposal) and p.confidence is not None
     ]

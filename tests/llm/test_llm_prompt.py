@@ -164,10 +164,10 @@ def test_history_comes_before_the_question_and_what_failed_after_it() -> None:
         ),
         ("SELECT t.total FROM top_customers AS t", "top_customers has only name."),
         ("SELECT t.total FROM top_customers AS t", "total is a column of order items."),
-        ("SELECT revenue FROM customers", "No table has a column revenue. If nothing above holds what is asked for"),
+        ("SELECT revenue FROM customers", "No table has a column revenue. If no other name above holds"),
         ("SELECT credits FROM customers", "No table has a column credits. There is customers.credit."),
         ("SELECT * FROM customer", "There is no table customer. There is customers."),
-        ("SELECT * FROM weather", "There is no table weather. If nothing above holds what is asked for"),
+        ("SELECT * FROM weather", "There is no table weather. If no other name above holds"),
         ("DELETE FROM weather WHERE id = 1", "There is no table weather."),
     ],
 )

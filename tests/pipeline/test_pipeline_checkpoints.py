@@ -83,12 +83,12 @@ def test_the_names_of_fields_are_what_paused_threads_hold() -> None:
         "graph_version", "thread", "turn", "source", "question", "requested_by", "sql", "author", "note",
         "drafted", "corrections", "why_empty", "previous", "edited_by", "attempts", "retries", "number", "stale",
         "proposal", "digest", "risk", "statements", "tables", "stage", "stages", "requested_at", "confidence",
-        "drafts", "others", "stage_name", "expires_at", "approvals", "effect", "undo", "problem", "part_of",
+        "drafts", "chance", "others", "stage_name", "expires_at", "approvals", "effect", "undo", "problem", "part_of",
         "rejected", "asks", "choices", "asked", "reply", "verdict", "decision", "end", "failure", "message", "hint",
         "ran_sql", "status",
     ]  # fmt: skip
     assert list(state.Answer.__annotations__) == ["choice", "digest", "by", "how", "sql", "reason", "retry", "keep"]
-    assert list(state.Failed.__annotations__) == ["sql", "error"]
+    assert list(state.Failed.__annotations__) == ["sql", "error", "author", "rejected_by"]
 
 
 def test_every_checkpoint_holds_json_primitives_and_nothing_else(shop: Shop, openai_server: OpenAIServer) -> None:

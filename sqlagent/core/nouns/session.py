@@ -76,6 +76,8 @@ class Proposal:
     nothing tells, or a person wrote it."""
     drafts: int = 0
     """How many the model made; 0 for SQL that it did not."""
+    chance: float | None = None
+    """How likely the model's first draft is right, as its own probabilities tell; None where its server tells none."""
     others: tuple[str, ...] = ()
     """SQL of the drafts that do not agree with it."""
     clarified: tuple[Clarification, ...] = ()

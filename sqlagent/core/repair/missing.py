@@ -61,7 +61,7 @@ def whereabouts(sql: str, schema: Schema) -> tuple[str, ...]:
 def _instead(m: Missing) -> str:
     if m.nearest:
         return f"There is {' and '.join(m.nearest)}."
-    return "If nothing above holds what is asked for, it is CANNOT:"
+    return "If no other name above holds what is asked for, it is CANNOT:"
 
 
 def _tables(reading: Reading) -> Iterator[Missing]:

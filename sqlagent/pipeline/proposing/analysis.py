@@ -148,6 +148,7 @@ def _proposal(
         environment=x.environment,
         confidence=state.get("confidence"),
         drafts=state.get("drafts", 0),
+        chance=state.get("chance"),
         others=tuple(state.get("others", [])),
         clarified=tuple(c for c in x.journal.clarifications(state["thread"], state["turn"]) if c.answer),
         part_of=state.get("part_of", ""),

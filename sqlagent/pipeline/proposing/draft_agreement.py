@@ -68,7 +68,7 @@ def weighed(draft: Draft, schema: Schema, state: State, x: Context) -> tuple[Dra
     written = draft.candidates or (draft.sql,)
     drafts = [mended(sql, schema, database, look) if x.repair else Mended(sql) for sql in written]
     chosen = drafts[0]
-    said: State = {"confidence": _chance(draft, state), "others": [], "drafts": 1}
+    said: State = {"confidence": (likely := _chance(draft, state)), "others": [], "drafts": 1}
     if x.samples > 1:
         agreed = agree(
             [d.sql for d in drafts], database, seconds=x.count_seconds, rows=COMPARED_ROWS, wanted=x.samples,
@@ -77,7 +77,7 @@ def weighed(draft: Draft, schema: Schema, state: State, x: Context) -> tuple[Dra
         chosen = next(d for d in drafts if d.sql == agreed.sql)
         said = {"confidence": agreed.share, "others": list(agreed.others), "drafts": x.samples}
     said |= {
-        "author": draft.model + CORRECTED * chosen.has_values, "drafted": chosen.drafted,
+        "chance": likely, "author": draft.model + CORRECTED * chosen.has_values, "drafted": chosen.drafted,
         "corrections": list(chosen.corrections), "why_empty": list(why_empty(chosen.sql, schema, look)),
     }  # fmt: skip
     # What the model said beside its first draft is not about another one.

@@ -91,6 +91,9 @@ def _review_facts(state: State) -> dict[str, Any]:
         "expires_at": _text(state, "expires_at") or None,
         "confidence": state.get("confidence") if isinstance(state.get("confidence"), float) else None,
         "others": _texts(state, "others"),
+        "drafted": _text(state, "drafted") or None,
+        "corrections": _texts(state, "corrections"),
+        "why_empty": _texts(state, "why_empty"),
         "part_of": _text(state, "part_of") or None,
         "rejected": _texts(state, "rejected"),
         "stale": _text(state, "stale") or None,
@@ -112,6 +115,8 @@ def _review_lines(state: State) -> list[str]:
     stage, stages = _number(state, "stage", 1), _number(state, "stages", 1)
     name = _text(state, "stage_name")
     lines = [f"asked by {_text(state, 'requested_by')}: {_text(state, 'question')}"]
+    lines += [f"corrected {'; '.join(said)}"] if (said := _texts(state, "corrections")) else []
+    lines += [f"comes back empty: {why}" for why in _texts(state, "why_empty")]
     lines += [_change(change) for change in _objects(state, "effect")[:_MOST_LINES]]
     lines += [f"undo: {_text(state, 'undo')}"] if _text(state, "undo") else []
     lines += [f"stage {stage} of {stages}{f': {name}' if name else ''}"] if stages > 1 else []
