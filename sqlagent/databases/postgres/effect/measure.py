@@ -90,7 +90,7 @@ class _Measuring:
             watcher = Watcher(self.connect, pair.writer, budget.lock_seconds)
             try:
                 with watcher.watching():
-                    reader.begin(locked=False)
+                    reader.begin()
                     yield Script(pair, reader)
             except errors.QueryCanceled as e:
                 if watcher.gave_way:
@@ -243,12 +243,8 @@ def _rows_before(witness: Session, step: Step, state: State) -> Callable[[str], 
     def before(name: str) -> int | None:
         if name not in counts:
             table = tables[name]
-            counts[name] = None
-            if table.oid not in state.created:
-                try:
-                    counts[name] = rows_before(witness, table, bytes_at_most=_COUNTED_AT_MOST)
-                except psycopg.Error:  # by its old name, or a lock: it is a number less on the screen
-                    witness.execute("ROLLBACK")
+            is_new = table.oid in state.created
+            counts[name] = None if is_new else rows_before(witness, table, bytes_at_most=_COUNTED_AT_MOST)
         return counts[name]
 
     return before

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+import psycopg
+
 from sqlagent.databases.changes.net_changes import paired
 from sqlagent.databases.changes.rows import Row, TableChange
-from sqlagent.databases.postgres.connection.rows import Session, one, raw
+from sqlagent.databases.postgres.connection.rows import Session, one
 from sqlagent.databases.postgres.effect.row_versions import Watch, all_rows, new_rows, old_rows
 from sqlagent.databases.postgres.effect.schema_changes import Objects, SchemaChange, compared, objects
 from sqlagent.databases.postgres.effect.tables import Leaf, Table, leaves, tables
@@ -18,6 +19,9 @@ from sqlagent.databases.postgres.effect.two_sessions import Counts, Pair, aside,
 
 _MINE = "SELECT pg_catalog.pg_current_xact_id_if_assigned()::xid"
 _SIZE = "SELECT pg_catalog.pg_relation_size(%s::oid)"
+_SIZE_OF_ALL = """
+SELECT pg_catalog.sum(pg_catalog.pg_relation_size(t.relid)) FROM
+  (SELECT %s::oid UNION SELECT p.relid FROM pg_catalog.pg_partition_tree(%s::oid) p) t (relid)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,20 +123,20 @@ class Reader:
     def __post_init__(self) -> None:
         self._looker = Looker(self.pair)
 
-    def begin(self, *, locked: bool) -> None:
-        """Read what `before` says; by the writer where it holds locks that keep the witness out."""
-        by = self.pair.writer if locked else self.pair.witness
+    def begin(self) -> None:
+        """Read what `before` says."""
+        witness = self.pair.witness
         if self.before == Before():
             return
-        found = leaves(by, self.before.leaves)
-        known = tables(by, {leaf.root for leaf in found.values()})
-        with nullcontext() if locked else aside(by), steady(by):
+        found = leaves(witness, self.before.leaves)
+        known = tables(witness, {leaf.root for leaf in found.values()})
+        with aside(witness), steady(witness):
             if self.before.schema:
-                self._schema = objects(by)
+                self._schema = objects(witness)
             for oid, leaf in found.items():
                 if _why_not(leaf) == "":
                     table = known[leaf.root]
-                    self._kept[oid] = table, all_rows(by, table, table, leaf, self.watch)
+                    self._kept[oid] = table, all_rows(witness, table, table, leaf, self.watch)
 
     def read(self, earlier: State) -> State:
         """What was changed so far; what did not change since `earlier` is not read again.  Raises NotForeseen."""
@@ -246,10 +250,11 @@ def _too_large(size: int, bound: int) -> str:
 
 def rows_before(witness: Session, table: Table, *, bytes_at_most: int) -> int | None:
     """How many rows a table had; None where counting would take long."""
-    size = one(witness, "SELECT pg_catalog.sum(pg_catalog.pg_relation_size(t.relid)) FROM"
-               " (SELECT %s::oid UNION SELECT p.relid FROM pg_catalog.pg_partition_tree(%s::regclass) p) t (relid)",
-               table.oid, table.oid)  # fmt: skip
-    if size is None or int(float(size)) > bytes_at_most:
+    try:
+        with aside(witness):
+            size = one(witness, _SIZE_OF_ALL, table.oid, table.oid)
+            if size is None or float(size) > bytes_at_most:
+                return None
+            return int(one(witness, f"SELECT count(*) FROM {table.only}") or 0)  # noqa: S608 - a quoted name
+    except psycopg.Error:  # it has another name now, or a lock is in the way: it is a number less on the screen
         return None
-    found = raw(witness, f"SELECT count(*) FROM {table.only}")  # noqa: S608 - a quoted name
-    return int(found[0][0] or 0)

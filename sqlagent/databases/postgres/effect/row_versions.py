@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from psycopg import ServerCursor
+from psycopg.types.string import TextLoader
+
 from sqlagent.databases.changes.rows import Row
 from sqlagent.databases.postgres.connection.rows import Session, raw
 from sqlagent.databases.postgres.effect.tables import Leaf, Table, quoted
@@ -18,7 +21,7 @@ _MAYBE_GONE = (
     "xmax <> '0'::xid AND (pg_catalog.age(xmax) <= pg_catalog.age(%s::xid)"
     " OR pg_catalog.mxid_age(xmax) <= pg_catalog.mxid_age(%s::xid))"
 )
-_BETWEEN_CHECKS = 1000  # rows
+_AT_ONCE = 5000  # rows
 
 Watch = Callable[[int], None]
 """Told every so often how many bytes more were read; raises where that is enough."""
@@ -51,9 +54,9 @@ def old_rows(
     """The same of those that it deleted or updated, as they were; `was` is the table as the witness knows it."""
     sql = _select(", ".join(filter(None, ["ctid", columns_of(was, table)])), leaf, table, _MAYBE_GONE)
     found = list(copied(witness, sql, watch, mine, multixact))
-    places = [row[0] for row in found]
+    places = "{" + ",".join(f'"{row[0]}"' for row in found) + "}"
     still = _select("ctid", leaf, table, "ctid = ANY(%s::tid[])")
-    standing = {place for (place,) in raw(writer, still, places)} if places else set()
+    standing = {place for (place,) in raw(writer, still, places)} if found else set()
     return [row[1:] for row in found if row[0] not in standing]
 
 
@@ -80,18 +83,23 @@ def _select(columns: str, leaf: Leaf, table: Table, where: str) -> str:
 
 
 def copied(session: Session, select: str, watch: Watch, *parameters: str) -> Iterator[Row]:
-    """Rows in text, as they come: a large table is stopped before memory is.  A `%` of the SELECT's own is doubled."""
-    size, sql = 0, f"COPY ({select}) TO STDOUT"
-    if not parameters:  # what has none is sent as it stands
-        sql = sql.replace("%%", "%")
-    with session.cursor() as cursor, cursor.copy(sql.encode(), parameters or None) as copy:
-        try:
-            for number, row in enumerate(copy.rows(), 1):
-                size += sum(map(len, filter(None, row)))
-                if not number % _BETWEEN_CHECKS:
-                    watch(size)
-                    size = 0
-                yield row
-        except UnicodeDecodeError as e:
-            raise BrokenText("a text among the rows is not valid UTF-8") from e
-    watch(size)
+    """Rows in text, some at a time: a large table is stopped before memory is.  A `%` of the SELECT's own is doubled.
+
+    Through a cursor of the server, so that who stops early does not break the transaction.
+    """
+    sql = select if parameters else select.replace("%%", "%")
+    with session.cursor(name="sqlagent_rows") as cursor:
+        for known in session.adapters.types:
+            cursor.adapters.register_loader(known.oid, TextLoader)
+            cursor.adapters.register_loader(known.array_oid or known.oid, TextLoader)
+        cursor.execute(sql.encode(), parameters or None, binary=False)
+        while rows := _fetched(cursor):
+            watch(sum(sum(map(len, filter(None, row))) for row in rows))
+            yield from rows
+
+
+def _fetched(cursor: ServerCursor[Row]) -> list[Row]:
+    try:
+        return cursor.fetchmany(_AT_ONCE)
+    except UnicodeDecodeError as e:
+        raise BrokenText("a text among the rows is not valid UTF-8") from e

@@ -72,8 +72,8 @@ def two_sessions(connect: Connect, waits: Waits, *, locked: Sequence[str] = ()) 
 def _begun(writer: Session, witness: Session, waits: Waits, locked: Sequence[str]) -> Pair:
     writer.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE")
     writer.execute(f"SET LOCAL lock_timeout = {_ms(waits.lock)}")
-    for table in locked:  # a LOCK takes no snapshot, so what comes after sees all that was committed before
-        writer.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE".encode())
+    for table in locked:  # it takes no snapshot and no number, so what comes after sees all that was committed before
+        writer.execute(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE".encode())
     witness.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
     snapshot = one(witness, "SELECT pg_catalog.pg_export_snapshot()")
     writer.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")

@@ -101,19 +101,16 @@ class Run:
         if self.mark is not None:
             with closing(self.connect()) as session:
                 Marker(session, self.mark).prepare()
-        if locked:  # what looks at the schema would wait for our own locks
-            self.verify()
         with two_sessions(self.connect, Waits(_LOCK_SECONDS, self.limits.seconds), locked=locked) as pair:
             self.began(pair.writer)
             answer_durably(pair.writer)
             self.reached("begun")
-            if not locked:
-                self.verify()
+            self.verify()
             marker = Marker(pair.writer, self.mark) if self.mark is not None else None
             if marker:
                 marker.begin()
             reader = Reader(pair, adding_up(self.budget.check_size), self.before, self.scan_bytes)
-            reader.begin(locked=bool(locked))
+            reader.begin()
             state, unread = work(pair, reader)
             _check_marks(state)
             self.binding.compare(state, self.changed, unread=unread)
@@ -215,7 +212,7 @@ def _speaking(budget: Budget) -> Iterator[None]:
 
 def said(error: psycopg.Error, budget: Budget) -> SqlagentError:
     """What the driver raised before COMMIT, as one of ours."""
-    message = in_words(error).message
+    message = (error.diag.message_primary or str(error)).strip()
     match error:
         case errors.SerializationFailure():
             found: SqlagentError = Stale("somebody changed the same rows meanwhile, and it was rolled back")

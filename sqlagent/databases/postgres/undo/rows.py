@@ -58,7 +58,7 @@ def _keyed(writer: Session, inverse: TableChange[Table], conflicts: Conflicts) -
 def _counted(writer: Session, inverse: TableChange[Table], conflicts: Conflicts) -> Iterator[RowChange]:
     table = inverse.table
     wanted = {row.before for row in inverse.rows if row.before is not None}
-    stands = Counter(row for row in _all(writer, table) if row in wanted) if wanted else Counter[Row]()
+    stands = Counter(row for row in rows_of(writer, table) if row in wanted) if wanted else Counter[Row]()
     for row in inverse.rows:
         if row.before is None or stands[row.before] > 0:
             if row.before is not None:
@@ -73,7 +73,8 @@ def _key(table: Table, row: Row) -> Iterator[tuple[str, str]]:
         yield table.columns[place], shown(row[place])
 
 
-def _all(writer: Session, table: Table) -> list[Row]:
+def rows_of(writer: Session, table: Table) -> list[Row]:
+    """Every row of a table."""
     with steady(writer):
         select = f"SELECT {table.column_list} FROM {table.only}".replace("%", "%%")  # noqa: S608 - quoted names
         return list(copied(writer, select, lambda _: None))

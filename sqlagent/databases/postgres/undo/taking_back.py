@@ -3,33 +3,54 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import psycopg
 from psycopg import errors
 
 from sqlagent.core.nouns.effect import Undoable
 from sqlagent.databases.changes.conflicts import Refused
-from sqlagent.databases.changes.rows import TableChange
+from sqlagent.databases.changes.rows import Row, RowChange, TableChange
+from sqlagent.databases.postgres.connection.rows import Session, one, raw
 from sqlagent.databases.postgres.effect.reading import Reader, State
-from sqlagent.databases.postgres.effect.tables import Table
-from sqlagent.databases.postgres.effect.two_sessions import Pair
+from sqlagent.databases.postgres.effect.schema_changes import SchemaChange
+from sqlagent.databases.postgres.effect.tables import Table, quoted, tables
+from sqlagent.databases.postgres.effect.two_sessions import Pair, steady
 from sqlagent.databases.postgres.undo.rows import Order, put_back
+from sqlagent.databases.postgres.undo.schema import SetBack
 
 Changes = Sequence[TableChange[Table]]
 _PASS = (errors.LockNotAvailable, errors.QueryCanceled, errors.SerializationFailure, errors.DeadlockDetected)
 """What says nothing of whether it can be taken back."""
+_NUMBERED = """
+SELECT a.attname FROM pg_catalog.pg_attribute a WHERE a.attrelid = %s::oid AND a.attnum > 0 AND NOT a.attisdropped
+  AND pg_catalog.pg_get_serial_sequence(%s, a.attname) IS NOT NULL"""
 
 
-def taken_back(pair: Pair, reader: Reader, wanted: Changes, expected: Changes) -> State:
-    """What was changed in the whole transaction afterwards, which is `expected`; raises Refused where it is not."""
+@dataclass(frozen=True, slots=True)
+class Back:
+    """What is to be taken back: rows, each as it stands and as it is to be, and what was done to the schema."""
+
+    rows: Changes
+    schema: SchemaChange = field(default_factory=SchemaChange)
+    dropped: Changes = ()
+    """Tables that the run dropped, with their rows."""
+
+
+def taken_back(pair: Pair, reader: Reader, back: Back, *, whole: bool) -> State:
+    """What was changed in the whole transaction afterwards; raises Refused where that is not what was wanted.
+
+    `whole` where the run itself is in this transaction, of which nothing is to be left then.
+    """
     why = ""
     for order in Order:
         pair.writer.execute("SAVEPOINT taking_back")
         try:
-            reader.tells_schema = not put_back(pair.writer, wanted, order)
+            stilled, rows = _put_back(pair.writer, back, order)
+            reader.tells_schema = bool(back.schema) or not stilled
             state = reader.read(State())
-            more = _more(state, expected)
+            more = _more(state, () if whole else rows) or _differs(state, back)
             if not more:
                 pair.writer.execute("RELEASE SAVEPOINT taking_back")
                 return state
@@ -46,6 +67,58 @@ def taken_back(pair: Pair, reader: Reader, wanted: Changes, expected: Changes) -
     raise Refused(why)
 
 
+def _put_back(writer: Session, back: Back, order: Order) -> tuple[bool, Changes]:
+    """Whether triggers were turned off meanwhile, and the rows in the columns that their tables have then."""
+    if not back.schema:
+        return put_back(writer, back.rows, order), back.rows
+    with steady(writer):
+        setting = SetBack(writer, back.schema)
+        setting.first()
+    rows = tuple(_laid_out(writer, back.rows))
+    made = tuple(_made_again(writer, back.dropped))
+    stilled = put_back(writer, (*rows, *made), order)
+    with steady(writer):
+        for change in made:
+            _number_on(writer, change.table)
+        setting.second()
+    return stilled, rows
+
+
+def _laid_out(writer: Session, changes: Changes) -> Iterator[TableChange[Table]]:
+    now = tables(writer, [change.table.oid for change in changes])
+    for change in changes:
+        table = now.get(change.table.oid)
+        if table is None or not set(table.numbers) <= set(change.table.numbers):
+            raise Refused(f"{change.table.name} has other columns then")
+        places = [change.table.numbers.index(number) for number in table.numbers]
+        picked = (RowChange(_picked(row.before, places), _picked(row.after, places)) for row in change.rows)
+        rows = tuple(row for row in picked if row.before != row.after)
+        if rows:
+            yield TableChange(table, rows)
+
+
+def _picked(row: Row | None, places: Sequence[int]) -> Row | None:
+    return None if row is None else tuple(row[place] for place in places)
+
+
+def _made_again(writer: Session, dropped: Changes) -> Iterator[TableChange[Table]]:
+    """Their rows, for the tables of the same names that were made just now."""
+    for change in dropped:
+        oid = one(writer, "SELECT pg_catalog.to_regclass(%s)::oid", change.table.sql)
+        found = tables(writer, [int(oid)]).get(int(oid)) if oid else None
+        if found is None or found.columns != change.table.columns:
+            raise Refused(f"{change.table.name} cannot be made again as it was")
+        yield TableChange(found, tuple(RowChange(None, row.before) for row in change.rows))
+
+
+def _number_on(writer: Session, table: Table) -> None:
+    """A sequence that was made again goes on after the greatest number in the table."""
+    for (column,) in raw(writer, _NUMBERED, table.oid, table.sql):
+        name = quoted(str(column)).replace("%", "%%")
+        greatest = f"(SELECT coalesce(max({name}), 0) + 1 FROM {table.sql.replace('%', '%%')})"  # noqa: S608 - quoted
+        raw(writer, f"SELECT setval(pg_get_serial_sequence(%s, %s), {greatest}, false)", table.sql, column)
+
+
 def _more(state: State, expected: Changes) -> str:
     """Tables in which more or else was changed."""
     ours, theirs = (
@@ -57,17 +130,36 @@ def _more(state: State, expected: Changes) -> str:
     return ", ".join(sorted(names))
 
 
+def _differs(state: State, back: Back) -> str:
+    """Objects that are not as they were, and tables that were made again with other rows."""
+    if not back.schema:
+        return ""
+    left = {(o.kind, o.name, o.part): (o.text, o.extra, o.comment) for o in (*back.schema.before,)}
+    now = {(o.kind, o.name, o.part): (o.text, o.extra, o.comment) for o in state.schema.after}
+    names = {name for kind, name, part in now.keys() - left.keys()}
+    names |= {key[1] for key in now.keys() & left.keys() if now[key] != left[key]}
+    again = {change.table.sql: _counted(row.after for row in change.rows) for change in state.came}
+    names |= {c.table.name for c in back.dropped if again.get(c.table.sql) != _counted(r.before for r in c.rows)}
+    return ", ".join(sorted(names))
+
+
+def _counted(rows: Iterable[Row | None]) -> Counter[Row | None]:
+    return Counter(rows)
+
+
 def tried(pair: Pair, reader: Reader, state: State) -> tuple[Undoable, str]:
     """In a preview, before it is rolled back: take it all back, and look that nothing is left."""
     if state.unread:
         return Undoable.NONE, f"{state.unread[0].table}: {state.unread[0].why}"
-    if state.schema or state.came or state.went:
-        return Undoable.NONE, "it changes the schema"
-    if not state.changes:
+    if not (state.changes or state.schema or state.came or state.went):
         return Undoable.EXACT, ""
     pair.writer.execute("SAVEPOINT trying")
     try:
-        taken_back(pair, reader, [change.inverse for change in state.changes], ())
+        back = Back([change.inverse for change in state.changes], state.schema, state.went)
+        left = taken_back(pair, reader, back, whole=True)
+        if left.schema:
+            names = ", ".join(dict.fromkeys(o.part or o.name for o in (*left.schema.before, *left.schema.after)))
+            return Undoable.NONE, f"the schema would not be quite as it was: {names}"
     except Refused as e:
         return Undoable.NONE, str(e)
     except errors.LockNotAvailable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -20,13 +21,15 @@ from sqlagent.databases.postgres.connection.rows import Session
 from sqlagent.databases.postgres.effect.measure import HOW, unknown, why_not
 from sqlagent.databases.postgres.effect.reading import Before, NotForeseen, Reader, State, rows_before
 from sqlagent.databases.postgres.effect.row_versions import BrokenText, adding_up
+from sqlagent.databases.postgres.effect.schema_changes import object_changes, objects
 from sqlagent.databases.postgres.effect.sums import fingerprint, rows_changed, size_of
 from sqlagent.databases.postgres.effect.tables import tables
-from sqlagent.databases.postgres.effect.two_sessions import Connect, Pair, Waits, two_sessions
+from sqlagent.databases.postgres.effect.two_sessions import Connect, Pair, Waits, steady, two_sessions
 from sqlagent.databases.postgres.effect.undo_record import Kept
 from sqlagent.databases.postgres.run.transaction import Run
-from sqlagent.databases.postgres.undo.rows import still_as_left
-from sqlagent.databases.postgres.undo.taking_back import taken_back, tried
+from sqlagent.databases.postgres.undo.rows import rows_of, still_as_left
+from sqlagent.databases.postgres.undo.schema import check_as_left
+from sqlagent.databases.postgres.undo.taking_back import Back, taken_back, tried
 
 _COUNTED_AT_MOST = 100_000_000  # bytes of a table whose rows are counted
 
@@ -42,12 +45,24 @@ class Undo:
         """In the open transaction.  Raises Refused where nothing can be taken back at all."""
         if self.kept.incomplete:
             raise Refused(f"what it was before was not kept: {self.kept.incomplete}")
-        if self.kept.schema:
-            raise Refused("it changed the schema")
         self.conflicts = Conflicts()
         self._check_layouts(pair.writer)
+        if self.kept.schema:
+            self._check_objects(pair.writer)
         wanted = still_as_left(pair.writer, self.kept.changes, self.conflicts)
-        return taken_back(pair, reader, wanted, wanted)
+        dropped = [kept.change for kept in self.kept.dropped]
+        return taken_back(pair, reader, Back(wanted, self.kept.schema, dropped), whole=False)
+
+    def _check_objects(self, session: Session) -> None:
+        """Raises Refused where what it made or altered was changed since."""
+        with steady(session):
+            check_as_left(objects(session), self.kept.schema)
+        known = {o.oid for o in self.kept.before}
+        made = [o.oid for o in self.kept.after if o.kind == "table" and o.oid not in known]
+        rows = {kept.table.oid: Counter(after for _, after in kept.rows) for kept in self.kept.made}
+        for oid, table in tables(session, made).items():
+            if Counter(rows_of(session, table)) != rows.get(oid, Counter()):
+                raise Refused(f"rows of {table.name} were changed since")
 
     def _check_layouts(self, session: Session) -> None:
         kept = {change.table.oid: change.table for change in self.kept.changes}
@@ -91,7 +106,7 @@ def _planned(connect: Connect, undo: Undo, budget: MeasureBudget, meter: Budget,
 
     with two_sessions(connect, Waits(budget.lock_seconds, meter.left)) as pair:
         reader = Reader(pair, adding_up(check), before, budget.scan_bytes)
-        reader.begin(locked=False)
+        reader.begin()
         state = undo.run(pair, reader)
         undoable, why = tried(pair, reader, state)
         pair.writer.execute("ROLLBACK")
@@ -100,7 +115,10 @@ def _planned(connect: Connect, undo: Undo, budget: MeasureBudget, meter: Budget,
             for change in state.changes
         }
     lines = tuple(touched(state.changes, via=lambda _table, _verb: "", before=counts.get))
-    effect = Effect(Basis.EXACT, lines, samples(state.changes))
+    rows = {change.table.oid: len(change.rows) for change in (*state.went, *state.came)}
+    names = {oid: table.name for oid, table in state.tables.items()}
+    shapes = tuple(object_changes(state.schema, names, rows)) if state.schema else ()
+    effect = Effect(Basis.EXACT, lines, samples(state.changes), shapes)
     measurement = Measurement(
         (effect,), fingerprint(state, frozenset()), (), undoable, why, left_alone=undo.conflicts.count,
         changes=rows_changed(state), size=size_of(state), seconds=meter.spent, how=HOW,

@@ -1,0 +1,66 @@
+"""A small schema, and changes of it: what each does, and whether it can be taken back."""
+
+from __future__ import annotations
+
+BASE = """
+CREATE TYPE mood AS ENUM ('sad', 'glad');
+CREATE TABLE customers (id serial PRIMARY KEY, name text NOT NULL, city text DEFAULT 'here', m mood);
+CREATE TABLE orders (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, customer int REFERENCES customers, total numeric(10,2),
+  twice numeric GENERATED ALWAYS AS (total * 2) STORED, CONSTRAINT positive CHECK (total > 0));
+CREATE TABLE plain (a int, b text);
+CREATE INDEX by_city ON customers (lower(city));
+CREATE VIEW rich AS SELECT * FROM orders WHERE total > 50; CREATE VIEW richer AS SELECT * FROM rich WHERE total > 90;
+COMMENT ON TABLE customers IS 'who buys'; COMMENT ON COLUMN customers.city IS 'where';
+CREATE FUNCTION f(int) RETURNS int LANGUAGE sql AS 'SELECT $1 + 1';
+CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TRIGGER told BEFORE UPDATE ON customers FOR EACH ROW EXECUTE FUNCTION tell();
+INSERT INTO customers (name, m) SELECT 'c' || i, 'sad' FROM generate_series(1, 9) i;
+INSERT INTO orders (customer, total) SELECT 1 + i % 9, i FROM generate_series(1, 99) i;
+INSERT INTO plain SELECT i % 3, 'x' FROM generate_series(1, 9) i;
+"""  # noqa: E501
+
+TAKEN_BACK: tuple[tuple[str, ...], ...] = (
+    ("CREATE TABLE t (id int PRIMARY KEY, x text)",),
+    ("CREATE TABLE t AS SELECT * FROM orders",),
+    ("CREATE TABLE t (id int PRIMARY KEY)", "INSERT INTO t SELECT generate_series(1, 5)", "CREATE INDEX ON t (id)"),
+    ("CREATE VIEW v AS SELECT 1 AS one",),
+    ("CREATE INDEX by_name ON customers (name)",),
+    ("CREATE SCHEMA other", "CREATE TABLE other.t (x int)"),
+    ("CREATE FUNCTION g() RETURNS int LANGUAGE sql AS 'SELECT 1'",),
+    ("ALTER TABLE customers RENAME TO clients",),
+    ("ALTER TABLE customers RENAME COLUMN city TO town",),
+    ("ALTER TABLE customers ALTER COLUMN city SET DEFAULT 'there'",),
+    ("ALTER TABLE customers ALTER COLUMN city DROP DEFAULT",),
+    ("ALTER TABLE customers ALTER COLUMN name DROP NOT NULL",),
+    ("ALTER TABLE customers ALTER COLUMN city SET NOT NULL",),
+    (
+        "ALTER TABLE customers ADD COLUMN vip boolean NOT NULL DEFAULT false",
+        "UPDATE customers SET vip = true WHERE id < 4",
+    ),
+    ("ALTER TABLE customers ADD CONSTRAINT short CHECK (length(name) < 9)",),
+    ("ALTER TABLE orders DROP CONSTRAINT positive",),
+    ("ALTER TABLE orders DROP CONSTRAINT orders_customer_fkey",),
+    ("ALTER TABLE plain ALTER COLUMN a TYPE text",),
+    ("ALTER TABLE plain ALTER COLUMN a TYPE bigint USING a * 2",),
+    ("COMMENT ON TABLE customers IS 'somebody'",),
+    ("COMMENT ON COLUMN customers.city IS NULL",),
+    ("DROP INDEX by_city",),
+    ("DROP VIEW richer",),
+    ("DROP VIEW rich CASCADE",),
+    ("DROP TABLE plain",),
+    ("DROP TABLE orders CASCADE",),
+    ("DROP TABLE customers CASCADE",),
+    ("TRUNCATE orders",),
+    ("TRUNCATE customers CASCADE",),
+    ("DROP TRIGGER told ON customers",),
+    ("DROP FUNCTION f(int)",),
+    ("CREATE OR REPLACE FUNCTION f(int) RETURNS int LANGUAGE sql AS 'SELECT $1 + 2'",),
+    ("CREATE OR REPLACE VIEW richer AS SELECT * FROM rich WHERE total > 95",),
+    ("UPDATE plain SET a = a + 1", "ALTER TABLE plain RENAME TO plainer", "DELETE FROM plainer WHERE a = 2"),
+)
+REFUSED: tuple[tuple[str, ...], ...] = (
+    ("ALTER TABLE customers DROP COLUMN city",),
+    ("ALTER TYPE mood ADD VALUE 'so so'",),
+    ("GRANT SELECT ON customers TO PUBLIC",),
+    ("DROP SCHEMA public CASCADE",),
+)
