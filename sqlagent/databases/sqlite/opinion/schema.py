@@ -22,9 +22,9 @@ SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_schema
  ORDER BY type, name"""
 RELATIONS = """
 SELECT s.type, s.name, coalesce(s.sql, '') FROM sqlite_schema AS s
-  LEFT JOIN pragma_table_list AS l ON l.schema = 'main' AND l.name = s.name
- WHERE s.type IN ('table', 'view') AND s.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND coalesce(l.type, '') <> 'shadow'
+ WHERE s.type IN ('table', 'view') AND s.name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
    AND s.name <> 'sqlagent_runs' COLLATE NOCASE
+   AND s.name NOT IN (SELECT l.name FROM pragma_table_list AS l WHERE l.schema = 'main' AND l.type = 'shadow')
  ORDER BY s.type, s.rowid"""
 
 
