@@ -92,8 +92,9 @@ def _with_a_number(arguments: list[str]) -> list[str]:
     """`--samples` alone is three: typer has no option that may stand with or without its value."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
     options = arguments[:end]
-    numbered = [re.match(r"-?\d", after) is not None for after in (*options[1:], "")]
-    said = [f"{a}={SAMPLES}" if a == "--samples" and not n else a for a, n in zip(options, numbered, strict=True)]
+    behind = dict(enumerate(options[1:]))
+    bare = [a == "--samples" and not re.match(r"-?\d", behind.get(n, "")) for n, a in enumerate(options)]
+    said = [f"{a}={SAMPLES}" if alone else a for a, alone in zip(options, bare, strict=True)]
     return [*said, *arguments[end:]]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sqlagent.core.nouns.draft import Schema
-from sqlagent.core.repair.catalogue import Catalogue, nearest
+from sqlagent.core.repair.catalogue import Catalogue, nearest, same_table
 from sqlagent.core.repair.keys import Keys
 from sqlagent.core.repair.reading import Reading, read
 
@@ -65,12 +65,13 @@ def _instead(m: Missing) -> str:
 
 
 def _tables(reading: Reading) -> Iterator[Missing]:
-    names = [t.name for t in reading.catalogue.schema.tables]
+    tables = reading.catalogue.schema.tables
     for block in reading.blocks.values():
         for source in block.sources.values():
             if source.identifier is not None and source.table is None:
-                near = nearest(source.identifier.name, names)
-                yield Missing("table", source.identifier.name, near)
+                name = source.identifier.name
+                meant = same_table(name, tables)
+                yield Missing("table", name, (meant.name,) if meant else nearest(name, (t.name for t in tables)))
 
 
 def _columns(reading: Reading) -> Iterator[Missing]:
