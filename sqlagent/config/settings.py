@@ -234,6 +234,12 @@ def _configured(gathered: Gathered) -> tuple[Known, list[Problem]]:
         except Wrong as wrong:
             problems.append(_problem_at(picked["url"], f"databases.{name}.url", wrong))
             continue
+        if clone := picked.get("measure_url"):
+            try:
+                changes["measure_url"] = targets.normal_url(str(clone.value), clone.base)
+            except Wrong as wrong:
+                problems.append(_problem_at(clone, f"databases.{name}.measure_url", wrong))
+                continue
         found[name] = replace(DatabaseSettings(name, urls[0], examples=_count(examples)), **changes)
         closed |= {targets.place(url) for url in urls if found[name].read_only}
     for name, settings in found.items():

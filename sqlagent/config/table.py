@@ -225,6 +225,9 @@ DATABASE_TABLE: tuple[Definition, ...] = (
         'a program that prints the server\'s password: `["pass", "show", "db"]`',
         project=_NEVER,
     ),
+    Definition(
+        "measure_url", TEXT, "", "a clone or a branch of a server's database, where changes are tried", project=_NEVER
+    ),
     Definition("read_only", YES_NO, False, "never write to it", project=_TIGHTEN, loose=False),
     Definition(
         "examples", EXAMPLES, 3, "example values a column that a model is shown", project=_NEVER, strict=Strict.LESS

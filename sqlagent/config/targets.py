@@ -35,6 +35,8 @@ class DatabaseSettings:
     """Example values a column that a model is shown; 0 for none."""
     marker_table: bool = False
     """Runs leave their marks in a small table of the database itself; only the user's own file allows that."""
+    measure_url: str = ""
+    """A clone or a branch of it on which changes are tried; empty for the database itself."""
     password_command: tuple[str, ...] = ()
     """A program that prints the password; only the user's own file names one."""
     password: Secret = field(default_factory=Secret)

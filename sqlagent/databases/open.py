@@ -29,6 +29,7 @@ class _Wanted:
     foreign_keys: bool
     busy_seconds: float
     marker_table: bool
+    measure_url: str
     password: Secret
     may_recover: Callable[[], bool]
 
@@ -40,12 +41,14 @@ def open_database(
     foreign_keys: bool = True,
     busy_seconds: float = 5.0,
     marker_table: bool = False,
+    measure_url: str = "",
     password: Secret | None = None,
     may_recover: Callable[[], bool] = lambda: False,
 ) -> Database:
     """The database at a path or URL; raises ConnectError or AuthError.  Never creates one.
 
-    `marker_table` lets runs leave their marks in a small table of the database itself.  A server's driver looks for a
+    `marker_table` lets runs leave their marks in a small table of the database itself.  `measure_url` is a
+    clone of a server's database, where changes are tried.  A server's driver looks for a
     password in its own places where none is given.  `may_recover` is asked where a crash left a file half
     written: whether that crash was our own, and may be rolled back; HotJournal otherwise.
 
@@ -53,7 +56,7 @@ def open_database(
     no slashes more than one, the rest is the path as it is.
     """
     scheme, rest = _scheme(url_or_path)
-    wanted = _Wanted(name, foreign_keys, busy_seconds, marker_table, password or Secret(), may_recover)
+    wanted = _Wanted(name, foreign_keys, busy_seconds, marker_table, measure_url, password or Secret(), may_recover)
     return _ADAPTERS[scheme](rest, wanted)
 
 
@@ -109,7 +112,8 @@ def _open_postgres(rest: str, wanted: _Wanted) -> Database:
             "PostgreSQL needs its driver, which is not installed", hint='pip install "sqlagent[postgres]"'
         ) from e
 
-    return Postgres(f"postgresql:{rest}", name=wanted.name, password=wanted.password, marker_table=wanted.marker_table)
+    return Postgres(f"postgresql:{rest}", name=wanted.name, password=wanted.password, marker_table=wanted.marker_table,
+                    measure_url=wanted.measure_url)  # fmt: skip
 
 
 def capabilities() -> dict[str, Capabilities]:

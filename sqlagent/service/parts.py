@@ -126,6 +126,7 @@ class Parts:
                 name=chosen.name,
                 foreign_keys=chosen.foreign_keys,
                 marker_table=chosen.marker_table,
+                measure_url=chosen.measure_url,
                 may_recover=lambda: self.journal.runs_began_on(chosen.url),  # then it is our own run that was cut off
                 password=password,
             )

@@ -13,7 +13,7 @@ from sqlagent.databases.postgres.connection.rows import Session, one, raw
 Connect = Callable[[], Session]
 """Opens a session in autocommit, which begins no transaction of its own."""
 
-STEADY: Mapping[str, str] = {
+FORMATS: Mapping[str, str] = {
     "DateStyle": "ISO, YMD",
     "IntervalStyle": "postgres",
     "TimeZone": "UTC",
@@ -21,10 +21,10 @@ STEADY: Mapping[str, str] = {
     "bytea_output": "hex",
     "xmlbinary": "base64",
     "lc_monetary": "C",
-    "row_security": "off",
-    "search_path": "",
 }
-"""Held while rows are read, so that the same value is the same text in every session, and none is hidden."""
+"""Held while values are written as text, or read from it, so that it is the same in every session."""
+STEADY: Mapping[str, str] = {**FORMATS, "row_security": "off", "search_path": ""}
+"""Held while rows are read: none is hidden, and every name is whole."""
 
 Counts = tuple[int, int, int]
 """Rows inserted, updated and deleted, as the server counts every write: a row written twice counts twice."""
@@ -107,12 +107,12 @@ def set_local(session: Session, settings: Mapping[str, str]) -> None:
 
 
 @contextmanager
-def steady(session: Session) -> Iterator[None]:
-    """Read with settings that are always the same; the session's own stand again afterwards."""
-    calls = ", ".join("pg_catalog.current_setting(%s)" for _ in STEADY)
-    (found,) = raw(session, f"SELECT {calls}", *STEADY)
-    before = {name: value or "" for name, value in zip(STEADY, found, strict=True)}
-    set_local(session, STEADY)
+def steady(session: Session, settings: Mapping[str, str] = STEADY) -> Iterator[None]:
+    """With settings that are always the same; the session's own stand again afterwards."""
+    calls = ", ".join("pg_catalog.current_setting(%s)" for _ in settings)
+    (found,) = raw(session, f"SELECT {calls}", *settings)
+    before = {name: value or "" for name, value in zip(settings, found, strict=True)}
+    set_local(session, settings)
     try:
         yield
     finally:

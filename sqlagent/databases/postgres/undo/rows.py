@@ -12,7 +12,7 @@ from sqlagent.databases.changes.samples import shown
 from sqlagent.databases.postgres.connection.rows import Raw, Session, raw
 from sqlagent.databases.postgres.effect.row_versions import copied
 from sqlagent.databases.postgres.effect.tables import Table, quoted
-from sqlagent.databases.postgres.effect.two_sessions import steady
+from sqlagent.databases.postgres.effect.two_sessions import FORMATS, steady
 from sqlagent.databases.postgres.run.in_doubt import rows_now
 from sqlagent.databases.postgres.undo.triggers import Stilled
 
@@ -85,7 +85,7 @@ def rows_of(writer: Session, table: Table) -> list[Row]:
 
 def put_back(writer: Session, wanted: Changes, order: Order) -> bool:
     """In the open transaction; whether triggers were turned off meanwhile.  Raises Refused, or what the server says."""
-    with steady(writer):
+    with steady(writer, FORMATS):  # a trigger that fires finds its tables as ever
         stilled = Stilled.of(writer, [change.table.oid for change in wanted])
         writer.execute("SET CONSTRAINTS ALL DEFERRED")
         tables = list(parents_first(writer, wanted))
