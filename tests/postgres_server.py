@@ -17,6 +17,10 @@ import pytest
 from sqlagent.databases.postgres.throwaway.server import ThrowawayServer
 
 _PROGRAMS = os.environ.get("SQLAGENT_TEST_PG", "")
+_RULES = """
+host all needs_password 127.0.0.1/32 scram-sha-256
+host all turned_away 127.0.0.1/32 reject
+"""
 _SETTINGS = """
 max_prepared_transactions = 10
 autovacuum = off
@@ -54,6 +58,9 @@ class Pg:
 def pg_server() -> Iterator[ThrowawayServer]:
     """One a process: two workers of xdist have two."""
     server = ThrowawayServer(addresses="127.0.0.1", settings=_SETTINGS, programs=Path(_PROGRAMS) if _PROGRAMS else None)
+    rules = server.data / "pg_hba.conf"
+    rules.write_text(f"{_RULES}{rules.read_text()}")
+    _admin(server, "SELECT pg_reload_conf()")
     yield server
     server.close()
 

@@ -117,7 +117,9 @@ def report_error(
     message, hint = _words(error)
     message, hint = redacted(message, secrets), redacted(hint, secrets)
     if saying is Saying.JSON:
-        document = json.dumps({"error": {"code": code.name, "message": message, "hint": hint}})
+        sqlstate = getattr(error, "sqlstate", "") or ""
+        said = {"code": code.name, "message": message, "hint": hint} | ({"sqlstate": sqlstate} if sqlstate else {})
+        document = json.dumps({"error": said})
         print(document.replace("\x7f", r"\u007f"), file=out)
     else:
         print(f"error: {_printable(message, out)}", file=out)

@@ -29,6 +29,7 @@ from sqlagent.databases.postgres.connection.address import Address
 from sqlagent.databases.postgres.connection.concerns import concerns
 from sqlagent.databases.postgres.connection.error_text import speaking
 from sqlagent.databases.postgres.connection.identity import Place
+from sqlagent.databases.postgres.connection.lock_holders import naming_the_holder
 from sqlagent.databases.postgres.connection.names import search_path
 from sqlagent.databases.postgres.connection.open import connect
 from sqlagent.databases.postgres.connection.rows import Session
@@ -60,17 +61,28 @@ class Postgres:
         self._address = Address.of(url, password)
         self._measure_address = Address.of(measure_url, password) if measure_url else self._address
         self._marker_table = marker_table
-        self._reader = connect(self._address)
-        self._running: Session = self._reader
-        self._place = Place.of(self._reader)
-        self._path = search_path(self._reader)
-        self._remembered = Remembered(self._reader, path=self._path, version=self._place.version)
+        self._open()
+
+    def _open(self) -> None:
+        self._session_to_read = connect(self._address)
+        self._running: Session = self._session_to_read
+        with speaking():
+            self._place = Place.of(self._session_to_read)
+            self._path = search_path(self._session_to_read)
+        self._remembered = Remembered(self._session_to_read, path=self._path, version=self._place.version)
+
+    @property
+    def _reader(self) -> Session:
+        """The session that only reads; a new one where the server ended the last."""
+        if self._session_to_read.closed:
+            self._open()
+        return self._session_to_read
 
     def identity(self) -> str:
         return self._place.identity
 
     def fingerprint(self) -> str:
-        return self._remembered.fingerprint()
+        return self._schemas.fingerprint()
 
     def concerns(self) -> tuple[Concern, ...]:
         with speaking():
@@ -80,17 +92,23 @@ class Postgres:
         return self.schema(examples=0)
 
     def schema(self, *, examples: int, tables: frozenset[str] | None = None) -> Schema:
-        found = self._remembered.schema(examples)
+        found = self._schemas.schema(examples)
         return found if tables is None else replace(found, tables=tuple(t for t in found.tables if t.name in tables))
 
+    @property
+    def _schemas(self) -> Remembered:
+        assert not self._reader.closed  # which opens it again where it was
+        return self._remembered
+
     def inspect(self, statements: Sequence[str]) -> tuple[EngineOpinion, ...]:
-        return inspect.inspect(self._reader, statements, path=self._path)
+        with naming_the_holder(self._address):
+            return inspect.inspect(self._reader, statements, path=self._path)
 
     def count(self, sql: str, *, seconds: float) -> Size:
         return reading.count(self._reader, sql, seconds=seconds)
 
     def read(self, sql: str, *, sink: Sink, limits: Limits, heard: Callable[[str], None] | None = None) -> Outcome:
-        with self._session() as session:
+        with naming_the_holder(self._address), self._session() as session:
             return reading.read(session, sql, sink=sink, limits=limits, heard=heard)
 
     @contextmanager
@@ -188,4 +206,4 @@ class Postgres:
         self._running.cancel_safe()
 
     def close(self) -> None:
-        self._reader.close()
+        self._session_to_read.close()

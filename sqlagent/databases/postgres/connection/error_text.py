@@ -43,7 +43,14 @@ def in_words(error: psycopg.Error) -> SqlagentError:
         make = _WORDS.get(said.sqlstate) or _WORDS.get(said.sqlstate[:2], _refused)
         found = make(said)
     found.sqlstate = said.sqlstate
+    if said.sqlstate and isinstance(found, QueryError):
+        found.message = coded(found.message, said.sqlstate)
     return found
+
+
+def coded(message: str, sqlstate: str) -> str:
+    """With the SQLSTATE behind it, which no translation changes: it is kept wherever the message is."""
+    return f"{message}  [{sqlstate}]" if sqlstate else message
 
 
 def is_lost(error: psycopg.Error) -> bool:

@@ -8,10 +8,12 @@ from sqlagent.core.nouns.analysis import Access, EngineOpinion, Kind, Risk
 from sqlagent.core.nouns.verbs import Verb
 from sqlagent.core.text.first_words import Head, head
 from sqlagent.core.text.split import Piece, split
+from sqlagent.databases.postgres.connection.error_text import NO_PRIVILEGE, coded
 from sqlagent.databases.postgres.connection.names import table_names
 from sqlagent.databases.postgres.connection.open import reading
 from sqlagent.databases.postgres.connection.rows import Session, raw
 from sqlagent.databases.postgres.opinion.accesses import Permission, permissions
+from sqlagent.databases.postgres.opinion.grants import missing_grant
 from sqlagent.databases.postgres.opinion.harmless import Calls, judge
 from sqlagent.databases.postgres.opinion.node_text import Node, Unreadable
 from sqlagent.databases.postgres.opinion.reached import Reached
@@ -58,7 +60,7 @@ def _opinion(session: Session, sql: str, *, path: Sequence[str], shaped: bool) -
     except Refused as e:
         if shaped and e.sqlstate in _MISSING:
             return EngineOpinion(sql, first.kind, why=f"{e.message}, and a statement before it may change that")
-        return EngineOpinion(sql, first.kind, error=e.message)
+        return EngineOpinion(sql, first.kind, error=coded(e.message, e.sqlstate))
     except Unreadable as e:
         return EngineOpinion(sql, first.kind, why=f"the database's tree of it is not understood: {e}")
 
@@ -69,6 +71,8 @@ def _heard(session: Session, sql: str, *, path: Sequence[str]) -> EngineOpinion:
     kind = _kind(queries, first.kind)
     asked = list(permissions(queries)) if kind in _COMMANDS.values() or kind is Kind.EXPLAIN else []
     reads = not why
+    if lacking := missing_grant(session, asked, path):
+        raise Refused(lacking, sqlstate=NO_PRIVILEGE)
     return EngineOpinion(
         sql,
         kind,

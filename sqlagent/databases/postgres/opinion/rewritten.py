@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import psycopg
 from psycopg import errors
 from psycopg.errors import Diagnostic
 from psycopg.pq import ExecStatus
 
+from sqlagent.databases.postgres.connection.error_text import CANCELLED, LOCK_TIMEOUT, LOST
 from sqlagent.databases.postgres.connection.rows import Session
 from sqlagent.databases.postgres.opinion.node_text import Node, Unreadable, read
 
@@ -62,6 +64,9 @@ def prepare(session: Session, sql: str) -> None:
     result = session.pgconn.prepare(b"", encoded(sql))
     if result.status != ExecStatus.COMMAND_OK:
         said = errors.Diagnostic(result, session.info.encoding)
+        if said.sqlstate is None or said.sqlstate in LOST | {LOCK_TIMEOUT, CANCELLED}:  # nothing is wrong with the SQL
+            message = said.message_primary or "the connection is closed"
+            raise (errors.lookup(said.sqlstate) if said.sqlstate else psycopg.OperationalError)(message)
         position = said.statement_position or ""
         raise Refused(
             _sentence(said) or session.pgconn.error_message.decode("utf-8", "replace").strip(),
