@@ -120,6 +120,15 @@ def pg(pg_of: Callable[[str], Pg]) -> Pg:
     return pg_of("")
 
 
+def made_on(server: ThrowawayServer, script: str) -> Pg:
+    """A new database of that server, which goes with it."""
+    name = f"t{uuid.uuid4().hex[:12]}"
+    _admin(server, f"CREATE DATABASE {name}")
+    made = Pg(server.loopback_url(name), server)
+    made.run(script)
+    return made
+
+
 def _admin(server: ThrowawayServer, sql: str) -> None:
     with psycopg.connect(server.loopback_url(), autocommit=True) as session:
         session.execute(sql.encode())
