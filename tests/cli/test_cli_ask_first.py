@@ -67,3 +67,18 @@ def test_the_tables_that_a_person_names_are_all_that_the_model_is_told_of(trips:
     wrong = trips.run("ask", "how many are there", "--tables", "boat")
     assert wrong.code == 2
     assert "boats" in wrong.err
+
+
+def test_after_the_schema_s_question_the_model_asks_no_other(trips: Shop, model: Asked) -> None:
+    model.answers(SQL)
+    thread = trips.run("ask", "how many trips last month", "--json").document["thread"]
+    trips.run("resume", thread, "--answer", "1", "--json")
+    assert "do not ask" in model.last_prompt
+
+
+def test_debug_shows_the_exchange_without_the_key(trips: Shop, model: Asked) -> None:
+    model.answers(SQL)
+    ran = trips.run("ask", "all trips", "--debug")
+    assert "> POST http://127.0.0.1" in ran.err
+    assert "< 200" in ran.err
+    assert "test-key" not in ran.err

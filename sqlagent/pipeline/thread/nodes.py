@@ -49,7 +49,7 @@ def generate(state: State, runtime: Runtime[Context]) -> State:
         }  # fmt: skip
     attempts = attempts_of(state)
     clarified = tuple(c for c in x.journal.clarifications(state["thread"], state["turn"]) if c.answer)
-    may_ask = x.may_ask and len(clarified) < QUESTIONS_BACK
+    may_ask = x.may_ask and len(clarified) < QUESTIONS_BACK and state.get("author") != ASKED_BY
     x.begin(f"asking {model.name} about {told.words}")
     x.reached("generate: before the model")
     try:
