@@ -88,6 +88,9 @@ def resume(
         str | None,
         typer.Option("--only", help="With --approve: these statements of several, and reject the others.", metavar="N"),
     ] = None,
+    no_run: Annotated[
+        bool, typer.Option("--no-run", help="With --approve: leave the run to whoever resumes it next.")
+    ] = False,
     because: Annotated[str, typer.Option("--because", help="With --only: why not the others.", metavar="WHY")] = "",
     answer: Annotated[
         str | None, typer.Option("--answer", help="Answer what it asks back: a number or words.", metavar="TEXT")
@@ -98,6 +101,7 @@ def resume(
     \b
     sqlagent resume k7f3
     sqlagent resume k7f3 --approve 9f2c41d0...
+    sqlagent resume k7f3 --approve 9f2c41d0... --no-run
     sqlagent resume k7f3 --approve 9f2c41d0... --only 1,3-5 --because "too soon"
     sqlagent resume k7f3 --edit better.sql
     sqlagent resume k7f3 --reject "not on a Friday"
@@ -112,19 +116,25 @@ def resume(
             "--only says which statements --approve is of, and --because why not the others",
             hint=f"sqlagent resume {thread} --approve DIGEST --only 1,3-5 --because WHY",
         )
+    if no_run and approve is None:
+        raise UsageError(
+            "--no-run says that --approve does not run it", hint=f"sqlagent resume {thread} --approve DIGEST --no-run"
+        )
     row = call.agent.journal.thread(thread)
     _same_database(call, row)
     if row.status is Status.FAILED and edit is not None:
         text, _ = script(edit)
         return attend(call, call.agent.run(text, title=row.question, thread=thread))
     try:
-        report = call.agent.resume(thread)
+        report = call.agent.show(thread) if no_run else call.agent.resume(thread)
     except Finished as e:
         if approve is not None:
             call.agent.refused(thread, approve, e.message)
         raise
     if answer is not None:
         return _answered(call, report, answer)
+    if no_run:
+        return _approved_alone(call, report, str(approve), only=only, because=because)
     if report.status is Status.PENDING and (approve, edit, reject) != (None, None, None):
         return _scripted(call, report, approve=approve, only=only, because=because, edit=edit, reject=reject)
     return attend(call, report)
@@ -238,6 +248,22 @@ def _scripted(
         decision = Decision(Choice.REJECT, proposal.digest, call.agent.by, "flag", reason=reject or "")
     after = call.agent.decide(report.thread, decision)
     return attend(call, after) if edit is not None else conclude(call, after)
+
+
+def _approved_alone(call: Call, report: Report, typed: str, *, only: str | None, because: str) -> ExitCode:
+    """`--no-run`: the approval is on record, and nothing is run here."""
+    pending = report.proposal.digest if report.proposal else ""
+    decision = Decision(Choice.APPROVE, _whole_digest(typed, pending), call.agent.by, "flag")
+    if only is not None and report.proposal is not None:
+        decision = _of_part(decision, report.proposal, only, because)
+    after = call.agent.decide(report.thread, decision, run=False)
+    if after.status is not Status.PENDING or not after.decided_by:  # time had run out, or another seat is asked
+        return conclude(call, after)
+    if call.json:
+        call.print_json(report_json(after))
+    else:
+        call.screen.line(f"  {after.message}; next: {after.hint}")
+    return ExitCode.OK
 
 
 def _of_part(approval: Decision, proposal: Proposal, only: str, because: str) -> Decision:

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any, Self
 from sqlagent import config
 from sqlagent.core.approval.seats import EXPIRED, unfit
 from sqlagent.core.errors import Finished, NeedsApproval, OutcomeUnknown, SqlagentError, UsageError
-from sqlagent.core.nouns.effect import Undoable
 from sqlagent.core.nouns.session import Choice, Decision, Proposal, Report, Source, Status, Thread
 from sqlagent.databases.base import Database, OnConflict, Sink
-from sqlagent.service.endings import at_home, finished
+from sqlagent.service.endings import at_home, close_rejected, finished, left_to_resume, why_nothing_is_kept
 from sqlagent.service.parts import Kept, Listener, Parts
 from sqlagent.store.identity import current_user
 from sqlagent.store.ids import new_id
@@ -149,15 +148,18 @@ class Agent:
 
     # ---- deciding ------------------------------------------------------------------------------------------------
 
-    def decide(self, thread: str, decision: Decision) -> Report:
+    def decide(self, thread: str, decision: Decision, *, run: bool = True) -> Report:
         """Answer what a thread waits for, and go on from there; of two decisions on a proposal the first one counts.
+
+        With `run=False` the decision is put on record and nothing is run or measured here: whoever asked goes on with
+        `resume`, and gets the rows.  A rejection ends the thread all the same.
 
         STALE in the answer: it was approved, but the database is no longer what was measured, so nothing ran and a new
         proposal waits.  Raises `Stale` for the digest of another proposal, `Finished` where nothing waits, `QueryError`
         for an edit that the database would not prepare (the proposal stays pending).
         """
         try:
-            row = self._waiting(thread)
+            row = self._waiting(thread, run=run)
         except Finished as e:
             self.refused(thread, decision.digest, e.message)
             raise
@@ -165,24 +167,31 @@ class Agent:
             raise NeedsApproval(f"{thread} asks back first", hint=f"sqlagent resume {thread} --answer TEXT")
         self.journal.require_sealed(thread)
         proposal = self.journal.proposal(row.proposal)
-        database = self._parts.database_of(row)
-        if decision.choice in (Choice.EDIT, Choice.PARTIAL) and decision.digest == proposal.digest:
+        rewrites = decision.choice in (Choice.EDIT, Choice.PARTIAL) and decision.digest == proposal.digest
+        if run or rewrites:  # whoever only says yes or no need not reach the database
+            database = self._parts.database_of(row)
+        if rewrites:
             from sqlagent.pipeline.running.partial_batch import (
                 check_it_can_be,  # with the parser, which `pending` does not need
             )
 
             check_it_can_be(decision, proposal, database)
         counted = self.journal.decide(proposal, decision)
-        report = self._drive(row, approved=proposal if counted.choice is Choice.APPROVE else None)
+        if run:
+            report = self._drive(row, approved=proposal if counted.choice is Choice.APPROVE else None)
+        else:
+            close_rejected(self.journal, row, proposal, counted, learn=self.settings.learn)
+            report = self.show(thread)
         if counted != decision and counted.how != EXPIRED:
             return replace(report, message=f"{counted.by} decided first: {counted.choice}", decided_by=counted.by)
         return report
 
-    def approve(self, thread: str, digest: str) -> Report:
-        """Approve exactly what `digest` names, and run it."""
-        return self.decide(thread, Decision(Choice.APPROVE, digest, self.by, "library"))
+    def approve(self, thread: str, digest: str, *, run: bool = True) -> Report:
+        """Approve exactly what `digest` names, and run it; with `run=False`, leave the run to whoever resumes it."""
+        return self.decide(thread, Decision(Choice.APPROVE, digest, self.by, "library"), run=run)
 
     def reject(self, thread: str, digest: str, why: str = "") -> Report:
+        """Say no to what `digest` names; `why` is on record, and told to the model where one is asked again."""
         return self.decide(thread, Decision(Choice.REJECT, digest, self.by, "library", reason=why))
 
     def edit(self, thread: str, digest: str, sql: str) -> Report:
@@ -234,8 +243,9 @@ class Agent:
         runs = [k for k in self._parts.undoable() if (k.run == thread if number else k.thread == name)]
         run = next((k for k in runs if not k.undone_by), runs[0] if runs else None)
         if run is None:
+            why = why_nothing_is_kept(self.journal, row, keep_undo=self.settings.keep_undo)
             raise Finished(
-                f"{thread} has nothing to undo{self._why_not(row)}",
+                f"{thread} has nothing to undo{why}",
                 hint="sqlagent undo --list shows what can be undone",
             )
         from sqlagent.pipeline.proposing.undo_proposal import (
@@ -247,18 +257,6 @@ class Agent:
         return self._drive(
             self._admit(Source.UNDO, question, spelled(run.run, on_conflict), database=self._parts.settings_of(row))
         )
-
-    def _why_not(self, row: Thread) -> str:
-        if row.status is not Status.EXECUTED:
-            return f": it is {row.status}"
-        proposal = self.journal.proposal(row.proposal)
-        if proposal.read_only:
-            return ": it only read"
-        if proposal.measurement is not None and proposal.measurement.undo is Undoable.NONE:
-            return f": {proposal.measurement.undo_why}" if proposal.measurement.undo_why else ""
-        if proposal.measurement is not None and proposal.measurement.changes_nothing:
-            return ": it changed nothing"
-        return f": what a run changed is kept for {config.show_duration(self.settings.keep_undo)}"
 
     def undoable(self) -> tuple[KeptRun, ...]:
         """What can still be undone, the newest first; what is too old is forgotten first."""
@@ -327,9 +325,12 @@ class Agent:
         decision = self.journal.decision(proposal.id, proposal.stage) if proposal else None
         asked = self.journal.clarifications(thread, row.turn) if row.asks else ()
         run = self.journal.run(proposal.id) if proposal else None
+        message, hint = row.message, row.hint
+        if row.status is Status.PENDING and decision is not None:
+            message, hint = left_to_resume(thread, decision)
         return Report(
             thread=thread, status=row.status, database=row.database, question=row.question, proposal=proposal,
-            outcome=run.outcome if run else None, message=row.message, hint=row.hint,
+            outcome=run.outcome if run else None, message=message, hint=hint,
             decided_by=decision.by if decision else "", reason=decision.reason if decision else "",
             how=decision.how if decision else "",
             asks=asked[-1] if asked else None, requested_by=row.requested_by,
@@ -340,10 +341,12 @@ class Agent:
 
     # ---- moving --------------------------------------------------------------------------------------------------
 
-    def _waiting(self, thread: str) -> Thread:
+    def _waiting(self, thread: str, *, run: bool) -> Thread:
         row = self.journal.thread(thread)
         if row.status is Status.UNKNOWN:
             raise _doubt(row)
+        if row.status is Status.NEW and not run:
+            raise NeedsApproval(f"{thread} has no proposal yet", hint=f"sqlagent resume {thread}")
         if row.status is Status.NEW:
             report = self.resume(thread)
             row = self.journal.thread(thread)

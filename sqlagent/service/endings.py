@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlagent.core.approval.seats import EXPIRED, Decided
+from sqlagent.config import show_duration
+from sqlagent.core.approval.seats import EXPIRED, Decided, ended_by
 from sqlagent.core.errors import Finished
-from sqlagent.core.nouns.session import Choice, Thread
+from sqlagent.core.nouns.effect import Undoable
+from sqlagent.core.nouns.session import Choice, Decision, Proposal, Status, Thread
 from sqlagent.store.journal import Journal, Run
 
 _DONE = {Choice.APPROVE: "approved", Choice.PARTIAL: "approved in part", Choice.REJECT: "rejected"}
@@ -22,6 +24,37 @@ def finished(journal: Journal, row: Thread) -> Finished:
         f"{row.id} is finished, {row.status}{': ' if more else ''}{more}",
         hint=f'sqlagent show {row.id}   or   sqlagent ask --thread {row.id} "..."',
     )
+
+
+def close_rejected(journal: Journal, row: Thread, proposal: Proposal, counted: Decision, *, learn: bool) -> None:
+    """End a turn whose decision leaves nothing to go on with; all else of a decision is left to `resume`."""
+    if counted.choice is Choice.REJECT and not counted.retry:
+        status, message, hint = ended_by(row.id, counted)
+        journal.finish(
+            row.id, row.turn, status, message=message, hint=hint, attempts=proposal.attempts, learn=learn
+        )  # fmt: skip
+
+
+def left_to_resume(thread: str, decision: Decision) -> tuple[str, str]:
+    """What a thread says that somebody has decided, and that nobody has gone on with."""
+    return f"{_SAID[decision.choice]} by {decision.by}, and not gone on with yet", f"sqlagent resume {thread}"
+
+
+_SAID = {**_DONE, Choice.EDIT: "edited", Choice.ESCALATE: "passed on", Choice.LATER: "left"}
+
+
+def why_nothing_is_kept(journal: Journal, row: Thread, *, keep_undo: float) -> str:
+    """Why a thread's run cannot be taken back, as the rest of a sentence; empty where it changed what nobody kept."""
+    if row.status is not Status.EXECUTED:
+        return f": it is {row.status}"
+    proposal = journal.proposal(row.proposal)
+    if proposal.read_only:
+        return ": it only read"
+    if proposal.measurement is not None and proposal.measurement.undo is Undoable.NONE:
+        return f": {proposal.measurement.undo_why}" if proposal.measurement.undo_why else ""
+    if proposal.measurement is not None and proposal.measurement.changes_nothing:
+        return ": it changed nothing"
+    return f": what a run changed is kept for {show_duration(keep_undo)}"
 
 
 def _by_whom(decided: Sequence[Decided], run: Run | None, now: datetime) -> str:

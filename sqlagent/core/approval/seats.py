@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from sqlagent.core.approval.digest import digest, next_stage
 from sqlagent.core.nouns.policy import OnTimeout, Seat
-from sqlagent.core.nouns.session import Approval, Choice, Decision, Proposal
+from sqlagent.core.nouns.session import Approval, Choice, Decision, Proposal, Status
 
 POLICY = "policy"
 """Who decides, and how, where the policy lets it run unasked."""
@@ -86,6 +86,13 @@ def standing(first: Proposal, decided: Sequence[Decided]) -> Proposal:
 def passes_on(decision: Decision) -> bool:
     """Whether the next seat is asked after it, where there is one."""
     return decision.choice in (Choice.APPROVE, Choice.ESCALATE)
+
+
+def ended_by(thread: str, decision: Decision) -> tuple[Status, str, str]:
+    """How a turn ends that a person's no, or time, closes: with the message and the hint for whoever asks later."""
+    if decision.how == EXPIRED:
+        return Status.EXPIRED, decision.reason, f"sqlagent ask --thread {thread} QUESTION asks again"
+    return Status.REJECTED, decision.reason, ""
 
 
 def _approval(proposal: Proposal, one: Decided) -> Approval:

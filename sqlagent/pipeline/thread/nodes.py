@@ -9,7 +9,7 @@ from typing import Any
 from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 
-from sqlagent.core.approval.seats import passes_on
+from sqlagent.core.approval.seats import ended_by, passes_on
 from sqlagent.core.errors import NoDraft, NotPermitted, Stale, UsageError
 from sqlagent.core.nouns.draft import Example
 from sqlagent.core.nouns.session import Choice, Decision, Proposal, Source, Status
@@ -256,9 +256,7 @@ def _is_on_record(state: State, answer: Decision | None, x: Context) -> bool:
 def _ending(state: State, answer: Decision | None) -> tuple[Status, str, str]:
     if answer is None:
         return Status(state["end"]), state.get("message", ""), state.get("hint", "")
-    if answer.how == "expired":
-        return Status.EXPIRED, answer.reason, f"sqlagent ask --thread {state['thread']} QUESTION asks again"
-    return Status.REJECTED, answer.reason, ""
+    return ended_by(state["thread"], answer)
 
 
 # ---- where to go next; each is total, since LangGraph skips the routing of a router that raised ------------------
