@@ -93,7 +93,7 @@ def _with_a_number(arguments: list[str]) -> list[str]:
     end = arguments.index("--") if "--" in arguments else len(arguments)
     options = arguments[:end]
     behind = dict(enumerate(options[1:]))
-    bare = [a == "--samples" and not re.match(r"-?\d", behind.get(n, "")) for n, a in enumerate(options)]
+    bare = [a == "--samples" and not re.fullmatch(r"-?\d\S*", behind.get(n, "")) for n, a in enumerate(options)]
     said = [f"{a}={SAMPLES}" if alone else a for a, alone in zip(options, bare, strict=True)]
     return [*said, *arguments[end:]]
 

@@ -9,7 +9,10 @@ NAMES = "SELECT name FROM customers"
 MISSPELT = "SELECT nme FROM customers"
 
 
-@pytest.mark.parametrize("arguments", [("--samples", "who?"), ("who?", "--samples"), ("--samples", "who?", "--json")])
+@pytest.mark.parametrize(
+    "arguments",
+    [("--samples", "who?"), ("who?", "--samples"), ("--samples", "3 best?"), ("--samples", "who?", "--json")],
+)
 def test_samples_alone_are_three(shop: Shop, model: Asked, arguments: tuple[str, ...]) -> None:
     model.answers(NAMES, "SELECT id FROM customers", NAMES)
     ran = shop.run("ask", *arguments, *(() if "--json" in arguments else ("--json",)))
