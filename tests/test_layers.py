@@ -27,6 +27,11 @@ BREAKS = {
         "databases/sqlite/opinion/inspect.py",
         "import sqlagent.databases.sqlite.run.transaction",
     ),
+    "PostgreSQL's rooms: connection < opinion < effect < run < undo": (
+        "databases/postgres/effect/measure.py",
+        "import sqlagent.databases.postgres.run.transaction",
+    ),
+    "What any engine does alike knows no engine": ("databases/changes/samples.py", "import apsw"),
     "The core's analysis: text < analysis < rules < analyze, which brings the rules": (
         "core/analysis/verdict.py",
         "import sqlagent.core.rules",

@@ -15,9 +15,14 @@ class PastBudget(Exception):
 class Budget:
     """The bounds of one measurement, over all its connections."""
 
-    def __init__(self, *, seconds: float | None, changes_bytes: int, heard: Callable[[str], None] | None) -> None:
+    def __init__(
+        self, *, seconds: float | None, changes_bytes: int, heard: Callable[[str], None] | None,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:  # fmt: skip
+        """`clock` is what the seconds are told by: another one counts work, where nobody waits for what it holds."""
         self._seconds = seconds
-        self._begun = monotonic()
+        self._clock = clock
+        self._begun, self._first = monotonic(), clock()
         self._changes_bytes = changes_bytes
         self._heard = heard
         self._next_word = self._begun + _BETWEEN_WORDS
@@ -29,7 +34,8 @@ class Budget:
 
     @property
     def spent(self) -> float:
-        return monotonic() - self._begun
+        """Seconds, by its clock."""
+        return self._clock() - self._first
 
     @property
     def left(self) -> float | None:
@@ -42,26 +48,28 @@ class Budget:
             raise PastBudget(self.stopped)
 
     def check_size(self, size: int) -> None:
+        """Raises PastBudget."""
         if size > self._changes_bytes:
             raise PastBudget(f"past {megabytes(self._changes_bytes)} of changes")
 
-    def is_over(self, rows: Callable[[], int] = int) -> bool:
+    def is_over(self, rows: int = 0) -> bool:
         """Whether a bound is reached; says how far it is, with the rows so far."""
         now = monotonic()
-        if self._seconds is not None and now - self._begun > self._seconds:
+        if self._seconds is not None and self.spent > self._seconds:
             self.stopped = f"past {self._seconds:g} s"
         elif self.recorded() > self._changes_bytes:
             self.stopped = f"past {megabytes(self._changes_bytes)} of changes"
         if self._heard is not None and now > self._next_word:
             self._next_word = now + _BETWEEN_WORDS
-            self._heard(f"{self.doing}{so_far(rows(), self.recorded())}, {now - self._begun:.1f} s")
+            self._heard(f"{self.doing}{so_far(rows, self.recorded())}, {now - self._begun:.1f} s")
         return bool(self.stopped)
 
 
 def so_far(rows: int, recorded: int) -> str:
-    """`, 12,000 rows, 1.2 MB of changes`, or nothing while there is nothing to tell."""
-    rows_words = f", {rows:,} rows" if rows else ""
-    return rows_words + (f", {recorded / 1e6:.1f} MB of changes" if recorded >= 100_000 else "")
+    """How much is changed: `, 12,000 rows`, or the bytes while the rows are not known; empty while nothing is."""
+    if rows:
+        return f", {rows:,} rows"
+    return f", {recorded / 1e6:,.1f} MB of changes" if recorded else ""
 
 
 def megabytes(size: int) -> str:

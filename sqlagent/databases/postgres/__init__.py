@@ -153,15 +153,19 @@ class Postgres:
         copy_to: Path | None = None,
         heard: Callable[[str], None] | None = None,
     ) -> Outcome:
-        binding = Binding(expected, keep)
-        return self._run(limits, mark, verify, reached, binding).apply(statements, sink=sink)
+        with self._run(limits, mark, verify, reached, Binding(expected, keep), heard) as run:
+            return run.apply(statements, sink=sink)
 
+    @contextmanager
     def _run(
         self, limits: Limits, mark: Mark | None, verify: Callable[[], None], reached: Callable[[str], None],
-        binding: Binding,
-    ) -> Run:  # fmt: skip
+        binding: Binding, heard: Callable[[str], None] | None,
+    ) -> Iterator[Run]:  # fmt: skip
         own = mark if self._marker_table else None
-        return Run(self._connect, limits, reached, verify, binding, own, began=self._began)
+        try:
+            yield Run(self._connect, limits, reached, verify, binding, own, began=self._began, heard=heard)
+        finally:
+            self._running = self._reader
 
     def _connect(self) -> Session:
         return connect(self._address)
@@ -199,8 +203,8 @@ class Postgres:
         copy_to: Path | None = None,
         heard: Callable[[str], None] | None = None,
     ) -> Outcome:
-        run = self._run(limits, mark, verify, reached, Binding(expected, keep))
-        return undo.apply(run, decoded(changeset), on_conflict)
+        with self._run(limits, mark, verify, reached, Binding(expected, keep), heard) as run:
+            return undo.apply(run, decoded(changeset), on_conflict)
 
     def interrupt(self) -> None:
         self._running.cancel_safe()

@@ -18,6 +18,7 @@ from sqlagent.core.nouns.session import Outcome, Result
 from sqlagent.databases.base import Limits, Mark, Sink
 from sqlagent.databases.changes.budget import Budget, PastBudget
 from sqlagent.databases.postgres.connection.error_text import in_words, is_lost
+from sqlagent.databases.postgres.connection.progress import telling
 from sqlagent.databases.postgres.connection.rows import Session
 from sqlagent.databases.postgres.effect.reading import Before, NotForeseen, Reader, State
 from sqlagent.databases.postgres.effect.row_versions import BrokenText, adding_up
@@ -62,6 +63,8 @@ class Run:
     """Tables larger than this in all are not read, and so not kept."""
     began: Callable[[Session], None] = lambda _: None
     """Told which session runs, for whoever cancels it."""
+    heard: Callable[[str], None] | None = None
+    """Told how far it is."""
     budget: Budget = field(init=False)
     before: Before = field(default_factory=Before)
 
@@ -145,7 +148,8 @@ class _Statements:
         for index, sql in enumerate(statements, 1):
             self.of.budget.check()
             try:
-                answer = execute(pair.writer, sql)
+                with telling(self.of.heard, f"running {_named(index, len(statements))}"):
+                    answer = execute(pair.writer, sql)
             except Refused as e:
                 raise QueryError(f"it cannot be sent: {e.message}", hint=_NOTHING) from e
             except EndsTransaction as e:
@@ -164,6 +168,10 @@ class _Statements:
         rows = loaded(writer, answer, shown) if columns else []
         self.done.append(Done(index, changed, columns, rows, len(rows) < answer.ntuples))
         self.of.reached(f"ran {index}")
+
+
+def _named(index: int, of: int) -> str:
+    return f"statement {index} of {of}" if of > 1 else "the statement"
 
 
 def read_out(pair: Pair, reader: Reader) -> tuple[State, str]:

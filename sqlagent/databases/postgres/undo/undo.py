@@ -17,6 +17,7 @@ from sqlagent.databases.changes.budget import Budget, PastBudget
 from sqlagent.databases.changes.causes import touched
 from sqlagent.databases.changes.conflicts import Conflicts, Refused
 from sqlagent.databases.changes.samples import samples
+from sqlagent.databases.postgres.connection.progress import telling
 from sqlagent.databases.postgres.connection.rows import Session
 from sqlagent.databases.postgres.effect.measure import HOW, unknown, why_not
 from sqlagent.databases.postgres.effect.reading import Before, NotForeseen, Reader, State, rows_before
@@ -135,7 +136,8 @@ def apply(run: Run, kept: Kept, on_conflict: OnConflict) -> Outcome:
 
     def work(pair: Pair, reader: Reader) -> tuple[State, str]:
         try:
-            state = undo.run(pair, reader)
+            with telling(run.heard, "taking it back"):
+                state = undo.run(pair, reader)
         except Refused as e:
             raise Stale(f"it cannot be undone: {e}", hint="nothing was changed") from e
         undo.conflicts.check(on_conflict)

@@ -7,6 +7,8 @@ from time import monotonic
 
 import apsw
 
+from sqlagent.databases.changes.budget import so_far
+
 _FIRST = 1.0  # seconds
 _BETWEEN = 0.25
 
@@ -41,10 +43,3 @@ class Telling:
             self._heard(f"{self._doing}{so_far(rows, recorded)}, {now - self._begun:.1f} s")
         except (OSError, ValueError):  # a screen that is gone is no reason to take an approved run back
             self._heard = None
-
-
-def so_far(rows: int, recorded: int) -> str:
-    """How much is changed; without a trigger or a foreign key that acts, SQLite counts rows when a statement ends."""
-    if rows:
-        return f", {rows:,} rows"
-    return f", {recorded / 1e6:,.1f} MB of changes" if recorded else ""

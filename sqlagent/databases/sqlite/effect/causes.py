@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from sqlagent.core.nouns.analysis import Access, Verb
 from sqlagent.core.nouns.effect import Touched
+from sqlagent.databases.changes.causes import ORDER, UNNAMED
 from sqlagent.databases.sqlite.effect.net_changes import Tally
 
 _CHANGES = frozenset({Verb.INSERT, Verb.UPDATE, Verb.DELETE})
-_ORDER = (Verb.INSERT, Verb.UPDATE, Verb.DELETE)
 
 
 def touched(
@@ -31,7 +31,7 @@ def touched(
         after = rows_after.get(table)
         of = None if after is None else after - grown.get(table, 0)
         indirect = tally.indirect[table, verb]
-        via = _via(known, table, verb) or otherwise or "a trigger or foreign key"
+        via = _via(known, table, verb) or otherwise or UNNAMED
         if table.lower() in opaque and table.lower() not in direct_tables:
             indirect = rows
         if rows - indirect:
@@ -41,7 +41,7 @@ def touched(
 
 
 def _place(table: str, verb: Verb, direct: set[str]) -> tuple[bool, str, int]:
-    return table.lower() not in direct, table, _ORDER.index(verb)
+    return table.lower() not in direct, table, ORDER.index(verb)
 
 
 def _grown(tally: Tally) -> dict[str, int]:

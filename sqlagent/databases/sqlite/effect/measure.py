@@ -14,9 +14,10 @@ from sqlagent.core.errors import ConnectError
 from sqlagent.core.nouns.analysis import Basis, EngineOpinion, Kind
 from sqlagent.core.nouns.effect import Effect, Measurement, Undoable
 from sqlagent.databases.base import MeasureBudget
+from sqlagent.databases.changes.budget import PastBudget
 from sqlagent.databases.sqlite.connection import clock
 from sqlagent.databases.sqlite.connection.authorizer import Guard, Mode
-from sqlagent.databases.sqlite.connection.budget import Meter, PastBudget
+from sqlagent.databases.sqlite.connection.budget import Meter
 from sqlagent.databases.sqlite.connection.prepare import Uncompilable, prepare, start
 from sqlagent.databases.sqlite.effect import causes
 from sqlagent.databases.sqlite.effect.fingerprint import fingerprint

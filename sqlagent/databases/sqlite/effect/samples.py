@@ -9,13 +9,10 @@ import apsw
 
 from sqlagent.core.nouns.analysis import Verb
 from sqlagent.core.nouns.effect import Cell, Sample
+from sqlagent.databases.changes.samples import SHOWN, shown
 from sqlagent.databases.sqlite.effect.invisible_rows import Row, UnseenChange
 from sqlagent.databases.sqlite.effect.net_changes import Tally
 from sqlagent.databases.sqlite.opinion.table_shapes import ROWID, TableShape
-
-_A_TABLE = 3  # of each table and verb
-_LONGEST = 200  # characters of a text
-_LONGEST_BLOB = 32  # bytes
 
 _Layout = tuple[Sequence[str], Sequence[int]]
 """Names of a row's columns, and which of them are its key."""
@@ -34,7 +31,7 @@ def samples(tally: Tally, shapes: dict[str, TableShape], unseen: Sequence[Unseen
 
         laid_out = [(layout(old or new or ()), old, new) for old, new in rows]
         laid_out.sort(key=lambda each: _order(each[1] or each[2] or (), each[0][1]))
-        found += [_sample(table, verb, *of, old, new) for of, old, new in laid_out[:_A_TABLE]]
+        found += [_sample(table, verb, *of, old, new) for of, old, new in laid_out[:SHOWN]]
     return tuple(found)
 
 
@@ -53,20 +50,6 @@ def _sample(
         cells.append(Cell(column, None if old is None else shown(before), None if new is None else shown(after)))
     named = tuple(("rowid" if columns[place] == ROWID else columns[place], shown(known[place])) for place in key)
     return Sample(table, verb, named, tuple(cells))
-
-
-def shown(value: Any) -> str:
-    """A value as text: exact, unless it is long."""
-    match value:
-        case None:
-            return "NULL"
-        case str():
-            return value if len(value) <= _LONGEST else f"{value[:_LONGEST]}… ({len(value):,} characters)"
-        case bytes():
-            more = f"… ({len(value):,} bytes)" if len(value) > _LONGEST_BLOB else ""
-            return f"x'{value[:_LONGEST_BLOB].hex()}'{more}"
-        case _:
-            return str(value)
 
 
 def _order(row: Row, key: Iterable[int]) -> tuple[tuple[int, Any], ...]:

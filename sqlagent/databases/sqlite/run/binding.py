@@ -11,7 +11,7 @@ import apsw
 
 from sqlagent.core.nouns.analysis import Basis, Verb
 from sqlagent.core.nouns.effect import Measurement, Touched
-from sqlagent.databases.base import EffectDiffers
+from sqlagent.databases.changes import held_to
 from sqlagent.databases.sqlite.connection.authorizer import Event
 from sqlagent.databases.sqlite.effect.broken_keys import BrokenKey, broken_keys
 from sqlagent.databases.sqlite.effect.changeset import Check
@@ -121,28 +121,15 @@ class Binding:
     def _compare(self, expected: Measurement, parts: tuple[Segment, ...]) -> None:
         if expected.is_exact:
             if self._unmeasurable:
-                raise EffectDiffers(
-                    f"it can no longer be told what it changes: {self._unmeasurable}", hint=_NOTHING, touched=()
-                )
+                raise held_to.no_longer_measured(self._unmeasurable)
             if fingerprint(parts, volatile=expected.volatile) != expected.fingerprint:
-                self._differs(expected)
+                raise held_to.other_rows(expected, self._touched())
             return
         for number, (effect, changed) in enumerate(zip(expected.effects, self.changed, strict=False), 1):
             approved = sum(t.rows for t in effect.touched if not t.via)
             if effect.basis is Basis.COUNTED and changed > approved:
                 where = f" by statement {number}" if len(self.changed) > 1 else ""
-                touched = tuple(self._touched())
-                raise EffectDiffers(
-                    f"approved {approved:,} rows{where}, now {changed:,}", hint=_NOTHING, touched=touched
-                )
-
-    def _differs(self, expected: Measurement) -> None:
-        touched = self._touched()
-        now = sum(t.rows for t in touched)
-        message = f"approved {expected.changes:,} rows, now {now:,}"
-        if now == expected.changes:
-            message = f"it would change {now:,} rows as approved, but other rows or to other values"
-        raise EffectDiffers(message, hint=_NOTHING, touched=touched)
+                raise held_to.more_rows(approved, changed, self._touched(), statement=where)
 
     def _touched(self) -> tuple[Touched, ...]:
         rows: Counter[tuple[str, Verb]] = Counter()

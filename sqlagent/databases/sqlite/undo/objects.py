@@ -8,6 +8,7 @@ import apsw
 
 from sqlagent.core.nouns.analysis import Verb
 from sqlagent.core.nouns.effect import ObjectChange, Touched
+from sqlagent.databases.changes.conflicts import Refused
 from sqlagent.databases.sqlite.connection.kept_statements import NotWhatItSays, create
 from sqlagent.databases.sqlite.effect.invisible_rows import Unmeasurable, check_visible
 from sqlagent.databases.sqlite.effect.lost_objects import Copier, Copy
@@ -28,10 +29,6 @@ from sqlagent.databases.sqlite.opinion.table_shapes import Tables
 
 _DROPPED_FIRST = ("trigger", "view", "index", "table")
 _MADE_FIRST = ("table", "index", "view", "trigger")
-
-
-class Refused(Exception):
-    """It cannot be taken back as things stand; the text says why."""
 
 
 def restore(

@@ -12,8 +12,10 @@ from sqlagent.core.errors import ConnectError
 from sqlagent.core.nouns.analysis import Basis, Verb
 from sqlagent.core.nouns.effect import Effect, Measurement, ObjectChange, Sample, Touched, Undoable
 from sqlagent.databases.base import MeasureBudget, UndoPlan
+from sqlagent.databases.changes.budget import PastBudget
+from sqlagent.databases.changes.conflicts import Refused
 from sqlagent.databases.sqlite.connection.authorizer import Event
-from sqlagent.databases.sqlite.connection.budget import Meter, PastBudget
+from sqlagent.databases.sqlite.connection.budget import Meter
 from sqlagent.databases.sqlite.effect import causes
 from sqlagent.databases.sqlite.effect.fingerprint import fingerprint
 from sqlagent.databases.sqlite.effect.invisible_rows import Unmeasurable, readable
@@ -23,7 +25,7 @@ from sqlagent.databases.sqlite.effect.net_changes import segments, tally
 from sqlagent.databases.sqlite.effect.recorder import Change, Recorder
 from sqlagent.databases.sqlite.effect.samples import samples
 from sqlagent.databases.sqlite.effect.undo_record import Kept, KeptPart
-from sqlagent.databases.sqlite.undo.objects import Refused, what_comes_and_goes
+from sqlagent.databases.sqlite.undo.objects import what_comes_and_goes
 from sqlagent.databases.sqlite.undo.rows import Undo
 from sqlagent.databases.sqlite.undo.trial import Trial
 

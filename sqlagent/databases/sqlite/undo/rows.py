@@ -13,24 +13,26 @@ from typing import Any, Protocol
 import apsw
 
 from sqlagent.databases.base import Conflict
+from sqlagent.databases.changes import conflicts
+from sqlagent.databases.changes.conflicts import Refused
+from sqlagent.databases.changes.samples import shown
 from sqlagent.databases.sqlite.connection.authorizer import Event
 from sqlagent.databases.sqlite.effect.broken_keys import BrokenKey, broken_keys, has_lost_key
 from sqlagent.databases.sqlite.effect.invisible_rows import rowid_name, same
 from sqlagent.databases.sqlite.effect.lost_objects import Copier, Copy
 from sqlagent.databases.sqlite.effect.recorder import Change
-from sqlagent.databases.sqlite.effect.samples import shown
 from sqlagent.databases.sqlite.effect.undo_record import Kept, KeptPart, KeptRow, KeptTable, changed
 from sqlagent.databases.sqlite.opinion.schema import quoted
 from sqlagent.databases.sqlite.opinion.table_shapes import COUNTERS, ROWID, Tables, forgiving_table
 from sqlagent.databases.sqlite.run.in_doubt import row_now
-from sqlagent.databases.sqlite.undo.objects import Refused, restore
+from sqlagent.databases.sqlite.undo.objects import restore
 
 _LISTED = 100  # conflicts that are named
 _WHY = {
-    apsw.SQLITE_CHANGESET_DATA: "it was changed since",
-    apsw.SQLITE_CHANGESET_NOTFOUND: "it was deleted since",
-    apsw.SQLITE_CHANGESET_CONFLICT: "another row has its key now",
-    apsw.SQLITE_CHANGESET_CONSTRAINT: "a constraint forbids what it was",
+    apsw.SQLITE_CHANGESET_DATA: conflicts.CHANGED,
+    apsw.SQLITE_CHANGESET_NOTFOUND: conflicts.DELETED,
+    apsw.SQLITE_CHANGESET_CONFLICT: conflicts.TAKEN,
+    apsw.SQLITE_CHANGESET_CONSTRAINT: conflicts.FORBIDDEN,
 }
 _FULL_TEXT = re.compile(r"\bUSING\s+fts[345]\b", re.IGNORECASE)
 
@@ -298,7 +300,7 @@ class Undo:
         number = rowid_name(self.connection, Tables(self.connection).shape(row.table))
         now = row_now(self.connection, row.table, row.columns[1:], [number], [row.new[0]])
         if now is None or not same(now, row.new[1:]):
-            why = "it was deleted since" if now is None else "it was changed since"
+            why = conflicts.DELETED if now is None else conflicts.CHANGED
             self._conflict(row.table, [("rowid", row.new[0])], why)
             return False
         name = quoted(row.table)

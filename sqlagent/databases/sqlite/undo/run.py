@@ -12,6 +12,7 @@ from sqlagent.core.errors import QueryError, Stale
 from sqlagent.core.nouns.effect import Measurement
 from sqlagent.core.nouns.session import Outcome, Result
 from sqlagent.databases.base import Mark, OnConflict
+from sqlagent.databases.changes.conflicts import Conflicts, Refused
 from sqlagent.databases.sqlite.connection.authorizer import Event
 from sqlagent.databases.sqlite.connection.open import Budget
 from sqlagent.databases.sqlite.effect.invisible_rows import Unmeasurable, readable
@@ -21,7 +22,7 @@ from sqlagent.databases.sqlite.effect.undo_record import KeptPart
 from sqlagent.databases.sqlite.opinion.table_shapes import Tables
 from sqlagent.databases.sqlite.run.binding import Binding
 from sqlagent.databases.sqlite.run.transaction import Run
-from sqlagent.databases.sqlite.undo.objects import Refused, what_comes_and_goes
+from sqlagent.databases.sqlite.undo.objects import what_comes_and_goes
 from sqlagent.databases.sqlite.undo.rows import Undo
 
 _NOTHING = "nothing was changed"
@@ -59,12 +60,7 @@ class UndoRun:
             raise Stale(f"it cannot be undone: {e}", hint=_NOTHING) from e
         except (apsw.SQLError, apsw.ConstraintError) as e:
             raise QueryError(f"the database refused to take it back: {e}", hint=_NOTHING) from e
-        if self.undo.conflicting and self.on_conflict is OnConflict.REFUSE:
-            first = self.undo.conflicts[0]
-            key = ", ".join(f"{column} {value}" for column, value in first.key)
-            raise Stale(
-                f"{self.undo.conflicting:,} rows cannot be put back; {first.table} {key}: {first.why}", hint=_NOTHING
-            )
+        Conflicts(self.undo.conflicts, self.undo.conflicting).check(self.on_conflict)
 
 
 @dataclass(frozen=True, slots=True)

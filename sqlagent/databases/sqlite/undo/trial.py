@@ -10,15 +10,16 @@ import apsw
 
 from sqlagent.core.errors import StoreError
 from sqlagent.core.nouns.effect import Undoable
+from sqlagent.databases.changes.budget import PastBudget
+from sqlagent.databases.changes.conflicts import Refused
 from sqlagent.databases.sqlite.connection.authorizer import Event
-from sqlagent.databases.sqlite.connection.budget import Meter, PastBudget
+from sqlagent.databases.sqlite.connection.budget import Meter
 from sqlagent.databases.sqlite.effect.invisible_rows import Unmeasurable, readable
 from sqlagent.databases.sqlite.effect.lost_objects import Copier
 from sqlagent.databases.sqlite.effect.measure import Tried
 from sqlagent.databases.sqlite.effect.net_changes import Segment, segments
 from sqlagent.databases.sqlite.effect.recorder import Change, Recorder
 from sqlagent.databases.sqlite.effect.undo_record import KeptPart, kept_of
-from sqlagent.databases.sqlite.undo.objects import Refused
 from sqlagent.databases.sqlite.undo.rows import Undo
 
 ROOM = 500_000
