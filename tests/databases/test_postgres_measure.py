@@ -21,7 +21,7 @@ from sqlagent.databases.open import open_database
 
 DATA = Path(__file__).parents[3] / "shared" / "measure" / "dev" / "postgres.jsonl.xz"
 """Third-party SQL, labelled by the server itself; read where it is."""
-UNMADE = ("tablespace", "database", "drop ", "role ", "user ", "owner", "alter system")
+UNMADE = ("subscription", "tablespace", "database", "drop ", "role ", "user ", "owner", "alter system")
 
 
 def rows() -> list[dict[str, Any]]:
