@@ -9,11 +9,12 @@ from typing import Any
 import apsw
 
 from sqlagent.store.audit import GENESIS, Entry, Head, seal
+from sqlagent.store.reader import Reader
 
 _COLUMNS = "SELECT number, at, who, what, thread, detail, hash FROM audit"
 
 
-def head_in(db: apsw.Connection) -> Head | None:
+def head_in(db: Reader) -> Head | None:
     """The newest entry."""
     row: Any = db.execute("SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1").fetchone()
     return Head(*row) if row else None
@@ -31,7 +32,7 @@ def append_in(db: apsw.Connection, *, at: str, who: str, what: str, thread: str,
     return Head(number, sealed)
 
 
-def entries_in(db: apsw.Connection, *, thread: str = "", since: str = "") -> Iterator[Entry]:
+def entries_in(db: Reader, *, thread: str = "", since: str = "") -> Iterator[Entry]:
     """Entries in order; of one thread, or from a time on, where that is asked for."""
     found: Any = db.execute(f"{_COLUMNS} WHERE (?1 = '' OR thread = ?1) AND at >= ?2 ORDER BY number", (thread, since))
     return (Entry(*row) for row in found)

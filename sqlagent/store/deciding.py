@@ -10,6 +10,7 @@ from sqlagent.core.errors import NotPermitted, Stale, UnknownThread
 from sqlagent.core.nouns.draft import Clarification
 from sqlagent.core.nouns.session import Choice, Decision, Proposal
 from sqlagent.store.journal_file import Book
+from sqlagent.store.reader import Reader
 from sqlagent.store.rows import Refusal, clarifications_in, decided_in, newest_in, proposed_in
 
 
@@ -150,11 +151,11 @@ class Deciding(Book):
 
     # ---- time that ran out ---------------------------------------------------------------------------------------
 
-    def latest(self, db: apsw.Connection, proposal: Proposal) -> str:
+    def latest(self, db: Reader, proposal: Proposal) -> str:
         """Now, and never before the latest time on record since it was proposed: a slow clock revives nothing."""
         return max(self.time(), self._latest_on_record(db, proposal))
 
-    def _latest_on_record(self, db: apsw.Connection, proposal: Proposal) -> str:
+    def _latest_on_record(self, db: Reader, proposal: Proposal) -> str:
         last = db.execute(
             "SELECT max(at) FROM audit WHERE number >= (SELECT max(number) FROM audit WHERE thread = ?"
             " AND what = 'analyzed' AND detail ->> '$.proposal' = ?)",

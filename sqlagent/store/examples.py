@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import apsw
 import msgspec
@@ -13,7 +13,10 @@ import msgspec
 from sqlagent.core.errors import UsageError
 from sqlagent.core.nouns.draft import Attempt, Clarification, Example
 from sqlagent.core.nouns.session import Choice, Source, Status
-from sqlagent.store.journal_file import Book
+from sqlagent.store.reader import Reader
+
+if TYPE_CHECKING:
+    from sqlagent.store.journal import Journal
 
 LONGEST = 2_000
 """Characters of question and SQL together: a longer example would crowd the schema out of a small model's prompt."""
@@ -48,8 +51,8 @@ class Lesson:
 class Examples:
     """The examples in a journal.  They are kept apart for each database, and only what people approved is one."""
 
-    def __init__(self, book: Book) -> None:
-        self._book = book
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
 
     def like(self, question: str, *, target: str, thread: str = "", limit: int = 3) -> tuple[Example, ...]:
         """The examples of a database that share most words with a question, the closest first.
@@ -58,21 +61,15 @@ class Examples:
         turns are its history, and need not be told twice.
         """
         asked = standing_alone(self._earlier(thread), question) if thread else question
-        words = match_query(asked)
+        words = telling_words(asked)
         if not words:
             return ()
-        with self._book.reading() as db:
-            rows: Any = db.execute(
-                "SELECT e.question, e.final, e.run FROM examples_by_words w JOIN newest_examples e ON e.id = w.rowid"
-                " WHERE examples_by_words MATCH ?1 AND e.target = ?2 AND length(e.question) + length(e.final) <= ?3"
-                "   AND e.run NOT IN (SELECT id FROM proposals WHERE thread = ?4)"
-                " ORDER BY bm25(examples_by_words), e.approved_at DESC, e.id DESC LIMIT ?5",
-                (words, target, LONGEST, thread, limit),
-            ).fetchall()
-            return tuple(Example(question, sql, *_writers_in(db, run)) for question, sql, run in rows)
+        found = self._journal.alike(words, target=target, thread=thread, longest=LONGEST, limit=limit)
+        with self._journal.reading() as db:
+            return tuple(Example(question, sql, *_writers_in(db, run)) for question, sql, run in found)
 
     def _earlier(self, thread: str) -> tuple[str, ...]:
-        with self._book.reading() as db:
+        with self._journal.reading() as db:
             return _earlier_in(db, thread)
 
     def all(self, *, target: str = "", limit: int = -1) -> tuple[Lesson, ...]:
@@ -84,7 +81,7 @@ class Examples:
         return self._listed("SELECT * FROM newest_examples", target, -1)
 
     def _listed(self, select: str, target: str, limit: int) -> tuple[Lesson, ...]:
-        with self._book.reading() as db:
+        with self._journal.reading() as db:
             rows: Any = db.execute(
                 f"{select} WHERE ?1 = '' OR target = ?1 ORDER BY approved_at DESC, id DESC LIMIT ?2", (target, limit)
             ).fetchall()
@@ -92,27 +89,15 @@ class Examples:
 
     def forget(self, ids: Sequence[int], *, by: str, target: str = "") -> int:
         """Drop these, all or none of them; raises UsageError for an id that is not there (in that database)."""
-        wanted = msgspec.json.encode(sorted(set(ids))).decode()
-        with self._book.writing("a forgetting of examples") as db:
-            missing = db.execute(
-                "SELECT value FROM json_each(?1) WHERE value NOT IN"
-                " (SELECT id FROM examples WHERE ?2 = '' OR target = ?2)",
-                (wanted, target),
-            ).fetchone()
-            if missing is not None:
-                raise UsageError(f"no example {missing[0]}; nothing was forgotten", hint="sqlagent examples list")
-            db.execute("DELETE FROM examples WHERE id IN (SELECT value FROM json_each(?))", (wanted,))
-            self._book.log(db, "forgot", by, "", target=target, examples=sorted(set(ids)))
-            return len(set(ids))
+        wanted = sorted(set(ids))
+        known = {lesson.id for lesson in self.all(target=target)}
+        if missing := [number for number in wanted if number not in known]:
+            raise UsageError(f"no example {missing[0]}; nothing was forgotten", hint="sqlagent examples list")
+        return self._journal.forget_examples(wanted, by=by, target=target)
 
     def forget_all(self, *, by: str, target: str = "") -> int:
         """Drop every one, or every one of a database; answers how many."""
-        with self._book.writing("a forgetting of examples") as db:
-            db.execute("DELETE FROM examples WHERE ?1 = '' OR target = ?1", (target,))
-            forgotten = db.changes()
-            if forgotten:
-                self._book.log(db, "forgot", by, "", target=target, examples=f"all {forgotten}")
-            return forgotten
+        return self._journal.forget_examples(None, by=by, target=target)
 
 
 def _lesson(row: Sequence[Any]) -> Lesson:
@@ -127,9 +112,39 @@ def _lesson(row: Sequence[Any]) -> Lesson:
 def learn_in(db: apsw.Connection, thread: str, turn: int) -> None:
     """Keep the example that an ended turn gives, and drop those that it speaks against, in the open transaction.
 
+    Against an example speak a person who rejects the same SQL for the same question, and an undo of its run.  Twice is
+    as good as once.
+    """
+    told, new = lesson_of(db, thread, turn)
+    db.execute(
+        "DELETE FROM examples WHERE run IN (SELECT p.undo_of FROM proposals p JOIN turns t USING (thread, turn)"
+        " WHERE p.thread = ? AND p.turn = ? AND t.source = 'undo' AND t.status = 'executed')",
+        (thread, turn),
+    )
+    db.execute(
+        "DELETE FROM examples WHERE question = ? AND target = (SELECT target FROM threads WHERE id = ?)"
+        " AND final IN (SELECT p.sql FROM proposals p"
+        "  JOIN decisions d ON d.proposal = p.id WHERE p.thread = ? AND p.turn = ? AND d.choice = 'reject'"
+        "   AND d.how NOT IN ('auto-reject', 'expired', 'policy'))",
+        (told, thread, thread, turn),
+    )
+    if new is None:
+        return
+    db.execute(
+        "INSERT INTO examples (target, database, run, question, drafted, final, choice, why, approved_by, approved_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (target, question, final) DO UPDATE SET"
+        " run = excluded.run, drafted = excluded.drafted, choice = excluded.choice, why = excluded.why,"
+        " approved_by = excluded.approved_by, approved_at = excluded.approved_at",
+        (new.target, new.database, new.run, new.question, new.drafted, new.final, new.choice, new.why, new.approved_by,
+         new.approved_at),
+    )  # fmt: skip
+
+
+def lesson_of(db: Reader, thread: str, turn: int) -> tuple[str, Lesson | None]:
+    """The question that an ended turn answered, as it means something alone, and the example that it gives.
+
     An example comes of a turn whose SQL a model drafted, of which people approved all, and that ran.  What the policy
-    let run unasked is none, since nobody said that it answers the question.  Against an example speak a person who
-    rejects the same SQL for the same question, and an undo of its run.  Twice is as good as once.
+    let run unasked is none, since nobody said that it answers the question.
     """
     row: Any = db.execute(
         "SELECT source, status, question FROM turns WHERE thread = ? AND turn = ?", (thread, turn)
@@ -137,27 +152,17 @@ def learn_in(db: apsw.Connection, thread: str, turn: int) -> None:
     documents: Any = db.execute(
         "SELECT id, document FROM proposals WHERE thread = ? AND turn = ? ORDER BY number", (thread, turn)
     ).fetchall()
-    if row is None or not documents:
-        return
-    source, status, question = row
+    if row is None or not documents or row[0] != Source.MODEL:
+        return "", None
+    _, status, question = row
     run, last = documents[-1][0], _read(documents[-1][1])
-    if source == Source.UNDO and status == Status.EXECUTED:
-        db.execute("DELETE FROM examples WHERE run = ?", (last.undo_of,))
-    if source != Source.MODEL:
-        return
     told = standing_alone(_earlier_in(db, thread, before=turn), _clarified(question, last.clarified))
-    _drop_rejected_in(db, thread, turn, target=last.target, question=told)
     approved = _approved_in(db, run)
     if status != Status.EXECUTED or approved is None or last.part_of:
-        return
-    choice = Choice.EDIT if last.edited_by else Choice.APPROVE
-    db.execute(
-        "INSERT INTO examples (target, database, run, question, drafted, final, choice, why, approved_by, approved_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (target, question, final) DO UPDATE SET"
-        " run = excluded.run, drafted = excluded.drafted, choice = excluded.choice, why = excluded.why,"
-        " approved_by = excluded.approved_by, approved_at = excluded.approved_at",
-        (last.target, last.database, run, told, _first_draft(_read(documents[0][1])), last.sql, choice,
-         _why_in(db, thread, turn), *approved),
+        return told, None
+    return told, Lesson(
+        0, last.target, last.database, run, told, _first_draft(_read(documents[0][1])), last.sql,
+        Choice.EDIT if last.edited_by else Choice.APPROVE, _why_in(db, thread, turn), *approved,
     )  # fmt: skip
 
 
@@ -179,7 +184,7 @@ def _read(document: str) -> _Proposed:
     return msgspec.json.decode(document, type=_Proposed)
 
 
-def _earlier_in(db: apsw.Connection, thread: str, *, before: int = 2**31) -> tuple[str, ...]:
+def _earlier_in(db: Reader, thread: str, *, before: int = 2**31) -> tuple[str, ...]:
     """The questions that the session's history tells a model."""
     rows: Any = db.execute(
         "SELECT question FROM turns WHERE thread = ? AND turn < ? AND status = 'executed' AND source = 'ask'"
@@ -200,27 +205,18 @@ def _clarified(question: str, clarified: Sequence[Clarification]) -> str:
     return f"{question} ({'; '.join(told)})" if told else question
 
 
-def _drop_rejected_in(db: apsw.Connection, thread: str, turn: int, *, target: str, question: str) -> None:
-    db.execute(
-        "DELETE FROM examples WHERE target = ? AND question = ? AND final IN (SELECT p.sql FROM proposals p"
-        "  JOIN decisions d ON d.proposal = p.id WHERE p.thread = ? AND p.turn = ? AND d.choice = 'reject'"
-        "   AND d.how NOT IN ('auto-reject', 'expired', 'policy'))",
-        (target, question, thread, turn),
-    )
-
-
-def _writers_in(db: apsw.Connection, run: str) -> tuple[str, str]:
+def _writers_in(db: Reader, run: str) -> tuple[str, str]:
     """Who wrote the SQL of a run, and the model that was asked first for it."""
     found: Any = db.execute(
         "SELECT document ->> '$.author' FROM proposals WHERE id = ?1 UNION ALL SELECT * FROM ("
         " SELECT f.document ->> '$.author' FROM proposals p JOIN proposals f ON f.thread = p.thread AND f.turn = p.turn"
-        " WHERE p.id = ?1 ORDER BY f.number LIMIT 1)",
+        " WHERE p.id = ?1 ORDER BY f.number LIMIT 1) AS first",
         (run,),
     ).fetchall()
     return found[0][0] or "", found[1][0] or ""
 
 
-def _approved_in(db: apsw.Connection, proposal: str) -> tuple[str, str] | None:
+def _approved_in(db: Reader, proposal: str) -> tuple[str, str] | None:
     """Who approved it and when, where people did; None where the policy let it run."""
     rows: Any = db.execute(
         "SELECT decided_by, decided_at FROM decisions WHERE proposal = ? AND choice = 'approve' AND how <> 'policy'"
@@ -235,7 +231,7 @@ def _first_draft(first: _Proposed) -> str:
     return next((attempt.sql for attempt in first.attempts if attempt.sql), first.sql)
 
 
-def _why_in(db: apsw.Connection, thread: str, turn: int) -> str:
+def _why_in(db: Reader, thread: str, turn: int) -> str:
     rows: Any = db.execute(
         "SELECT d.reason FROM decisions d JOIN proposals p ON p.id = d.proposal"
         " WHERE p.thread = ? AND p.turn = ? AND d.choice IN ('reject', 'edit') AND d.reason <> ''"
@@ -256,11 +252,7 @@ _STOP_WORDS = frozenset(
 """Words that say nothing of what a question is about."""
 
 
-def match_query(text: str) -> str:
-    """An FTS5 query for the rows that share a telling word with a text; empty where it has none.
-
-    Each word stands in quotes, where FTS5 has no operators, so that any text is a safe query.
-    """
+def telling_words(text: str) -> list[str]:
+    """What a question is about, to find others by; empty where it has no such word."""
     words = dict.fromkeys(re.findall(r"\w+", text.lower()))
-    telling = [word for word in words if word not in _STOP_WORDS]
-    return " OR ".join(f'"{word}"' for word in telling[:_WORDS])
+    return [word for word in words if word not in _STOP_WORDS][:_WORDS]

@@ -16,6 +16,8 @@ from sqlagent.store.rows import THREADS, Marked, Refusal, Run, RunState, thread_
 from sqlagent.store.run_claims import Runs
 
 __all__ = ["Journal", "Marked", "Refusal", "Run", "RunState"]
+Alike = tuple[str, str, str]
+"""Question, SQL and run of an example."""
 
 
 class Journal(Deciding, Runs):
@@ -131,6 +133,41 @@ class Journal(Deciding, Runs):
                 self.log(db, status, "", thread, turn=turn, because=message)
             if learn:
                 learn_in(db, thread, turn)
+
+    # ---- notices and examples ------------------------------------------------------------------------------------
+
+    def claim_notice(self, proposal: str, stage: int) -> bool:
+        """The one right to tell people of a seat; False where somebody has it."""
+        with self.writing("a notice") as db:
+            db.execute("INSERT INTO notices VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (proposal, stage, self.time()))
+            return db.changes() == 1
+
+    def alike(self, words: Sequence[str], *, target: str, thread: str, longest: int, limit: int) -> tuple[Alike, ...]:
+        """Examples of a database that share most of these words, the closest first, and none of a thread's own."""
+        with self.reading() as db:
+            rows = db.execute(
+                "SELECT e.question, e.final, e.run FROM examples_by_words w JOIN newest_examples e ON e.id = w.rowid"
+                " WHERE examples_by_words MATCH ?1 AND e.target = ?2 AND length(e.question) + length(e.final) <= ?3"
+                "   AND e.run NOT IN (SELECT id FROM proposals WHERE thread = ?4)"
+                " ORDER BY bm25(examples_by_words), e.approved_at DESC, e.id DESC LIMIT ?5",
+                # Each word stands in quotes, where FTS5 has no operators, so that any text is a safe query.
+                (" OR ".join(f'"{word}"' for word in words), target, longest, thread, limit),
+            ).fetchall()
+        return tuple(rows)
+
+    def forget_examples(self, ids: Sequence[int] | None, *, by: str, target: str) -> int:
+        """Drop these, or every one (of a database, where it is named); answers how many."""
+        chosen = msgspec.json.encode(ids).decode()
+        with self.writing("a forgetting of examples") as db:
+            db.execute(
+                "DELETE FROM examples WHERE (?1 = '' OR target = ?1)"
+                " AND (?2 = 'null' OR id IN (SELECT value FROM json_each(?2)))",
+                (target, chosen),
+            )
+            gone = db.changes()
+            if gone:
+                self.log(db, "forgot", by, "", target=target, examples=f"all {gone}" if ids is None else list(ids))
+            return gone
 
 
 _ENDS_WORTH_A_LINE = frozenset({Status.DENIED, Status.EXPIRED, Status.FAILED, Status.UNKNOWN})

@@ -16,6 +16,8 @@ from sqlagent.core.errors import Altered
 from sqlagent.store.audit import Checked, Entry, Head, verify
 from sqlagent.store.audit_log import append_in, entries_in, head_in
 from sqlagent.store.connection import guarded, open_file, transaction
+from sqlagent.store.identity import current_user
+from sqlagent.store.reader import Reader
 from sqlagent.store.seals import Row, problem, problem_in_thread, seals_in
 
 
@@ -47,7 +49,7 @@ class Book:
             del self.__dict__["_connection"]
 
     @contextmanager
-    def reading(self) -> Iterator[apsw.Connection]:
+    def reading(self) -> Iterator[Reader]:
         """The connection, to read; what goes wrong is a StoreError."""
         with guarded(self.path):
             yield self._connection
@@ -60,6 +62,10 @@ class Book:
                 yield db
                 self._reached(f"journal: before the commit of {what}")
             self._reached(f"journal: after the commit of {what}")
+
+    def me(self) -> str:
+        """Who acts, where this store can tell: the operating system's user."""
+        return current_user()
 
     def now(self) -> datetime:
         """Aware, in UTC."""
@@ -78,16 +84,19 @@ class Book:
 
     def note_policy(self, files: Sequence[str], sha256: str, *, who: str, rules: int) -> None:
         """Put on record that somebody's policy is not what it was when they last came."""
+        if self._last_policy(who) == sha256:
+            return
+        with self.writing("a policy") as db:
+            self.log(db, "policy loaded", who, "", files=list(files), sha256=sha256, rules=rules)
+
+    def _last_policy(self, who: str) -> str:
         with self.reading() as db:
             last = db.execute(
                 "SELECT detail ->> '$.sha256' FROM audit WHERE what = 'policy loaded' AND who = ?"
                 " ORDER BY number DESC LIMIT 1",
                 (who,),
             ).get
-            if last == sha256:
-                return
-        with self.writing("a policy") as db:
-            self.log(db, "policy loaded", who, "", files=list(files), sha256=sha256, rules=rules)
+        return str(last or "")
 
     def audit(self, *, thread: str = "", since: str = "") -> Iterator[Entry]:
         """The log's entries in order; of one thread, or from a time (ISO 8601, UTC) on."""
@@ -124,7 +133,7 @@ class Book:
             require_sealed_in(db, thread)
 
 
-def require_sealed_in(db: apsw.Connection, thread: str) -> None:
+def require_sealed_in(db: Reader, thread: str) -> None:
     if found := problem_in_thread(db, thread):
         raise Altered(
             f"the record of {thread} was changed behind its log: {found}", hint="nothing was run; sqlagent audit verify"

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 from typing import Any
 
-import apsw
 import msgspec
 
 from sqlagent.core.approval.seats import Decided
 from sqlagent.core.nouns.draft import Clarification
 from sqlagent.core.nouns.session import Choice, Decision, Outcome, Proposal, Source, Status, Thread
+from sqlagent.store.reader import Reader
 
 
 class Marked(IntEnum):
@@ -96,18 +96,18 @@ def thread_of(row: Sequence[Any]) -> Thread:
     return Thread(*values)
 
 
-def proposed_in(db: apsw.Connection, proposal: str) -> Proposal | None:
+def proposed_in(db: Reader, proposal: str) -> Proposal | None:
     """The proposal as it was first written down."""
     found = db.execute("SELECT document FROM proposals WHERE id = ?", (proposal,)).get
     return None if found is None else msgspec.json.decode(found, type=Proposal)
 
 
-def newest_in(db: apsw.Connection, thread: str) -> str:
+def newest_in(db: Reader, thread: str) -> str:
     """The id of the thread's newest proposal: no other one is decided or run."""
     return str(db.execute("SELECT proposal FROM threads WHERE id = ?", (thread,)).get)
 
 
-def decided_in(db: apsw.Connection, proposal: str) -> tuple[Decided, ...]:
+def decided_in(db: Reader, proposal: str) -> tuple[Decided, ...]:
     """What was decided of a proposal, stage by stage."""
     rows: Any = db.execute(
         "SELECT stage, choice, digest, decided_by, how, sql, reason, retry, keep, decided_at FROM decisions"
@@ -124,7 +124,7 @@ def _places(keep: str) -> tuple[int, ...]:
     return msgspec.json.decode(keep, type=tuple[int, ...])
 
 
-def clarifications_in(db: apsw.Connection, thread: str, turn: int) -> tuple[Clarification, ...]:
+def clarifications_in(db: Reader, thread: str, turn: int) -> tuple[Clarification, ...]:
     """What the model asked back in a turn, in order."""
     rows: Any = db.execute(
         "SELECT question, choices, answer FROM clarifications WHERE thread = ? AND turn = ? ORDER BY number",
@@ -136,7 +136,7 @@ def clarifications_in(db: apsw.Connection, thread: str, turn: int) -> tuple[Clar
     )
 
 
-def run_in(db: apsw.Connection, run_id: str) -> Run | None:
+def run_in(db: Reader, run_id: str) -> Run | None:
     row: Any = db.execute(
         "SELECT id, state, marked, run_by, started_at, ended_at, outcome, error, audit_head FROM runs WHERE id = ?",
         (run_id,),
@@ -148,7 +148,7 @@ def run_in(db: apsw.Connection, run_id: str) -> Run | None:
     return Run(run, RunState(state), Marked(marked), by, started, ended, known, error, head)
 
 
-def kept_in(db: apsw.Connection) -> tuple[Kept, ...]:
+def kept_in(db: Reader) -> tuple[Kept, ...]:
     """What runs changed and can be taken back, the newest first.
 
     What was measured to have no undo is not among it, though a trace is kept that tells whether it was committed.
@@ -173,13 +173,13 @@ _UNDOS = """
 """
 
 
-def undoable_in(db: apsw.Connection, run_id: str) -> bool:
+def undoable_in(db: Reader, run_id: str) -> bool:
     """Whether what this run changed is kept, and not taken back yet."""
     kept = db.execute(f"SELECT 1 {_KEPT} AND c.run = ?", (run_id,)).get
     return kept is not None and not undone_by_in(db, run_id)
 
 
-def undone_by_in(db: apsw.Connection, run_id: str) -> str:
+def undone_by_in(db: Reader, run_id: str) -> str:
     """The thread that has taken a run back, unless that was taken back in turn."""
     undos: Any = db.execute(
         f"SELECT p.id, p.thread {_UNDOS} AND p.undo_of = ? ORDER BY r.started_at DESC, r.rowid DESC", (run_id,)
@@ -187,7 +187,7 @@ def undone_by_in(db: apsw.Connection, run_id: str) -> str:
     return next((thread for undo, thread in undos if not undone_by_in(db, undo)), "")
 
 
-def _undone_in(db: apsw.Connection) -> dict[str, str]:
+def _undone_in(db: Reader) -> dict[str, str]:
     """Each run that was taken back -> the thread that did."""
     undos: Any = db.execute(
         f"SELECT p.id, p.thread, p.undo_of {_UNDOS} ORDER BY r.started_at DESC, r.rowid DESC"

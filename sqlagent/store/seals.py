@@ -7,9 +7,8 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import apsw
-
 from sqlagent.store.audit import GENESIS, Entry, seal
+from sqlagent.store.reader import Reader
 
 SEALED = {
     "threads": ("id", "database", "url", "target", "requested_by", "model", "created_at"),
@@ -41,7 +40,7 @@ Seals = dict[str, str]
 """The newest seal of each row by its name; empty where the row was taken back."""
 
 
-def seals_in(db: apsw.Connection, rows: Iterable[Row]) -> Seals:
+def seals_in(db: Reader, rows: Iterable[Row]) -> Seals:
     """The seals of rows as they stand in the open transaction."""
     found: Seals = {}
     for table, *key in rows:
@@ -57,7 +56,7 @@ def row_seal(row: Iterable[Any]) -> str:
     return hashlib.sha256(json.dumps(values, ensure_ascii=True, separators=(",", ":")).encode("ascii")).hexdigest()
 
 
-def problem_in_thread(db: apsw.Connection, thread: str) -> str:
+def problem_in_thread(db: Reader, thread: str) -> str:
     """What of a session is not as the log has it; empty where all is."""
     entries = [Entry(*row) for row in db.execute(f"{_ENTRIES} WHERE thread = ? ORDER BY number", (thread,))]
     for entry in entries:
@@ -67,7 +66,7 @@ def problem_in_thread(db: apsw.Connection, thread: str) -> str:
     return _first_problem(db, seals_of(entries), thread)
 
 
-def problem(db: apsw.Connection, entries: Iterable[Entry]) -> str:
+def problem(db: Reader, entries: Iterable[Entry]) -> str:
     """What of the whole record is not as the log has it, where the log itself is intact."""
     known: dict[int, str] = {}
     newest: Seals = {}
@@ -96,7 +95,7 @@ def _seals(entry: Entry) -> Seals:
     return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
 
 
-def _first_problem(db: apsw.Connection, newest: Seals, thread: str) -> str:
+def _first_problem(db: Reader, newest: Seals, thread: str) -> str:
     met: set[str] = set()
     for name, row, begun in _rows(db, thread):
         met.add(name)
@@ -110,7 +109,7 @@ def _first_problem(db: apsw.Connection, newest: Seals, thread: str) -> str:
     return next((f"{name} is gone" for name in gone), "")
 
 
-def _rows(db: apsw.Connection, thread: str) -> Iterator[tuple[str, str, bool]]:
+def _rows(db: Reader, thread: str) -> Iterator[tuple[str, str, bool]]:
     """Name and seal of every row, and whether it is of a run that has begun and not ended."""
     started = {str(run) for (run,) in db.execute("SELECT id FROM runs WHERE state = 'started'")}
     for table in SEALED:
@@ -119,7 +118,7 @@ def _rows(db: apsw.Connection, thread: str) -> Iterator[tuple[str, str, bool]]:
             yield _name(table, row[: _KEYS.get(table, 1)]), row_seal(row), str(row[0]) in started
 
 
-def _contradiction(db: apsw.Connection) -> str:
+def _contradiction(db: Reader) -> str:
     """A session whose status says other than its run."""
     found: Any = db.execute(
         "SELECT t.id, t.status, coalesce(r.state, 'none') FROM threads t LEFT JOIN runs r ON r.id = t.proposal"

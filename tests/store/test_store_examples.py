@@ -16,7 +16,7 @@ from journal_builders import a_decision, a_proposal, a_thread
 from sqlagent.core.errors import UsageError
 from sqlagent.core.nouns.draft import Attempt, Clarification
 from sqlagent.core.nouns.session import Choice, Proposal, Source, Status
-from sqlagent.store.examples import LONGEST, Examples, Lesson, match_query
+from sqlagent.store.examples import LONGEST, Examples, Lesson, telling_words
 from sqlagent.store.journal import Journal
 
 SHOP, OTHER = "sqlite:/srv/shop.db", "sqlite:/srv/other.db"
@@ -313,7 +313,7 @@ def test_whatever_is_asked_finds_what_was_asked_with_the_same_words(tmp_path: Pa
         past.examples.like(question, target=SHOP)
         db.execute("DELETE FROM words")
         db.execute("INSERT INTO words VALUES (?)", (f"zebra {question}",))
-        query = match_query(f"{question} zebra")
+        query = " OR ".join(f'"{word}"' for word in telling_words(f"{question} zebra"))
         assert db.execute("SELECT count(*) FROM words WHERE words MATCH ?", (query,)).get == 1
 
     check()

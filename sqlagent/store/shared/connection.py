@@ -1,0 +1,170 @@
+"""A session with the shared store: the journal's own queries are read there, and every write is one function's call."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, NoReturn
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from sqlagent.core.errors import AuthError, NotPermitted, SqlagentError, StoreError
+from sqlagent.core.secret import Secret
+
+VERSION = 1
+"""The newest `NNN_*.sql` of this folder."""
+_CONNECT_SECONDS = 10
+
+
+class Session:
+    """One connection, opened when it is first used and again where it was lost."""
+
+    def __init__(self, url: str, password: Secret | None = None) -> None:
+        self.url = url
+        self._password = password
+        self._open: psycopg.Connection[Any] | None = None
+
+    def close(self) -> None:
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+    def execute(self, statements: str, bindings: Sequence[Any] = ()) -> Answer:
+        """One of the journal's queries, in the words of SQLite."""
+        return Answer(self.again(lambda db: db.execute(translated(statements).encode(), bindings).fetchall()))
+
+    def call(self, function: str, *arguments: Any) -> Any:
+        """One function of the store: a transaction of its own, which may be called again where its answer was lost."""
+        places = sql.SQL(", ").join(sql.SQL(f"${n}") for n in range(1, len(arguments) + 1))
+        query = sql.SQL("SELECT sqlagent.{}({})").format(sql.Identifier(function), places)
+        return self.again(lambda db: [row[0] for row in db.execute(query, arguments)])
+
+    def again(self, work: Any) -> Any:
+        """What `work` answers; a second time where the connection was lost under it."""
+        with guarded(self.url):
+            try:
+                return work(self._connection())
+            except (psycopg.OperationalError, psycopg.InterfaceError):
+                if self._open is None or not self._open.closed:
+                    raise
+            return work(self._connection())
+
+    def _connection(self) -> psycopg.Connection[Any]:
+        if self._open is None or self._open.closed:
+            self._open = connect(self.url, self._password)
+        return self._open
+
+
+class Answer:
+    """The rows of a query, as SQLite's cursor gives them."""
+
+    def __init__(self, rows: list[tuple[Any, ...]]) -> None:
+        self._rows = rows
+
+    @property
+    def get(self) -> Any:
+        if not self._rows:
+            return None
+        return self._rows[0][0] if len(self._rows[0]) == 1 else self._rows[0]
+
+    def fetchone(self) -> Any:
+        return self._rows[0] if self._rows else None
+
+    def fetchall(self) -> Any:
+        return self._rows
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._rows)
+
+
+def connect(url: str, password: Secret | None = None) -> psycopg.Connection[Any]:
+    """A session in the store's schema; nothing is prepared, so that it works behind a pooler too."""
+    db = psycopg.connect(
+        conninfo(url, password),
+        autocommit=True, prepare_threshold=None, cursor_factory=psycopg.RawCursor,
+    )  # fmt: skip
+    db.execute(b"SET search_path = sqlagent, pg_catalog, pg_temp")
+    return db
+
+
+def conninfo(url: str, password: Secret | None) -> str:
+    told = {"password": password.reveal()} if password else {}
+    return make_conninfo(url, connect_timeout=_CONNECT_SECONDS, application_name="sqlagent", **told)
+
+
+@cache
+def translated(statement: str) -> str:
+    """A query of the local store's in PostgreSQL's words: `?` and `?2`, paths into JSON, no limit at all."""
+    numbers = iter(range(1, 100))
+    text = re.sub(r"LIMIT (\?\d*)", r"LIMIT nullif(\1, -1)", statement)
+    text = re.sub(r"\?(\d*)", lambda m: f"${m[1] or next(numbers)}", text)
+    return re.sub(
+        r"([\w.]*(?:document|detail)) ->> '\$\.([\w.]+)'",
+        lambda m: f"sqlagent.field({m[1]}, '{{{m[2].replace('.', ',')}}}')",
+        text,
+    )
+
+
+@contextmanager
+def guarded(url: str) -> Iterator[None]:
+    """Whatever the server says, in our own words."""
+    try:
+        yield
+    except psycopg.Error as e:
+        raise_ours(e, shown(url))
+
+
+def shown(url: str) -> str:
+    """The store as it may be printed: no password, none in a query either."""
+    try:
+        parts = conninfo_to_dict(url)
+    except psycopg.Error:
+        return "the store"
+    host, port, name = (parts.get(k) for k in ("host", "port", "dbname"))
+    return f"postgresql://{host or 'localhost'}{f':{port}' if port else ''}/{name or parts.get('user') or ''}"
+
+
+def raise_ours(e: psycopg.Error, where: str) -> NoReturn:
+    error = _ours(e, where)
+    error.sqlstate = e.sqlstate or ""
+    raise error from e
+
+
+def _ours(e: psycopg.Error, where: str) -> SqlagentError:
+    message = (e.diag.message_primary or str(e)).strip().split("\n")[-1]
+    said = _SAID.get(e.sqlstate or "")
+    if e.sqlstate == "SQ403":
+        return NotPermitted(message, hint=e.diag.message_hint or "")
+    if e.sqlstate == "SQ409":
+        return StoreError(message, hint=e.diag.message_hint or "")
+    if said is not None:
+        return StoreError(f"the store {where} {said[0]}", hint=said[1])
+    if isinstance(e, psycopg.DataError) and "NUL" in message:
+        return StoreError(
+            "PostgreSQL keeps no NUL character in a text", hint="leave it out of the question and the SQL"
+        )
+    if (e.sqlstate and e.sqlstate.startswith("28")) or "password" in message:
+        return AuthError(f"the store {where} let nobody in: {message}", hint="PGPASSWORD, ~/.pgpass or a service file")
+    if isinstance(e, psycopg.OperationalError) and e.sqlstate is None:
+        return StoreError(
+            f"the store {where} cannot be reached: {message}", hint="is it up?  Say again what you did: it counts once"
+        )
+    return StoreError(f"the store {where} cannot be used: {message}", hint="sqlagent store check")
+
+
+_MAKE = "the owner of the database makes it: sqlagent store init URL"
+_SAID = {
+    "3D000": ("is not there: the server has no such database", "createdb, then: sqlagent store init URL"),
+    "3F000": ("has no sqlagent in it", _MAKE),
+    "42P01": ("has no sqlagent in it, or an older one", _MAKE + "   or upgrade"),
+    "42883": ("has no sqlagent in it, or an older one", _MAKE + "   or upgrade"),
+    "42501": ("gives you no rights", "its owner: GRANT sqlagent_people TO you   then: sqlagent store check"),
+    "25006": ("is read-only: a standby, perhaps", "name the primary in the URL: ?target_session_attrs=read-write"),
+    "53100": ("has no room left", "its owner frees some; nothing of this call was kept"),
+    "53300": ("has no connection left", "try again in a moment, or put a pooler before it"),
+    "57P03": ("is starting or ending", "try again in a moment"),
+}  # fmt: skip

@@ -1,0 +1,229 @@
+"""The journal in a shared store: it reads as the local one does, and writes by the server's functions alone."""
+
+from __future__ import annotations
+
+import platform
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+import msgspec
+
+from sqlagent.core.approval.seats import NOBODY, POLICY, standing
+from sqlagent.core.errors import NotPermitted, Stale, StoreError
+from sqlagent.core.nouns.draft import Attempt, Clarification
+from sqlagent.core.nouns.session import Decision, Outcome, Proposal, Source, Status, Thread
+from sqlagent.core.secret import Secret
+from sqlagent.store.examples import lesson_of
+from sqlagent.store.journal import Alike, Journal
+from sqlagent.store.reader import Reader
+from sqlagent.store.rows import Marked, Refusal, Run, RunState, decided_in, proposed_in, run_in
+from sqlagent.store.shared.connection import Session, guarded
+
+_SEAT = "the server says who you are; the policy says whom the seat takes"
+
+
+class SharedJournal(Journal):
+    """One database for many people.
+
+    What a caller says of who acts is not taken: the server writes down who is connected.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        folder: Path,
+        *,
+        password: Secret | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        reached: Callable[[str], None] = lambda _point: None,
+    ) -> None:
+        """`folder` is this process's own state folder: marks of runs are there, and on no other machine."""
+        super().__init__(folder / "journal.db", now=now, reached=reached)
+        self.session = Session(url, password)
+        self._here = f"{platform.node()}:{folder}"
+
+    def close(self) -> None:
+        self.session.close()
+
+    def me(self) -> str:
+        """Who the server says is connected."""
+        return str(self.session.execute("SELECT session_user").get)
+
+    @contextmanager
+    def reading(self) -> Iterator[Reader]:
+        with guarded(self.session.url):
+            yield self.session
+
+    def writing(self, what: str) -> NoReturn:
+        raise AssertionError(f"{what} is written by a function of the server")
+
+    def _call(self, what: str, function: str, *arguments: Any, by: str = "") -> Any:  # noqa: ARG002 - said, not believed
+        """One function's answer, between the crash points of its transaction; a list where it answers rows."""
+        self._reached(f"journal: before the commit of {what}")
+        answers = self.session.call(function, *arguments)
+        self._reached(f"journal: after the commit of {what}")
+        return answers[0] if len(answers) == 1 else answers
+
+    # ---- sessions and turns --------------------------------------------------------------------------------------
+
+    def admit(self, thread: Thread) -> bool:
+        t = thread
+        return bool(
+            self._call("a thread", "admit", t.id, t.database, t.url, t.target, t.model, t.source.value, t.question,
+                       t.sql, t.created_at, by=t.requested_by)
+        )  # fmt: skip
+
+    def ask_again(self, thread: str, *, expected_turn: int, source: Source, question: str, sql: str, by: str) -> bool:
+        return bool(self._call("a question", "ask_again", thread, expected_turn, source.value, question, sql, by=by))
+
+    def finish(
+        self, thread: str, turn: int, status: Status, *, message: str = "", hint: str = "", ran_sql: str = "",
+        attempts: Sequence[Attempt] = (), learn: bool = False,
+    ) -> None:  # fmt: skip
+        text = msgspec.json.encode(attempts).decode()
+        self._call("an ending", "finish", thread, turn, status.value, message, hint, ran_sql, text)
+        if learn:
+            self._learn(thread, turn)
+
+    def _learn(self, thread: str, turn: int) -> None:
+        with self.reading() as db:
+            told, lesson = lesson_of(db, thread, turn)
+        self._call("what speaks against an example", "unlearn", thread, turn, told)
+        if lesson is not None:
+            x = lesson
+            self._call("an example", "learn", x.run, x.database, x.question, x.drafted, x.final, x.choice.value, x.why)
+
+    def claim_notice(self, proposal: str, stage: int) -> bool:
+        return bool(self._call("a notice", "claim_notice", proposal, stage))
+
+    def alike(self, words: Sequence[str], *, target: str, thread: str, longest: int, limit: int) -> tuple[Alike, ...]:
+        with self.reading() as db:
+            rows = db.execute(
+                "SELECT e.question, e.final, e.run FROM newest_examples e,"
+                "  (SELECT string_agg(quote_literal(w), ' | ')::tsquery AS q FROM"
+                "   unnest(?1::text[]) AS t, unnest(tsvector_to_array(to_tsvector('english', t))) AS w) AS asked"
+                " WHERE to_tsvector('english', e.question) @@ asked.q AND e.target = ?2"
+                "   AND length(e.question) + length(e.final) <= ?3"
+                "   AND e.run NOT IN (SELECT id FROM proposals WHERE thread = ?4)"
+                " ORDER BY ts_rank(to_tsvector('english', e.question), asked.q, 1) DESC, e.approved_at DESC, e.id DESC"
+                " LIMIT ?5",
+                (list(words), target, longest, thread, limit),
+            ).fetchall()
+        return tuple(rows)
+
+    def forget_examples(self, ids: Sequence[int] | None, *, by: str, target: str) -> int:
+        chosen = None if ids is None else list(ids)
+        return int(self._call("a forgetting of examples", "forget_examples", chosen, target, by=by))
+
+    # ---- the record ----------------------------------------------------------------------------------------------
+
+    def note(self, what: str, *, who: str, thread: str, **detail: Any) -> None:
+        said = msgspec.json.encode(detail | {"by": who}).decode()
+        self._call("a note", "note", what, thread, said, by=who)
+
+    def note_policy(self, files: Sequence[str], sha256: str, *, who: str, rules: int) -> None:
+        if self._last_policy(who) != sha256:
+            self.note("policy loaded", who=who, thread="", files=list(files), sha256=sha256, rules=rules)
+
+    # ---- proposals and decisions ---------------------------------------------------------------------------------
+
+    def propose(self, proposal: Proposal, *, number: int, turn: int) -> Proposal:
+        text = msgspec.json.encode(proposal).decode()
+        self._call("a proposal", "propose", proposal.id, number, turn, proposal.analysis.risk.name, text)
+        return self.proposal(proposal.id)
+
+    def decide(self, proposal: Proposal, decision: Decision) -> Decision:
+        d = decision
+        if d.by not in (self.me(), POLICY, NOBODY):
+            raise NotPermitted(f"{d.by} is not who is connected to the store: {self.me()} is", hint=_SEAT)
+        refused = self._call(
+            "a decision", "decide", proposal.id, proposal.stage, d.choice.value, d.digest, d.how, d.sql, d.reason,
+            int(d.retry), msgspec.json.encode(d.keep).decode(), by=d.by,
+        )  # fmt: skip
+        kind, _, why = refused.partition(" ")
+        if kind == "stale":
+            raise Stale(why, hint=f"look at it first: sqlagent show {proposal.thread}")
+        if kind:
+            raise NotPermitted(why, hint=_SEAT)
+        counted = self.decision(proposal.id, proposal.stage)
+        if counted is None:
+            raise StoreError(f"the decision on {proposal.id} is not on record", hint="sqlagent store check")
+        return counted
+
+    def expire(self, proposal_id: str) -> Decision | None:
+        with self.reading() as db:  # every look at a thread asks, and few are due
+            first = proposed_in(db, proposal_id)
+            if first is None or not standing(first, decided_in(db, proposal_id)).expires_at:
+                return None
+            stage = standing(first, decided_in(db, proposal_id)).stage
+        return self.decision(proposal_id, stage) if self._call("a timeout", "expire", proposal_id) else None
+
+    def ask_back(self, thread: str, turn: int, question: str, choices: tuple[str, ...], *, by: str) -> int:
+        text = msgspec.json.encode(choices).decode()
+        return int(self._call("a question back", "ask_back", thread, turn, question, text, by=by))
+
+    def answer(self, thread: str, turn: int, number: int, text: str, *, by: str, how: str) -> Clarification:
+        self._call("an answer", "answer", thread, turn, number, text, how, by=by)
+        return self.clarifications(thread, turn)[number - 1]
+
+    # ---- runs ----------------------------------------------------------------------------------------------------
+
+    def claim(self, proposal: Proposal, *, by: str, marked: Marked) -> Run | Refusal | None:
+        self.require_sealed(proposal.thread)
+        with self.reading() as db:
+            first = proposed_in(db, proposal.id)
+        same = first is not None and first.sql == proposal.sql and first.analysis == proposal.analysis
+        match self._call(
+            "a claim", "claim", proposal.id, proposal.digest, int(marked), self._here, secrets.token_hex(8),
+            same, by=by,
+        ):  # fmt: skip
+            case "":
+                return None
+            case "superseded":
+                return Refusal.SUPERSEDED
+            case "not approved":
+                return Refusal.NOT_APPROVED
+            case _:
+                return self.run(proposal.id)
+
+    def run(self, run_id: str) -> Run | None:
+        """A run that was begun elsewhere has its mark there, so that nobody can tell by it here."""
+        with self.reading() as db:
+            found = run_in(db, run_id)
+            begun_on = db.execute("SELECT run_on FROM runs WHERE id = ?", (run_id,)).get
+        here = found is None or found.marked is not Marked.BESIDE or begun_on == self._here
+        return found if here or found is None else replace(found, marked=Marked.NOWHERE)
+
+    def release(self, run_id: str, *, because: str = "") -> None:
+        self._call("a release", "give_back", run_id, "released", because)
+
+    def stale(self, run_id: str, *, because: str) -> None:
+        self._call("a release", "give_back", run_id, "stale", because)
+
+    def done(self, run_id: str, outcome: Outcome) -> None:
+        changed = msgspec.json.encode([r.changed for r in outcome.results]).decode()
+        self._call("a run's end", "done", run_id, msgspec.json.encode(outcome).decode(), changed)
+
+    def failed(self, run_id: str, error: str) -> None:
+        self._call("a run's end", "failed", run_id, error)
+
+    def settle(self, run_id: str, state: RunState, *, by: str) -> bool:
+        return bool(self._call("a run's end", "settle", run_id, state.value, by=by))
+
+    def keep(self, run_id: str, changes: bytes) -> None:
+        self._call("what it changes", "keep", run_id, changes)
+
+    def prune(self, *, before: str) -> tuple[str, ...]:
+        with self.reading() as db:
+            if not db.execute("SELECT 1 FROM changes WHERE kept_at < ? LIMIT 1", (before,)).get:
+                return ()
+        gone = self._call("a pruning", "prune", before)
+        return tuple(gone) if isinstance(gone, list) else (str(gone),)
+
+    def forget(self, run_id: str) -> None:
+        self._call("a forgetting", "forget", run_id)

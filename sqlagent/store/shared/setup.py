@@ -1,0 +1,138 @@
+"""Making, upgrading and checking a shared store: what its owner does, and what anybody may look at."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from sqlagent.core.errors import StoreError
+from sqlagent.core.secret import Secret
+from sqlagent.store.shared.connection import VERSION, conninfo, connect, guarded, shown
+
+THREADS = "sqlagent_threads"
+"""The schema of LangGraph's checkpoints."""
+_OF_THREADS = ("checkpoints", "checkpoint_blobs", "checkpoint_writes")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    said: str
+    mend: str = ""
+    """What to do; empty where all is well."""
+
+
+def scripts() -> list[tuple[int, str, str]]:
+    """Number, file name and text of each step from nothing to the newest version, in order."""
+    found = [f for f in files(__package__).iterdir() if re.fullmatch(r"\d{3}_\w+\.sql", f.name)]
+    return sorted((int(f.name[:3]), f.name, f.read_text("utf-8")) for f in found)
+
+
+def version(db: psycopg.Connection[Any]) -> int:
+    """The store's version; 0 where there is none."""
+    there = db.execute(b"SELECT to_regclass('sqlagent.version') IS NOT NULL").fetchone()
+    if there is None or not there[0]:
+        return 0
+    row = db.execute(b"SELECT max(number) FROM sqlagent.version").fetchone()
+    return int(row[0] or 0) if row else 0
+
+
+def require_version(db: psycopg.Connection[Any], url: str) -> None:
+    """Refuse a store of another version than this program's."""
+    found = version(db)
+    if found == VERSION:
+        return
+    if found > VERSION:
+        raise StoreError(
+            f"the store {shown(url)} is of version {found}, and this sqlagent knows {VERSION}",
+            hint="a newer sqlagent made it: pip install --upgrade sqlagent",
+        )
+    hint = "sqlagent store upgrade URL" if found else "the owner of the database makes it: sqlagent store init URL"
+    raise StoreError(f"the store {shown(url)} is of version {found}, and this sqlagent needs {VERSION}", hint=hint)
+
+
+def upgrade(url: str, set_up_threads: Callable[[Any], None], *, password: Secret | None = None) -> tuple[int, int]:
+    """Run what is missing, each step in a transaction of its own; answers the versions before and after.
+
+    `set_up_threads` makes or upgrades LangGraph's own tables, with a saver on the connection that it is given.
+    """
+    with guarded(url), connect(url, password) as db:
+        before = version(db)
+        if before > VERSION:
+            require_version(db, url)
+        for number, _, text in scripts():
+            if number > before:
+                with db.transaction():
+                    db.execute(text.encode())
+        _threads(url, set_up_threads, password)
+        return before, VERSION
+
+
+def _threads(url: str, set_up: Callable[[Any], None], password: Secret | None) -> None:
+    with psycopg.connect(conninfo(url, password), autocommit=True, prepare_threshold=None, row_factory=dict_row) as db:
+        db.execute(b"SET ROLE sqlagent_owner")
+        db.execute(f"SET search_path = {THREADS}".encode())
+        set_up(db)
+        for table in _OF_THREADS:
+            db.execute(
+                f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY; DROP POLICY IF EXISTS seen ON {table};"
+                f" CREATE POLICY seen ON {table} USING (EXISTS (SELECT FROM sqlagent.threads t"
+                " WHERE t.id = thread_id))".encode()
+            )
+
+
+def check(url: str, newest_threads: int, *, password: Secret | None = None) -> list[Finding]:
+    """What is wrong with a store, or with who is connected to it."""
+    with guarded(url), connect(url, password) as db:
+        found = version(db)
+        if found != VERSION:
+            mend = "sqlagent store upgrade URL" if 0 < found < VERSION else "sqlagent store init URL"
+            newer = "pip install --upgrade sqlagent"
+            told = f"{found or 'none'}, and this program needs {VERSION}"
+            return [Finding("version", told, newer if found > VERSION else mend)]
+        rows = [Finding("version", str(found))]
+        rows += [_asked(db, *question) for question in _QUESTIONS]
+        made: Any = db.execute(b"SELECT max(v) FROM sqlagent_threads.checkpoint_migrations").fetchone()[0]  # type: ignore[index]
+        behind = "" if made is not None and made >= newest_threads else "its owner: sqlagent store upgrade URL"
+        rows.append(Finding("checkpoints", f"version {made} of {newest_threads}", behind))
+        return rows
+
+
+def _asked(db: psycopg.Connection[Any], what: str, question: str, well: str, mend: str) -> Finding:
+    row: Any = db.execute(question.encode()).fetchone()
+    return Finding(what, str(row[0]), "" if re.fullmatch(well, str(row[0])) else mend)
+
+
+_QUESTIONS = (
+    ("you", "SELECT session_user || CASE WHEN r.rolsuper THEN ', a superuser: whom the store cannot hold to anything'"
+     " WHEN pg_has_role(session_user, 'sqlagent_owner', 'MEMBER') THEN ', its owner: whom it cannot hold to anything'"
+     " WHEN pg_has_role(session_user, 'sqlagent_workers', 'MEMBER') THEN ', a worker'"
+     " WHEN pg_has_role(session_user, 'sqlagent_people', 'MEMBER') THEN '' ELSE ', nobody it knows' END"
+     " FROM pg_roles r WHERE rolname = session_user", r"[^,]*(, a worker)?",
+     "work as a login role of your own: CREATE ROLE ana LOGIN IN ROLE sqlagent_people;"),
+    ("primary", "SELECT NOT pg_is_in_recovery()", "True", "name the primary in the URL"),
+    ("writes", "SELECT current_setting('default_transaction_read_only')", "off", "ALTER DATABASE ... RESET"
+     " default_transaction_read_only;"),
+    ("durable", "SELECT current_setting('fsync') || ', synchronous_commit ' || current_setting('synchronous_commit')",
+     "on, synchronous_commit (on|remote_apply|remote_write|local)", "a crash may lose what was decided: fsync = on"),
+    ("record", "SELECT number || ' entries' FROM sqlagent.head", r"\d+ entries", "restore it from a backup"),
+    ("tables", "SELECT coalesce(string_agg(DISTINCT table_name || ': ' || grantee, ', '), 'read-only for people') FROM"
+     " information_schema.role_table_grants WHERE table_schema = 'sqlagent' AND privilege_type <> 'SELECT'"
+     " AND grantee NOT IN ('sqlagent_owner')", "read-only for people",
+     "somebody granted more than the store does: REVOKE it; what was written so is found by: sqlagent audit verify"),
+    ("functions", "SELECT coalesce(string_agg(proname, ', '), 'the owner''s, each with its search_path') FROM pg_proc p"
+     " JOIN pg_namespace n ON n.oid = p.pronamespace WHERE nspname = 'sqlagent' AND (proowner <>"
+     " 'sqlagent_owner'::regrole OR prosecdef AND (proconfig IS NULL OR proconfig::text NOT LIKE '%search_path%'))",
+     "the owner's, each with its search_path", "sqlagent store init in a fresh database shows what they were"),
+    ("shared logins", "SELECT count(DISTINCT application_name || coalesce(host(client_addr), '')) FROM pg_stat_activity"
+     " WHERE usename = session_user AND application_name = 'sqlagent'", "[01]",
+     "several machines log in as you: where a login is shared, the server does not tell people apart"),
+)  # fmt: skip
