@@ -13,7 +13,7 @@ from psycopg.rows import dict_row
 
 from sqlagent.core.errors import StoreError
 from sqlagent.core.secret import Secret
-from sqlagent.store.shared.connection import VERSION, conninfo, connect, guarded, shown
+from sqlagent.store.shared.connection import VERSION, connect, conninfo, guarded, shown
 
 THREADS = "sqlagent_threads"
 """The schema of LangGraph's checkpoints."""
