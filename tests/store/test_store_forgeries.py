@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a forgery is read best as one line
 """Forged clients of the shared store: own SQL as each role, functions out of order, replays.  None of them passes."""
 
 from __future__ import annotations
