@@ -11,6 +11,7 @@ from postgres_crashes import SCHEMA, Struck, strikes
 from postgres_standby import Standby
 from postgres_writes import Target
 
+from sqlagent.core.errors import ConnectError
 from sqlagent.databases.base import Mark, Verdict
 from sqlagent.databases.postgres.effect.undo_record import decoded
 from sqlagent.databases.postgres.run import in_doubt, marker_table
@@ -77,7 +78,9 @@ def test_after_a_failover_the_mark_tells_and_the_server_does_not(
     if not reached_standby:
         standby.start()
     promoted = Target(standby.loopback_url("shop"), kept=target.kept)
-    asked_of_standby = promoted.told()
+    with pytest.raises(ConnectError, match="is a standby, and takes no writes"):
+        Target(promoted.url).apply(sql, None)
+    asked_of_standby, measured_there = promoted.told(), promoted.measure(sql)
     standby.promote()
     with promoted.plain() as db:
         for _ in range(5):
@@ -85,6 +88,7 @@ def test_after_a_failover_the_mark_tells_and_the_server_does_not(
         applied = db.execute("SELECT count(*) FROM stock WHERE v = 7").fetchone() == (5,)
 
     assert asked_of_standby is Verdict.CANNOT_TELL
+    assert measured_there.how == "a standby cannot measure; point `measure_url` at the primary"
     assert applied is reached_standby
     assert promoted.told() is Verdict.CANNOT_TELL
     looks = in_doubt.decided(promoted.connect, decoded(target.kept))

@@ -27,10 +27,11 @@ from sqlagent.databases.postgres.effect.row_versions import BrokenText, adding_u
 from sqlagent.databases.postgres.effect.schema_changes import object_changes
 from sqlagent.databases.postgres.effect.script import EndsTransaction, Planned, Script, Step
 from sqlagent.databases.postgres.effect.sums import fingerprint, rows_changed, size_of
-from sqlagent.databases.postgres.effect.two_sessions import Connect, Pair, Waits, two_sessions
+from sqlagent.databases.postgres.effect.two_sessions import Connect, IsStandby, Pair, Waits, two_sessions
 from sqlagent.databases.postgres.opinion.rewritten import Refused
 
 HOW = "rolled back"
+_STANDBY = "a standby cannot measure; point `measure_url` at the primary"
 _ATTEMPTS = 4  # each finds out more that has to be read before
 _COUNTED_AT_MOST = 100_000_000  # bytes of a table whose rows are counted
 _CHEAP = 0.3  # seconds
@@ -84,8 +85,6 @@ class _Measuring:
         budget = self.budget
         waits = Waits(budget.lock_seconds, self.meter.left)
         with two_sessions(self.connect, waits) as pair:
-            if one(pair.writer, "SELECT pg_catalog.pg_is_in_recovery()") == "t":
-                raise Unmeasurable("a standby cannot measure; point `measure_url` at the primary")
             reader = Reader(pair, adding_up(self._check), self.before, budget.scan_bytes)
             watcher = Watcher(self.connect, pair.writer, budget.lock_seconds)
             try:
@@ -180,6 +179,8 @@ def measure(
             return unknown(len(statements), str(e), meter)
         except EndsTransaction as e:
             return unknown(len(statements), f"it would fail: {e}", meter)
+        except IsStandby:
+            return unknown(len(statements), _STANDBY, meter)
         except SqlagentError as e:  # it could not be opened
             return unknown(len(statements), e.message, meter)
         except psycopg.Error as e:
@@ -206,7 +207,7 @@ def why_not(error: psycopg.Error, budget: MeasureBudget) -> str:
         case errors.SerializationFailure():
             return "somebody changed the same rows meanwhile"
         case errors.ReadOnlySqlTransaction():
-            return "the server takes no writes: a standby cannot measure; point `measure_url` at the primary"
+            return _STANDBY
         case errors.ActiveSqlTransaction():
             return "it cannot be in a transaction, so it can be neither measured nor taken back"
         case errors.OperationalError() if error.sqlstate is None or error.sqlstate[:3] in ("57P", "080"):

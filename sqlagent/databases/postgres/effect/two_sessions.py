@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import psycopg
 
+from sqlagent.core.errors import ConnectError
 from sqlagent.databases.postgres.connection.rows import Session, one, raw
 
 Connect = Callable[[], Session]
@@ -28,6 +29,13 @@ STEADY: Mapping[str, str] = {**FORMATS, "row_security": "off", "search_path": ""
 
 Counts = tuple[int, int, int]
 """Rows inserted, updated and deleted, as the server counts every write: a row written twice counts twice."""
+
+
+class IsStandby(ConnectError):
+    """The server follows another one, and takes no writes."""
+
+    def __init__(self) -> None:
+        super().__init__("this server is a standby, and takes no writes", hint="name the primary in the database's url")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +64,12 @@ class Pair:
 def two_sessions(connect: Connect, waits: Waits, *, locked: Sequence[str] = ()) -> Iterator[Pair]:
     """Closed afterwards whatever happened, so that no lock outlives it.
 
-    `locked` are tables, as they stand in SQL, that nobody may write from before the snapshot on.
+    Raises IsStandby.  `locked` are tables, as they stand in SQL, that nobody may write from before the snapshot on.
     """
     witness = connect()
     try:
+        if one(witness, "SELECT pg_catalog.pg_is_in_recovery()") == "t":
+            raise IsStandby
         writer = connect()
         try:
             yield _begun(writer, witness, waits, locked)
