@@ -19,11 +19,10 @@ def measured_lines(measurement: Measurement, columns: int) -> list[Line]:
     for effect in measurement.effects:
         for broken in effect.breaks:
             lines += paragraph(f"! breaks {one_line(broken)}  [schema-change]", columns)
-    if not measurement.is_exact:
-        whys = dict.fromkeys(e.why for e in measurement.effects if e.basis is not Basis.EXACT and e.why)
-        for why in whys or {measurement.how: None}:
-            fails = "" if why.startswith(_FAILS) else "not measured: "
-            lines += paragraph(f"! {fails}{one_line(why)}", columns)
+    whys = dict.fromkeys(e.why for e in measurement.effects if e.basis is not Basis.EXACT and e.why)
+    for why in whys or ({} if measurement.is_exact else {measurement.how: None}):
+        fails = "" if measurement.is_exact or why.startswith(_FAILS) else "not measured: "
+        lines += paragraph(f"! {fails}{one_line(why)}", columns)
     return lines + paragraph(undo_words(measurement), columns)
 
 

@@ -17,6 +17,8 @@ from test_pipeline_crashes import a_scene, approves, seen_through
 
 from sqlagent.core.nouns.effect import Undoable
 from sqlagent.core.nouns.session import Status
+from sqlagent.core.nouns.verbs import Basis, Verb
+from sqlagent.ui.effects import measured_lines
 
 _SCHEMA = """
 CREATE TABLE stock (id int PRIMARY KEY, name text NOT NULL, "left" int NOT NULL);
@@ -133,3 +135,23 @@ def test_what_was_approved_is_asked_again_where_it_would_do_something_else(
     assert report.status is Status.STALE
     assert "would change 2 rows as approved, but other rows or to other values" in report.message
     assert shop.rows('SELECT "left" FROM stock WHERE id = 1') == [(4,)]
+
+
+def test_rows_that_may_not_be_read_are_counted_on_the_screen_with_the_reason(
+    pg_of: Callable[[str], Pg], folder: Path
+) -> None:
+    shop = a_pg_shop(folder, pg_of(_SCHEMA))
+    role = f"app_{shop.pg.name}"
+    shop.pg.run(f"ALTER FUNCTION sold() SECURITY DEFINER; CREATE ROLE {role} LOGIN; GRANT ALL ON stock TO {role}")
+    with shop.agent(database=shop.pg.as_role(role)) as agent:
+        asked = agent.run(_SALE, title="sell an apple")
+    assert asked.proposal is not None
+    assert asked.proposal.measurement is not None
+    operations = asked.proposal.analysis.statements[0].operations
+    screen = "\n".join(str(line) for line in measured_lines(asked.proposal.measurement, 200))
+
+    assert [(o.target, o.size.rows, o.size.basis) for o in operations if o.verb is Verb.INSERT] == [
+        ("sales", 1, Basis.COUNTED)
+    ]
+    assert "! sales was counted, and is not shown: this role may not read every row of public.sales" in screen
+    assert "undo: NO, sales: this role may not read every row of public.sales" in screen

@@ -10,15 +10,17 @@ from sqlagent.core.nouns.effect import Effect, Measurement, Touched, Undoable
 from sqlagent.core.nouns.verbs import Basis, Verb
 
 _ROWS = frozenset({Verb.INSERT, Verb.UPDATE, Verb.DELETE})
+_KNOWN = frozenset({Basis.EXACT, Basis.COUNTED})
+"""What a statement was tried for: rows that were read out, or counted where they may not be read."""
 
 
 def direct_size(effect: Effect, statement: Statement) -> Size:
     """How many rows the statement's own words change, of how many, for the rules that look at numbers."""
-    if effect.basis is not Basis.EXACT:
+    if effect.basis not in _KNOWN:
         return Size()
     own = [t for t in effect.touched if not t.via and t.table.lower() == statement.object.lower()]
     base = next((t.of for t in own if t.of is not None), None)
-    return Size(sum(t.rows for t in own), base, Basis.EXACT) if own else Size()
+    return Size(sum(t.rows for t in own), base, effect.basis) if own else Size()
 
 
 def with_effects(analysis: Analysis, measurement: Measurement) -> Analysis:
@@ -49,7 +51,7 @@ def _measured(statement: Statement, effect: Effect, undo: Undoable) -> Statement
     findings = statement.findings
     if undo is Undoable.EXACT:
         findings = tuple(f for f in findings if f.rule != "no-undo")
-    if effect.basis is not Basis.EXACT:
+    if effect.basis not in _KNOWN:
         return replace(statement, findings=findings)
     return replace(statement, findings=findings, operations=tuple(_operations(statement, effect)))
 
@@ -63,18 +65,18 @@ def _operations(statement: Statement, effect: Effect) -> Iterator[Operation]:
         mine = [t for t in left if _same(t, operation)]
         left = [t for t in left if t not in mine]
         base = next((t.of for t in mine if t.of is not None), operation.size.of)
-        yield replace(operation, size=Size(sum(t.rows for t in mine), base, Basis.EXACT))
+        yield replace(operation, size=Size(sum(t.rows for t in mine), base, effect.basis))
     for t in left:
-        yield Operation(t.verb, t.table, t.via, Size(t.rows, t.of, Basis.EXACT))
+        yield Operation(t.verb, t.table, t.via, Size(t.rows, t.of, effect.basis))
     shapes = {(o.verb, o.name.lower()): o for o in effect.objects}
     for operation in statement.operations:
         if operation.verb in _ROWS:
             continue
         shape = shapes.pop((operation.verb, operation.target.lower()), None)
         rows = shape.rows if shape else None
-        yield operation if rows is None else replace(operation, size=Size(rows, rows, Basis.EXACT))
+        yield operation if rows is None else replace(operation, size=Size(rows, rows, effect.basis))
     for shape in shapes.values():
-        size = Size() if shape.rows is None else Size(shape.rows, shape.rows, Basis.EXACT)
+        size = Size() if shape.rows is None else Size(shape.rows, shape.rows, effect.basis)
         yield Operation(shape.verb, shape.name, "", size)
 
 
