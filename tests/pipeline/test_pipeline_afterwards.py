@@ -1,4 +1,4 @@
-"""A run whose end is found out later comes to the figures that it was held to, and says so."""
+"""A run whose end is found out later comes to the figures that it was held to, and says so.  In WAL its mark proves it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def became(report: Report) -> str:
 @pytest.mark.parametrize("wal", [True, False])
 @pytest.mark.parametrize("point", ["committed", "journal: before the commit of a run's end"])
 def test_a_run_that_was_committed_unseen_has_its_figures(tmp_path: Path, wal: bool, point: str) -> None:
-    shop = a_shop(tmp_path / "shop", wal=wal)
+    shop = a_shop(tmp_path / "shop", wal=wal, marker_table=wal)
     report = killed(shop, waiting(shop, SCRIPT), point)
     assert report.outcome is not None
     assert (report.outcome.results, report.outcome.seen_later) == ((Result(1, 1), Result(3, 2), Result(4, 0)), True)
@@ -66,7 +66,7 @@ def test_they_are_the_figures_of_a_run_that_was_seen(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("wal", [True, False])
 def test_an_undo_that_was_committed_unseen_has_its_figures(tmp_path: Path, wal: bool) -> None:
-    shop = a_shop(tmp_path / "shop", wal=wal)
+    shop = a_shop(tmp_path / "shop", wal=wal, marker_table=wal)
     with shop.agent() as agent:
         asked = undo_of_a_drop(agent, shop)
     report = killed(shop, asked, "committed")

@@ -11,6 +11,7 @@ from typing import Any
 
 import apsw
 
+from sqlagent.databases.sqlite.connection.marker_table import TABLE
 from sqlagent.databases.sqlite.opinion.schema import quoted
 from sqlagent.databases.sqlite.opinion.table_shapes import ROWID, TableShape
 
@@ -60,6 +61,8 @@ def rows_of(connection: apsw.Connection, shape: TableShape) -> dict[Any, Row]:
     names = shape.columns[1:] if shape.columns[0] == ROWID else shape.columns
     wanted = ", ".join([number, *map(quoted, names)])
     where = " OR ".join(f"{quoted(column)} IS NULL" for column in shape.nullable_key) or "1"
+    if shape.name.lower().startswith("sqlite_stat"):
+        where = f"tbl <> '{TABLE}' COLLATE NOCASE"  # runs add their marks to it, which are no change of anybody's
     sql = f"SELECT {wanted} FROM main.{quoted(shape.name)} WHERE {where}"  # noqa: S608 - quoted names
     try:
         found = {row[0]: row for row in islice(connection.execute(sql), _MOST + 1)}

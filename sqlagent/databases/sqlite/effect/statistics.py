@@ -7,6 +7,7 @@ from typing import Any
 
 import apsw
 
+from sqlagent.databases.sqlite.connection.marker_table import TABLE
 from sqlagent.databases.sqlite.opinion.table_shapes import Tables
 
 STATISTICS = ("sqlite_stat1", "sqlite_stat4")
@@ -16,8 +17,10 @@ Known = tuple[tuple[str, tuple[Any, ...]], ...]
 
 
 def statistics(connection: apsw.Connection, tables: Tables) -> Known:
+    """Every row of them, but for those of the table of marks, which runs add to."""
     there = [name for name in STATISTICS if tables.is_table(name)]
-    return tuple((name, row) for name in there for row in connection.execute(f"SELECT * FROM main.{name}").fetchall())  # noqa: S608 - ours
+    wanted = f"SELECT * FROM main.{{}} WHERE tbl <> '{TABLE}' COLLATE NOCASE"  # noqa: S608 - ours
+    return tuple((name, row) for name in there for row in connection.execute(wanted.format(name)).fetchall())
 
 
 Moved = tuple[Known, Known]
