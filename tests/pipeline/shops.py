@@ -68,8 +68,9 @@ class Shop:
         return agent
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        """On a connection of the test's own."""
+        """On a connection of the test's own; the process of a run that was killed may take a moment to let go."""
         db = apsw.Connection(str(self.db))
+        db.set_busy_timeout(20_000)
         try:
             return list(db.execute(sql).fetchall())
         finally:

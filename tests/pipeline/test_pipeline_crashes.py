@@ -267,7 +267,7 @@ def test_what_a_model_was_asked_is_asked_still_wherever_the_process_dies(folder:
     import langchain_openai  # here rather than in every child: it takes a second
 
     assert langchain_openai
-    with OpenAIServer(["UPDATE stock SET lft = 1", SELL]) as server:
+    with OpenAIServer(["UPDATE stock SET zzzzzz = 1", SELL]) as server:
         shop = a_shop(folder / "shop")
         env = server.env()
 
