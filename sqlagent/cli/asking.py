@@ -58,7 +58,7 @@ def run(
         bool, typer.Option("--each", help="Every statement by itself: decided, run and undone one by one.")
     ] = False,
 ) -> ExitCode:
-    """Put SQL that you wrote through the same gate.
+    """Review and run your own SQL.
 
     \b
     sqlagent run cleanup.sql --db prod
@@ -197,7 +197,7 @@ def settle(
         bool | None, typer.Option("--applied/--not-applied", help="What you found in the database.")
     ] = None,
 ) -> ExitCode:
-    """Say what became of a run whose end was not seen.
+    """Record whether an interrupted run took effect.
 
     \b
     sqlagent settle k7f3 --applied

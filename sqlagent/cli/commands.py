@@ -13,10 +13,10 @@ from sqlagent.cli.plain_values import without_pydantic
 
 COMMANDS = {
     "ask": ("asking.ask", "Ask in words: SQL is drafted, measured, and you decide."),
-    "run": ("asking.run", "Put SQL that you wrote through the same gate."),
+    "run": ("asking.run", "Review and run your own SQL."),
     "resume": ("asking.resume", "Show what a session waits for, and go on with it."),
     "undo": ("asking.undo", "Take back what a run changed: a proposal like any other."),
-    "settle": ("asking.settle", "Say what became of a run whose end was not seen."),
+    "settle": ("asking.settle", "Record whether an interrupted run took effect."),
     "expire": (
         "asking.expire",
         "Close every proposal whose time is up, or pass it on where its policy says so; for cron.",
@@ -25,12 +25,10 @@ COMMANDS = {
     "pending": ("looking.pending", "List what waits for a person."),
     "sessions": ("looking.sessions", "List every session, the newest first."),
     "show": ("looking.show", "Show where a session stands, and what it would do."),
-    "schema": ("looking.schema", "Show what a model is told, to the letter."),
+    "schema": ("looking.schema", "Show the exact schema text that is sent to the model."),
     "help": (
         "looking.help_",
-        "Explain exit-codes, environment, policy, databases, undo, audit, examples, on-pending, json, mcp, "
-        "rules, "
-        "or a rule.",
+        "Explain a topic, such as exit-codes, environment, policy or confidence, or a rule; alone it lists the topics.",
     ),
     "demo": ("demo.demo", "Start a throw-away PostgreSQL server with a sample shop."),
     "doctor": ("doctor.doctor", "Check what is configured, found and missing."),

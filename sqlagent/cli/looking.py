@@ -79,7 +79,7 @@ def schema(
     call: Call,
     table: Annotated[str, typer.Argument(help="One table or view.", metavar="[TABLE]")] = "",
 ) -> ExitCode:
-    """Show what a model is told, to the letter."""
+    """Show the exact schema text that is sent to the model."""
     from sqlagent.llm.prompt import schema_text
 
     call.say_which_database()

@@ -10,7 +10,7 @@ from sqlagent.ui.diagnostics import ExitCode
 
 @takes(DATABASE, RULED)
 def mcp(call: Call) -> ExitCode:
-    """Serve MCP on standard input and output: schema, proven reads, and proposals that a person decides.
+    """Serve MCP: a model may look and propose, a person decides.
 
     \b
     sqlagent mcp --db shop.db

@@ -1,4 +1,4 @@
-"""A run whose end is found out later comes to the figures that it was held to, and says so.  In WAL its mark proves it."""
+"""A run whose end is found out later comes to the figures that it was held to, and says so."""
 
 from __future__ import annotations
 

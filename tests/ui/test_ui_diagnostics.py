@@ -41,6 +41,8 @@ CODES = {
     "OutcomeUnknown": 9,
     "TimedOut": 124,
     "Finished": 2,
+    "Altered": 1,
+    "NotPrivate": 3,
     "NoDraft": 1,
 }
 
