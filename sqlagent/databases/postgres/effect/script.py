@@ -30,6 +30,12 @@ LAST = "SET CONSTRAINTS ALL IMMEDIATE"
 """After the last statement: deferred triggers and keys belong to what it does."""
 
 
+_CALLED = """
+SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND (n.nspname || '.' || c.relname = ANY(%s::text[])
+  OR c.relname = ANY(%s::text[]) AND pg_catalog.pg_table_is_visible(c.oid))"""
+
+
 class EndsTransaction(Exception):
     """The statement ended the transaction that it ran in."""
 
@@ -129,8 +135,8 @@ def _named(witness: Session, sql: str) -> frozenset[int]:
     names = sorted({name for opinion in parse(sql, "postgres") for name in opinion.writes})
     if not names:
         return frozenset()
-    found = raw(witness, "SELECT pg_catalog.to_regclass(n)::oid FROM pg_catalog.unnest(%s::text[]) n (n)", names)
-    return frozenset(int(oid) for (oid,) in found if oid is not None)
+    spelled = [*names, *(name.lower() for name in names)]
+    return frozenset(int(oid or 0) for (oid,) in raw(witness, _CALLED, spelled, spelled))
 
 
 def _estimated(plans: list[dict[str, Any]]) -> float:
