@@ -93,6 +93,25 @@ again     an undo can be undone in turn, also one of a DROP or ALTER
 which     sqlagent undo --list; an earlier run of a session by its id: k7f3.2
 how long  keep_undo, 7d unless it is set; then it is forgotten
 """
+_RISK = """\
+The rule of thumb: one key approves what you can see whole and take back; what
+reaches further than its text, or cannot be shown or taken back, is SEVERE and is
+approved by typing the table's name.
+
+READ      proven to change nothing: Enter runs it
+WRITE     rows of the table that the SQL names, measured, fewer than half of them;
+          a trigger that appends to a record of changes (audit_log, PriceHistory),
+          at most ten rows for each row changed, makes it no worse
+SEVERE    no WHERE, or one that is always true; half of a table of more than ten
+          rows; another table that a trigger, a key or a view writes; what is
+          dropped; a change of the shape; and whatever its verb, a change that
+          was not measured and whose undo was not tried
+UNKNOWN   nobody could tell what it does: handled as the worst
+
+How often: of 30 ordinary writes on sample.db (fixtures/ordinary_writes.sql) 3 ask
+for a name. Each of them deletes or changes rows of a table that the SQL does not
+mention. A script that would fail asks for nothing: it cannot be approved.
+"""
 _ONCE = """\
 A run leaves a mark that says `begun` before it and `done` with it, in one COMMIT.
 After a crash only the mark is believed: rows may be anybody's.
@@ -267,6 +286,7 @@ TOPICS: dict[str, Callable[[], str]] = {
     "policy": lambda: PAGE,
     "databases": _databases,
     "undo": lambda: _UNDO,
+    "risk": lambda: _RISK,
     "once": lambda: _ONCE,
     "audit": lambda: _AUDIT,
     "rebuild-a-table": lambda: _REBUILD,

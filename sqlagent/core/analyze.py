@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sqlagent.core.analysis import verdict
 from sqlagent.core.analysis.count_query import Counting
 from sqlagent.core.nouns.analysis import EngineOpinion, Size, Statement, SyntaxOpinion
+from sqlagent.core.nouns.rule import Tried
 from sqlagent.core.rules import OF_VERDICT, remarks_on
 
 if TYPE_CHECKING:
@@ -38,9 +39,11 @@ def pieces(script: str, dialect: str) -> Iterator[Piece]:
     return without_outer_transactions(split(script, dialect), dialect)
 
 
-def judge(index: int, syntax: SyntaxOpinion, engine: EngineOpinion | None, size: Size) -> Statement:
+def judge(
+    index: int, syntax: SyntaxOpinion, engine: EngineOpinion | None, size: Size, tried: Tried | None = None
+) -> Statement:
     """Everything known about one statement before it runs; `index` is its place in the script, from 0."""
-    return verdict.judge(index, syntax, engine, size, rules=OF_VERDICT)
+    return verdict.judge(index, syntax, engine, size, tried or Tried(), rules=OF_VERDICT)
 
 
 def counting(opinion: SyntaxOpinion, dialect: str) -> Counting | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TextIO
 
+from sqlagent.core.analysis.measured import would_fail
 from sqlagent.core.approval.batch import FEWEST, places, rejection, spans
 from sqlagent.core.approval.one_key import word_to_type
 from sqlagent.core.errors import NeedsApproval, UsageError
@@ -137,9 +138,15 @@ class _Conversation:
         return Analysis(tuple(s for s in self.proposal.analysis.statements if s.index not in self.out)).risk
 
     @property
+    def fails(self) -> bool:
+        """Whether what is kept would fail, as far as it was tried: there is nothing to approve."""
+        measurement = self.proposal.measurement
+        return measurement is not None and would_fail(measurement) and not self.out
+
+    @property
     def word(self) -> str:
-        """What must be typed to approve what is kept; empty where a key is enough."""
-        return word_to_type(self.proposal, self.kept)
+        """What must be typed to approve what is kept; empty where a key is enough or nothing can be approved."""
+        return "" if self.fails else word_to_type(self.proposal, self.kept)
 
     def until_answered(self) -> Answer:
         self._page_if_long()
@@ -162,6 +169,8 @@ class _Conversation:
         if self.unfit:
             said = Block(tuple(paragraph(f"not for you to approve: {self.unfit}", self.screen.columns)))
             return [*again, *str(said).split("\n"), f"  {rest}"]
+        if self.fails:
+            return [*again, f"  {rest}", "  it would fail, so there is nothing to approve"]
         if not self.kept and self.count:
             return [*again, f"  {rest}", "  nothing is left to approve"]
         many = f" {self._which()}" if self.count > 1 else ""
@@ -198,7 +207,7 @@ class _Conversation:
     def answer_to(self, typed: str) -> Answer | None:
         """The answer that a line is, or None where it only asks for more."""
         if typed == "":
-            runs = self.risk is Risk.READ and not self.unfit
+            runs = self.risk is Risk.READ and not self.fails and not self.unfit
             return self._approval(How.ENTER) if runs else Answer(Choice.LATER, How.ENTER)
         if self.word and typed == self.word and not self.unfit and self.kept:
             return self._approval(How.TYPED)
@@ -233,6 +242,9 @@ class _Conversation:
             return None
         if self.out and not self.kept:
             self.screen.line(f"  nothing is left to approve: [r] rejects all, [x {min(self.out)}] takes it back")
+            return None
+        if self.fails:
+            self.screen.line("  it would fail, so there is nothing to approve: [e] edits it")
             return None
         if self.word:
             self.screen.line(f"  `a` is not enough for {self.risk.name}: type {self.word}")

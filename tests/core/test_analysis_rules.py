@@ -10,6 +10,8 @@ import pytest
 
 from sqlagent.core.analyze import judge, parse
 from sqlagent.core.nouns.analysis import Access, Basis, EngineOpinion, Kind, Risk, Size, Verb
+from sqlagent.core.nouns.effect import Effect, Touched
+from sqlagent.core.nouns.rule import Tried
 from sqlagent.core.rules import catalogue
 
 RULES = Path(__file__).parents[2] / "fixtures" / "rules"
@@ -54,7 +56,13 @@ def _engine(case: dict[str, Any], kind: Kind) -> EngineOpinion | None:
 def _found(dialect: str, case: dict[str, Any]) -> set[str]:
     (syntax,) = parse(case["sql"], dialect)
     size = Size(case.get("rows"), case.get("of"), Basis.COUNTED)
-    return {f.rule for f in judge(1, syntax, _engine(case, syntax.kind), size).findings}
+    return {f.rule for f in judge(1, syntax, _engine(case, syntax.kind), size, _tried(case)).findings}
+
+
+def _tried(case: dict[str, Any]) -> Tried:
+    touched = tuple(Touched(table, Verb(verb), rows, via=via) for table, verb, rows, via in case.get("touched", []))
+    effect = Effect(Basis.EXACT, touched) if touched else None
+    return Tried(effect, case.get("unmeasured", ""), case.get("matches"), case.get("matched"))
 
 
 @pytest.mark.parametrize(("rule", "dialect", "case"), _cases("fails"))

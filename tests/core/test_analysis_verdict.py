@@ -103,7 +103,7 @@ def test_a_write_names_its_operations_with_causes_and_the_size_of_its_own() -> N
         Operation(Verb.DELETE, "shipments", "trigger trg"),
     )
     assert (found.risk, found.object, found.reads) == (Risk.SEVERE, "orders", ("orders",))
-    assert [f.rule for f in found.findings] == ["hidden-write", "hidden-write"]
+    assert [f.rule for f in found.findings] == ["hidden-write", "audit-append"]
 
 
 @pytest.mark.parametrize(

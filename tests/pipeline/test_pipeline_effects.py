@@ -278,7 +278,7 @@ def test_a_statement_that_would_fail_is_said_before_and_changes_nothing(shop: Sh
     asked = waiting(shop, f"{HALVE}; INSERT INTO stock VALUES (1, 'twice', 1); DELETE FROM stock")
     assert asked.proposal is not None
     assert asked.proposal.measurement is not None
-    assert "it would fail: UNIQUE constraint failed: stock.id" in asked.proposal.measurement.how
+    assert "it would fail at statement 2, line 1: UNIQUE constraint failed: stock.id" in asked.proposal.measurement.how
     before = content(shop)
     report = decide(shop, asked)
     assert (report.status, report.failure) == (Status.FAILED, "QueryError")

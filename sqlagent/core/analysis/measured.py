@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
 from sqlagent.core.nouns.analysis import Analysis, Operation, Size, Statement
 from sqlagent.core.nouns.effect import Effect, Measurement, Touched, Undoable
+from sqlagent.core.nouns.rule import Tried
 from sqlagent.core.nouns.verbs import Basis, Verb
 
+WOULD_FAIL = "it would fail"
+"""How the reason begins for which a script that the database refused half-way was not measured."""
+_FAILS_AT = re.compile(rf"{WOULD_FAIL} at statement (\d+)")
 _ROWS = frozenset({Verb.INSERT, Verb.UPDATE, Verb.DELETE})
 _KNOWN = frozenset({Basis.EXACT, Basis.COUNTED})
 """What a statement was tried for: rows that were read out, or counted where they may not be read."""
@@ -29,6 +34,33 @@ def with_effects(analysis: Analysis, measurement: Measurement) -> Analysis:
     return Analysis(tuple(_measured(statement, effect, measurement.undo) for statement, effect in paired))
 
 
+def found_by(measurement: Measurement) -> list[Tried]:
+    """What the rules are told of each statement: its effect, or why it is not known.
+
+    A script that would fail changes nothing, so that its effect is not known makes it no worse.
+    """
+    known = measurement.is_exact or would_fail(measurement)
+    return [
+        Tried(effect=effect, unmeasured="" if known or effect.basis is Basis.EXACT else effect.why or measurement.how)
+        for effect in measurement.effects
+    ]
+
+
+def would_fail(measurement: Measurement) -> bool:
+    """Whether the database refused it where it was tried."""
+    return measurement.how.startswith(WOULD_FAIL)
+
+
+def with_line(measurement: Measurement, analysis: Analysis) -> Measurement:
+    """What would fail `at statement 3` fails `at statement 3, line 7`."""
+    if (found := _FAILS_AT.match(measurement.how)) is None or not 0 < int(found[1]) <= len(analysis.statements):
+        return measurement
+    line = analysis.statements[int(found[1]) - 1].line
+    said = f"{found[0]}, line {line}{measurement.how[found.end() :]}"
+    effects = tuple(replace(e, why=said) if e.why == measurement.how else e for e in measurement.effects)
+    return replace(measurement, effects=effects, how=said, undo_why=f"it was not measured: {said}")
+
+
 def capped(measurement: Measurement, analysis: Analysis) -> Measurement:
     """What could not be measured, with what was counted instead: the run is held to that many rows.
 
@@ -39,7 +71,9 @@ def capped(measurement: Measurement, analysis: Analysis) -> Measurement:
         own = next((o for o in statement.operations if o.verb in _ROWS and not o.via), None)
         depends = own is not None and not written.isdisjoint(t.lower() for t in (own.target, *statement.reads))
         bindable = effect.basis is not Basis.ESTIMATED and not depends
-        if own and own.size.rows is not None and own.size.basis is Basis.COUNTED and bindable:
+        if effect.basis is Basis.EXACT:  # measured before what came after it could not be
+            effect = replace(effect, basis=Basis.COUNTED)
+        elif own and own.size.rows is not None and own.size.basis is Basis.COUNTED and bindable:
             touched = Touched(own.target, own.verb, own.size.rows, own.size.of)
             effect = replace(effect, basis=Basis.COUNTED, touched=(touched,))
         effects.append(effect)

@@ -18,7 +18,7 @@ from sqlagent.core.nouns.analysis import (
     SyntaxOpinion,
     Verb,
 )
-from sqlagent.core.nouns.rule import Known, Rule
+from sqlagent.core.nouns.rule import Known, Rule, Tried
 
 _VERBS = {
     Kind.SELECT: Verb.READ,
@@ -38,8 +38,9 @@ _ROW_KINDS = (Kind.SELECT, Kind.INSERT, Kind.REPLACE, Kind.UPDATE, Kind.DELETE)
 
 
 def judge(
-    index: int, syntax: SyntaxOpinion, engine: EngineOpinion | None, size: Size, *, rules: Sequence[Rule[Known]]
-) -> Statement:
+    index: int, syntax: SyntaxOpinion, engine: EngineOpinion | None, size: Size, tried: Tried,
+    *, rules: Sequence[Rule[Known]],
+) -> Statement:  # fmt: skip
     """Everything known about one statement before it runs, with what the given rules say of it, in their order."""
     heard = engine if engine is not None and not engine.error else None
     operations = tuple(_operations(syntax, heard, size))
@@ -59,7 +60,7 @@ def judge(
         columns=tuple(dict.fromkeys(_columns(syntax, heard))),
         reads_if=syntax.reads_if if engine is None else (),
     )
-    return _ruled(draft, Known(syntax, engine, size, draft), rules)
+    return _ruled(draft, Known(syntax, engine, size, draft, tried), rules)
 
 
 def _ruled(draft: Statement, known: Known, rules: Sequence[Rule[Known]]) -> Statement:

@@ -8,6 +8,7 @@ from inspect import cleandoc
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from sqlagent.core.nouns.analysis import EngineOpinion, Finding, Risk, Severity, Size, Statement, SyntaxOpinion
+from sqlagent.core.nouns.effect import Effect
 
 if TYPE_CHECKING:  # sqlglot takes 180 ms to import, and a manual page needs none of it
     from sqlagent.core.text.parse_tree import Tree
@@ -23,6 +24,20 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
+class Tried:
+    """What the database found out about one statement by running it where it leaves no trace, or by counting."""
+
+    effect: Effect | None = None
+    """None where nothing was run."""
+    unmeasured: str = ""
+    """Why its effect is not known, where that it can be undone was not tried either; empty where it is known."""
+    matches: int | None = None
+    """Of an UPDATE with a FROM: how often its rows are matched, every match counted."""
+    matched: int | None = None
+    """How many rows those are."""
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """What a rule of the verdict sees: both opinions, the rows counted, and the statement they made so far."""
 
@@ -30,6 +45,7 @@ class Known:
     engine: EngineOpinion | None
     size: Size
     statement: Statement
+    tried: Tried = Tried()
 
 
 Seen = TypeVar("Seen", Text, Known)

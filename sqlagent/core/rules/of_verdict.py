@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+from sqlagent.core.analysis.audit_tables import appends_to_trail
 from sqlagent.core.analysis.verdict import differences
-from sqlagent.core.nouns.analysis import Bound, Kind, Risk, Severity, Verb
+from sqlagent.core.nouns.analysis import Basis, Bound, Kind, Operation, Risk, Severity, Verb
+from sqlagent.core.nouns.effect import Effect
 from sqlagent.core.nouns.rule import Known, rule
 
+_ROW_VERBS = (Verb.INSERT, Verb.UPDATE, Verb.DELETE)
 _CHANGES_ROWS = (Kind.UPDATE, Kind.DELETE)
 
 
@@ -51,13 +54,57 @@ def hidden_write(known: Known) -> Iterator[str]:
 
     What to do: look at the operations marked `by trigger` or `by foreign key` and decide whether they are meant.
     """
+    for what, via in _hidden(known, lambda operation: not appends_to_trail(operation, known)):
+        yield f"{what}, which the SQL does not mention (by {via})"
+
+
+@rule(Severity.NOTE)
+def audit_append(known: Known) -> Iterator[str]:
+    """A trigger appends to a table that keeps a record of changes.
+
+    Why: such a table is there to grow with every change, so this alone makes no small change a severe one. It counts as
+    a hidden write where a trigger updates or deletes in it, or appends more than ten rows for each row changed.
+
+    Example: `UPDATE products SET price = 9.5 WHERE id = 3` where a trigger writes the old price to `audit_log`.
+
+    What to do: nothing, unless you did not expect the record.
+    """
+    for what, via in _hidden(known, lambda operation: appends_to_trail(operation, known)):
+        yield f"{what}, which the SQL does not mention (by {via})"
+
+
+def _hidden(known: Known, wanted: Callable[[Operation], bool]) -> Iterator[tuple[str, str]]:
+    """What is written to tables that the text does not name, and what makes it so."""
     named = {w.lower() for w in known.syntax.writes} | {known.statement.object.lower()}
     hidden: dict[str, str] = {}
     for operation in known.statement.operations:
-        if operation.via and operation.verb is not Verb.READ and operation.target.lower() not in named:
+        changes = operation.via and operation.verb is not Verb.READ and operation.target.lower() not in named
+        if changes and wanted(operation) and not _did_nothing(operation, known.tried.effect):
             hidden.setdefault(f"{_THIRD_PERSON[operation.verb]} {operation.target}", operation.via)
-    for what, via in hidden.items():
-        yield f"{what}, which the SQL does not mention (by {via})"
+    yield from hidden.items()
+
+
+def _did_nothing(operation: Operation, effect: Effect | None) -> bool:
+    """Whether it was measured and no row came of it: a trigger that could have fired and did not."""
+    if effect is None or effect.basis is not Basis.EXACT or operation.verb not in _ROW_VERBS:
+        return False
+    table = operation.target.lower()
+    return not any(t.rows for t in effect.touched if t.table.lower() == table and t.verb is operation.verb)
+
+
+@rule(Severity.WARNING, raises=Risk.SEVERE)
+def not_measured(known: Known) -> Iterator[str]:
+    """A change was not measured, and that it can be undone was not tried.
+
+    Why: then the screen shows what the text says and not what the database would do: triggers, cascades and the number
+    of rows are not known, and nothing proves that it can be taken back. Its verb makes no difference.
+
+    Example: an INSERT of 300,000 rows that is past what a measurement may take.
+
+    What to do: `[m]` measures it again and takes more time for it; or make it smaller, in several statements.
+    """
+    if known.tried.unmeasured and known.statement.risk is not Risk.READ:
+        yield "its whole effect is not known, and that it can be undone was not tried"
 
 
 @rule(Severity.WARNING, raises=Risk.SEVERE)

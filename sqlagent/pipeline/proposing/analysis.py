@@ -7,11 +7,12 @@ from dataclasses import asdict, replace
 from time import monotonic
 
 from sqlagent.core import policy
-from sqlagent.core.analysis.measured import capped, direct_size, with_effects
+from sqlagent.core.analysis.measured import capped, direct_size, found_by, with_effects, with_line
 from sqlagent.core.analyze import Counting, counting, judge, parse
 from sqlagent.core.approval.seats import POLICY, first_digest
 from sqlagent.core.nouns.analysis import Analysis, Basis, EngineOpinion, Risk, Size, SyntaxOpinion, Verb
 from sqlagent.core.nouns.effect import Measurement
+from sqlagent.core.nouns.rule import Tried
 from sqlagent.core.nouns.session import Choice, Decision, Proposal, Source, Status
 from sqlagent.databases.base import Database
 from sqlagent.pipeline.context import Context
@@ -52,8 +53,8 @@ def measured(sql: str, database: Database, x: Context) -> tuple[Analysis, Measur
     """
     opinions = heard(sql, database)
 
-    def verdicts(size_of: SizeOf) -> Analysis:
-        return policy.relax(judged(opinions, size_of), x.policy)
+    def verdicts(size_of: SizeOf, tried: Sequence[Tried] = ()) -> Analysis:
+        return policy.relax(judged(opinions, size_of, tried), x.policy)
 
     analysis = verdicts(lambda _index, _opinion: Size())
     if analysis.risk is Risk.READ or policy.builtin_denial(analysis, x.policy):
@@ -63,11 +64,15 @@ def measured(sql: str, database: Database, x: Context) -> tuple[Analysis, Measur
         measurement = database.measure(statements, budget=x.budget, heard=x.so_far)
     finally:
         x.ended()
-    if not measurement.is_exact:
-        counted = verdicts(_counting(database, x.count_seconds))
-        return counted, capped(measurement, counted)
+    measurement = with_line(measurement, analysis)
+    tried = found_by(measurement)
     sizes = [direct_size(e, s) for e, s in zip(measurement.effects, analysis.statements, strict=True)]
-    return with_effects(verdicts(lambda index, _opinion: sizes[index - 1]), measurement), measurement
+    if not measurement.is_exact:
+        counts = _counting(database, x.count_seconds)
+        known = [e.basis is Basis.EXACT for e in measurement.effects]
+        counted = verdicts(lambda i, opinion: sizes[i - 1] if known[i - 1] else counts(i, opinion), tried)
+        return with_effects(counted, measurement), capped(measurement, counted)
+    return with_effects(verdicts(lambda index, _opinion: sizes[index - 1], tried), measurement), measurement
 
 
 def _asked_of(drafted: Proposal, verdict: policy.Verdict, database: Database) -> Proposal:
@@ -96,10 +101,13 @@ def heard(sql: str, database: Database) -> Opinions:
     return [(opinion, engine[place] if agreed else None) for place, opinion in enumerate(syntax)]
 
 
-def judged(opinions: Opinions, size_of: SizeOf) -> Analysis:
-    """The verdict on every statement."""
+def judged(opinions: Opinions, size_of: SizeOf, tried: Sequence[Tried] = ()) -> Analysis:
+    """The verdict on every statement; `tried` is what came of each, where they were run on a copy."""
     return Analysis(
-        tuple(judge(i, syntax, engine, size_of(i, syntax)) for i, (syntax, engine) in enumerate(opinions, 1))
+        tuple(
+            judge(i, syntax, engine, size_of(i, syntax), tried[i - 1] if tried else None)
+            for i, (syntax, engine) in enumerate(opinions, 1)
+        )
     )
 
 

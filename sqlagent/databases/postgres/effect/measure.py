@@ -18,6 +18,7 @@ from sqlagent.databases.changes.budget import Budget, PastBudget
 from sqlagent.databases.changes.causes import ORDER, touched
 from sqlagent.databases.changes.samples import samples
 from sqlagent.databases.changes.volatile_columns import Unsteady, differing
+from sqlagent.databases.changes.would_fail import at_statement
 from sqlagent.databases.postgres.connection.rows import Session, one
 from sqlagent.databases.postgres.effect.causes import by_name, causes
 from sqlagent.databases.postgres.effect.giving_way import Watcher
@@ -60,6 +61,11 @@ class _Measuring:
     tried: Tried
     before: Before = field(default_factory=Before)
     effects: list[Effect] = field(default_factory=list)
+    at: int = 0
+    """The statement that is being run, from 1."""
+
+    def placed(self, why: str) -> str:
+        return at_statement(why, self.at, of=len(self.statements))
 
     def measured(self) -> Measurement:
         with self._script() as script:
@@ -106,6 +112,7 @@ class _Measuring:
         count = len(self.statements)
 
         def begin(index: int) -> None:
+            self.at = index
             self.meter.doing = f"running statement {index} of {count}"
             self.meter.check()
 
@@ -171,20 +178,21 @@ def measure(
     meter = Budget(seconds=budget.seconds, changes_bytes=budget.changes_bytes, heard=heard)
     before = Before()
     for _ in range(_ATTEMPTS):
+        measuring = _Measuring(connect, statements, budget, meter, tried, before)
         try:
-            return _Measuring(connect, statements, budget, meter, tried, before).measured()
+            return measuring.measured()
         except NotForeseen as e:
             before |= e.needed
         except (Unmeasurable, PastBudget, BrokenText, Refused) as e:
             return unknown(len(statements), str(e), meter)
         except EndsTransaction as e:
-            return unknown(len(statements), f"it would fail: {e}", meter)
+            return unknown(len(statements), measuring.placed(f"it would fail: {e}"), meter)
         except IsStandby:
             return unknown(len(statements), _STANDBY, meter)
         except SqlagentError as e:  # it could not be opened
             return unknown(len(statements), e.message, meter)
         except psycopg.Error as e:
-            return unknown(len(statements), why_not(e, budget), meter)
+            return unknown(len(statements), measuring.placed(why_not(e, budget)), meter)
     return unknown(len(statements), "what it changes is another thing each time", meter)
 
 

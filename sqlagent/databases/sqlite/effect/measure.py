@@ -15,6 +15,7 @@ from sqlagent.core.nouns.analysis import Basis, EngineOpinion, Kind
 from sqlagent.core.nouns.effect import Effect, Measurement, Undoable
 from sqlagent.databases.base import MeasureBudget
 from sqlagent.databases.changes.budget import PastBudget
+from sqlagent.databases.changes.would_fail import at_statement
 from sqlagent.databases.sqlite.connection import clock
 from sqlagent.databases.sqlite.connection.authorizer import Guard, Mode
 from sqlagent.databases.sqlite.connection.budget import Meter
@@ -64,7 +65,11 @@ Trying = Callable[[apsw.Connection, Meter], Trial]
 
 
 class _Fails(Exception):
-    """A statement would fail; the text is the engine's."""
+    """A statement would fail; the text is the engine's, and `at` its place in the script."""
+
+    def __init__(self, why: str, *, at: int = 0) -> None:
+        super().__init__(why)
+        self.at = at
 
 
 @dataclass(slots=True)
@@ -90,8 +95,10 @@ def measure(
             return _measured(script, place, how, budget, meter, trying)
     except PastBudget as e:
         return _not_told(script, str(e), meter)
-    except (Unmeasurable, _Fails) as e:
+    except Unmeasurable as e:
         return _unknown(script, str(e), meter)
+    except _Fails as e:
+        return _unknown(script, at_statement(str(e), e.at, of=len(statements)), meter)
     except (apsw.BusyError, apsw.LockedError):
         return _not_told(script, "the database is busy", meter)
     except ConnectError as e:
@@ -261,8 +268,8 @@ def _run(
             meter.doing = f"running statement {index} of {len(script.statements)}"
             opinion = alone or _opinion(script, index, connection, guard)
             if opinion.error or opinion.denied:
-                raise _Fails(f"it would fail: {opinion.error or opinion.why}")
-            change = _change(connection, guard, recorder, sql, meter)
+                raise _Fails(f"it would fail: {opinion.error or opinion.why}", at=index)
+            change = _change(connection, guard, recorder, sql, meter, at=index)
             script.effects.append(_effect(connection, recorder, change, opinion, meter))
             script.changes.append(change)
             script.functions.extend(opinion.functions)
@@ -275,7 +282,9 @@ def _run(
         recorder.close()
 
 
-def _change(connection: apsw.Connection, guard: Guard, recorder: Recorder, sql: str, meter: Meter) -> Change:
+def _change(
+    connection: apsw.Connection, guard: Guard, recorder: Recorder, sql: str, meter: Meter, *, at: int = 0
+) -> Change:
     try:
         with guard.watching(Mode.STATEMENT):
             prepare(connection, sql)
@@ -288,12 +297,12 @@ def _change(connection: apsw.Connection, guard: Guard, recorder: Recorder, sql: 
                 for _ in cursor:
                     pass
             if not connection.in_transaction:
-                raise _Fails("it would end the transaction")
+                raise _Fails("it would end the transaction", at=at)
             change = recorder.end()
     except (apsw.BusyError, apsw.LockedError, apsw.FullError, apsw.InterruptError):
         raise
     except (apsw.Error, Uncompilable) as e:
-        raise _Fails(f"it would fail: {e}") from e
+        raise _Fails(f"it would fail: {e}", at=at) from e
     finally:
         meter.recorded = int
     meter.check_size(len(change.changeset))
