@@ -82,6 +82,17 @@ def transaction(connection: apsw.Connection) -> Iterator[apsw.Connection]:
 
 
 @contextmanager
+def snapshot(connection: apsw.Connection) -> Iterator[None]:
+    """Several reads that see one moment: what another process writes meanwhile is in all of them or in none."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+@contextmanager
 def guarded(path: Path) -> Iterator[None]:
     """Whatever SQLite says of the journal, as a StoreError with the file's name and what to do."""
     try:

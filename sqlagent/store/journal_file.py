@@ -15,7 +15,7 @@ import apsw
 from sqlagent.core.errors import Altered
 from sqlagent.store.audit import Checked, Entry, Head, verify
 from sqlagent.store.audit_log import append_in, entries_in, head_in
-from sqlagent.store.connection import guarded, open_file, transaction
+from sqlagent.store.connection import guarded, open_file, snapshot, transaction
 from sqlagent.store.identity import current_user
 from sqlagent.store.reader import Reader
 from sqlagent.store.seals import Row, problem, problem_in_thread, seals_in
@@ -118,7 +118,7 @@ class Book:
 
     def verified(self, head: Head | None = None) -> Checked:
         """Whether the log is whole, and everything that it tells of is as it tells."""
-        with self.reading() as db:
+        with self.reading() as db, snapshot(self._connection):
             entries = list(entries_in(db))
             checked = verify(entries, head)
             if checked.problem:
@@ -129,7 +129,7 @@ class Book:
 
     def require_sealed(self, thread: str) -> None:
         """Raise `Altered` where something of a session is not as the log has it: nothing of it may be used."""
-        with self.reading() as db:
+        with self.reading() as db, snapshot(self._connection):
             require_sealed_in(db, thread)
 
 

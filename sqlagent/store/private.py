@@ -14,7 +14,7 @@ from sqlagent.core.errors import NotPrivate
 _SCRATCH = frozenset({"/tmp", "/var/tmp", "/dev/shm", "/private/tmp"})  # noqa: S108 - of the system, and told apart
 """Everybody's by design: root's and sticky, so that nobody moves what is another's in it, and what is there is looked
 at by its owner all the same."""
-_KEPT = ("journal.db", "checkpoints.db", "kept", "locks", "models")
+_KEPT = ("journal.db", "checkpoints.db", "kept", "marks", "locks", "models")
 """What sqlagent puts there, by how the names begin; a `policy.toml` may be read by all."""
 _ELSEWHERE = "or name another folder: --state-dir DIR; people who share need a store that knows who they are"
 

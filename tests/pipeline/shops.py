@@ -23,7 +23,8 @@ from sqlagent.core.nouns.session import Report
 from sqlagent.pipeline.thread.checkpoints import open_saver
 from sqlagent.pipeline.thread.graph import Graph, build
 from sqlagent.service import Agent, Listener
-from sqlagent.store.audit import Entry, verify
+from sqlagent.store.audit import Entry
+from sqlagent.store.journal import Journal
 
 SELL = "UPDATE stock SET left = left - 1 WHERE id = 1"
 """Run once it leaves 9 of the 10, run twice 8."""
@@ -118,7 +119,7 @@ def a_shop(folder: Path, schema: str = SCHEMA, *, wal: bool = False, marker_tabl
     folder.mkdir(parents=True, exist_ok=True)
     shop = Shop(folder)
     if marker_table:
-        shop.config.write_text(f"[databases.shop]\nurl = '{shop.db}'\nmarker_table = true\n")
+        shop.config.write_text(f"[databases.shop]\nurl = '''{shop.db}'''\nmarker_table = true\n")
     db = apsw.Connection(str(shop.db))
     if wal:
         db.pragma("journal_mode", "wal")
@@ -181,12 +182,23 @@ def in_order(shop: Shop, thread: str, *what: str) -> None:
 
 
 def audited(shop: Shop) -> list[Entry]:
-    """Every entry of the log, whose chain holds."""
+    """Every entry of the log, whose chain holds, and which everything that it tells of is as it tells."""
     with shop.agent() as agent:
         entries = list(agent.journal.audit())
-        checked = verify(entries, agent.journal.head())
+        checked = agent.journal.verified(agent.journal.head())
     assert (checked.problem, checked.entries) == ("", len(entries))
     return entries
+
+
+def intact(shop: Shop, point: str) -> None:
+    """A death is no tampering: whatever it left can be shown, and the whole record is as its log has it."""
+    journal = Journal(shop.state / "journal.db")
+    try:
+        for thread in journal.threads(limit=-1):
+            journal.require_sealed(thread.id)
+        assert journal.verified().problem == "", point
+    finally:
+        journal.close()
 
 
 def once_each(shop: Shop, point: str = "") -> None:

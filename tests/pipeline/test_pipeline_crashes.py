@@ -14,7 +14,7 @@ from typing import Any
 import apsw
 import pytest
 from openai_server import OpenAIServer
-from shops import SCRATCH, SELL, Shop, a_shop, approved, in_child, in_this_process, once_each, unkept, waiting
+from shops import SCRATCH, SELL, Shop, a_shop, approved, in_child, in_this_process, intact, once_each, unkept, waiting
 
 from sqlagent.core.errors import ConnectError, Finished, OutcomeUnknown
 from sqlagent.core.nouns.session import Choice, Decision, Report, Status
@@ -54,6 +54,7 @@ class Scene:
         self.shop.restore(self.kept)
         died_of = in_child(lambda: self._acting({"SQLAGENT_CRASH_AT": point}))
         assert died_of == -signal.SIGKILL, f"{point} was not reached"
+        intact(self.shop, point)
 
     def _acting(self, environment: dict[str, str]) -> None:
         os.environ.update(environment)

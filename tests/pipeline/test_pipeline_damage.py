@@ -19,6 +19,7 @@ from shops import SCRATCH, SELL, Shop, a_shop, approved, audited, in_child, once
 from sqlagent.core.errors import Finished, OutcomeUnknown, SqlagentError, StoreError, UnknownThread
 from sqlagent.core.nouns.session import Report, Status
 from sqlagent.pipeline.thread.driver import Driver  # imported once, so that no child has to
+from sqlagent.store.journal import RunState
 
 assert Driver is not None
 
@@ -76,8 +77,8 @@ SCENES = [("asked", False), ("kept", False), ("committed", False), ("kept", True
 """Where the process was when it died, and whether the target is in WAL."""
 
 
-def a_dead_shop(folder: Path, point: str, *, wal: bool) -> tuple[Shop, Report]:
-    shop = a_shop(folder / "shop", wal=wal)
+def a_dead_shop(folder: Path, point: str, *, wal: bool, marker_table: bool = False) -> tuple[Shop, Report]:
+    shop = a_shop(folder / "shop", wal=wal, marker_table=marker_table)
     asked = waiting(shop)
     if point != "asked":
         killed_at(point, shop, asked)
@@ -193,17 +194,50 @@ def test_an_interrupt_that_is_none_is_asked_again(folder: Path) -> None:
     once_each(shop)
 
 
-@pytest.mark.parametrize("cut", [0, 10, 32, 56, 4000, 4200, 8271])
-def test_a_wal_that_was_cut_off_is_run_again_where_the_commit_was_in_it(folder: Path, cut: int) -> None:
-    """The rows are asked, not what was hoped: what the cut took with it did not happen."""
+FRAME = 24 + 4096
+"""Of a WAL: a header, and a page."""
+
+
+@pytest.mark.parametrize("cut", [0, 10, 32, 56, 4000, 4200, 32 + 2 * FRAME - 1])
+def test_a_wal_that_was_cut_off_is_asked_about_where_nothing_was_marked(folder: Path, cut: int) -> None:
+    """The rows are as they were before it, which the cut did, or somebody else."""
     shop, asked = a_dead_shop(folder, "committed", wal=True)
-    wal = Path(f"{shop.db}-wal")
-    assert wal.stat().st_size == 32 + 2 * (24 + 4096)
-    os.truncate(wal, cut)
-    Path(f"{shop.db}-shm").unlink(missing_ok=True)
+    assert Path(f"{shop.db}-wal").stat().st_size == 32 + 2 * FRAME
+    cut_off(shop, cut)
     tried(shop, asked)
-    assert shop.sold == 1
-    assert shop.report(asked.thread).status is Status.EXECUTED
+    assert (shop.report(asked.thread).status, shop.sold) == (Status.UNKNOWN, 0)
+    settled(shop, asked, RunState.SETTLED_NOT_APPLIED)
+    assert shop.report(asked.thread).status is Status.FAILED
+
+
+@pytest.mark.parametrize("lost", [1, 4000, FRAME, FRAME + 1])
+def test_a_wal_that_was_cut_off_is_run_again_where_its_mark_says_begun(folder: Path, lost: int) -> None:
+    """The commit was in what the cut took, and the mark of before it was not."""
+    shop, asked = a_dead_shop(folder, "committed", wal=True, marker_table=True)
+    cut_off(shop, Path(f"{shop.db}-wal").stat().st_size - lost)
+    tried(shop, asked)
+    assert (shop.report(asked.thread).status, shop.sold) == (Status.EXECUTED, 1)
+    once_each(shop)
+
+
+@pytest.mark.parametrize("cut", [0, 32, 56, FRAME])
+def test_a_wal_that_was_cut_off_with_every_mark_is_asked_about(folder: Path, cut: int) -> None:
+    shop, asked = a_dead_shop(folder, "committed", wal=True, marker_table=True)
+    cut_off(shop, cut)
+    tried(shop, asked)
+    assert (shop.report(asked.thread).status, shop.sold) == (Status.UNKNOWN, 0)
+    settled(shop, asked, RunState.SETTLED_NOT_APPLIED)
+
+
+def cut_off(shop: Shop, size: int) -> None:
+    os.truncate(f"{shop.db}-wal", size)
+    Path(f"{shop.db}-shm").unlink(missing_ok=True)
+
+
+def settled(shop: Shop, asked: Report, state: RunState) -> None:
+    """A person looked."""
+    with shop.agent(by="ben") as agent:
+        agent.settle(asked.thread, state)
     once_each(shop)
 
 
@@ -289,16 +323,12 @@ def seen_through(shop: Shop, asked: Report) -> None:
 
 
 @pytest.mark.parametrize("name", ["journal.db", "checkpoints.db"])
-def test_a_state_that_cannot_be_written_any_more_keeps_what_waits(
-    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_state_that_cannot_be_written_any_more_keeps_what_waits(folder: Path, name: str) -> None:
     shop, asked = a_dead_shop(folder, "asked", wal=False)
     folder.chmod(0o755)
-    for each in (shop.folder, *shop.folder.rglob("*")):
-        if os.getuid() == 0:
-            os.chown(each, 65534, 65534)
+    belongs_to(shop, 65534)
     for file in (shop.state / name, shop.state):
-        file.chmod(0o444 if file.is_file() else 0o555)
+        file.chmod(0o400 if file.is_file() else 0o500)
 
     def as_nobody() -> None:
         if os.getuid() == 0:
@@ -311,20 +341,28 @@ def test_a_state_that_cannot_be_written_any_more_keeps_what_waits(
     assert in_child(as_nobody) == 0
     assert shop.sold == 0
     for file in (shop.state, shop.state / name):
-        file.chmod(0o755)
+        file.chmod(0o700)
+    belongs_to(shop, 0)
     seen_through(shop, asked)
     assert shop.sold == 1
+
+
+def belongs_to(shop: Shop, user: int) -> None:
+    """Root writes where nobody may: it does so as somebody else."""
+    for each in (shop.folder, *shop.folder.rglob("*")):
+        if os.getuid() == 0:
+            os.chown(each, user, user)
 
 
 # ---- names and clocks ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("wal", [False, True])
+@pytest.mark.parametrize("wal", [False, True])  # in WAL with its mark in the database, which proves it there
 @pytest.mark.parametrize(
     "name", ["Ordner mit Leerzeichen", "données ☃ 数据", "what? 100% #1 'quoted' \"twice\" & a=b;c"]
 )
 def test_a_folder_of_any_name_is_run_in_killed_in_and_gone_on_in(folder: Path, name: str, wal: bool) -> None:
-    shop = a_shop(folder / name, wal=wal)
+    shop = a_shop(folder / name, wal=wal, marker_table=wal)
     asked = waiting(shop)
     killed_at("committed" if wal else "marked", shop, asked)
     resumes(shop, asked)
