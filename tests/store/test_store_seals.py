@@ -33,6 +33,11 @@ def intact(journal: Journal) -> None:
     assert journal.verified().problem == ""
 
 
+def pruned(journal: Journal) -> None:
+    journal.done("k7f3.1", Outcome())
+    journal.prune(before="9999")
+
+
 GIVEN_BACK: dict[str, Callable[[Journal], None]] = {
     "released": lambda journal: journal.release("k7f3.1", because="it was locked"),
     "stale": lambda journal: journal.stale("k7f3.1", because="the schema changed"),
@@ -42,7 +47,7 @@ ENDED: dict[str, Callable[[Journal], object]] = {
     "done": lambda journal: journal.done("k7f3.1", Outcome()),
     "failed": lambda journal: journal.failed("k7f3.1", "no such row"),
     "settled": lambda journal: journal.settle("k7f3.1", RunState.SETTLED_APPLIED, by="ben"),
-    "pruned": lambda journal: (journal.done("k7f3.1", Outcome()), journal.prune(before="9999")),
+    "pruned": pruned,
 }
 
 
@@ -66,7 +71,7 @@ def test_what_another_process_writes_while_the_record_is_held_to_its_log_is_no_a
     """The log is read first and the rows after it: both as of one moment."""
     other = Journal(journal.path)
     other._connection.set_busy_timeout(0)
-    wrote = []
+    wrote: list[str] = []
 
     def meanwhile(_cursor: object, sql: str, _bindings: object) -> bool:
         if "FROM turns" in sql and not wrote:
