@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -15,13 +16,15 @@ from sqlagent import config
 from sqlagent.cli.narrator import Narrator
 from sqlagent.config import Settings
 from sqlagent.service import Agent, Listener
-from sqlagent.ui.export import Rows, open_rows
-from sqlagent.ui.formats import Format
+from sqlagent.ui.export import Existing, Rows, open_rows, refuse_existing
+from sqlagent.ui.file_formats import format_of
+from sqlagent.ui.formats import FOR_PEOPLE, Format
 from sqlagent.ui.machine import FORMAT_VERSION, JsonRows, write_document
+from sqlagent.ui.paging import Wide, shown_rows
 from sqlagent.ui.prompt import Input, can_prompt
-from sqlagent.ui.screen import Colour, Screen
+from sqlagent.ui.screen import Colour, Screen, is_terminal
 
-_OURS = frozenset({"json", "output", "csv", "csv_safe", "no_pager", "no_repair"})
+_OURS = frozenset({"json", "output", "csv", "csv_safe", "no_pager", "no_repair", "force"})
 """Options that are not settings."""
 
 
@@ -31,6 +34,7 @@ class Call:
     def __init__(self, flags: dict[str, Any]) -> None:
         self.json: bool = flags["json"]
         self._output: Path | None = flags.get("output")
+        self._existing = Existing.REPLACE if flags.get("force") else Existing.KEEP
         self._flags = {name: value for name, value in flags.items() if name not in _OURS}
         if flags.get("csv"):
             self._flags["format"] = "csv"
@@ -41,16 +45,25 @@ class Call:
         if flags.get("no_repair"):
             self._flags["repair"] = False
         self._open = ExitStack()
+        self._open_rows = ExitStack()
+
+        self.has_more = False
+        """More results come after the one that is concluded."""
+        self._said_written = False
 
     def __enter__(self) -> Self:
         return self
 
     def check_output(self, sources: Sequence[str]) -> None:
-        """Refuse `-o FILE` where it would go over a file in use: before anything is opened, and read or not."""
+        """Refuse an `-o FILE` that cannot be, or may not be replaced: before anything is opened, and read or not."""
         if self._output is not None and str(self._output) != "-":
-            from sqlagent.cli.output import refuse_output_over  # only where rows go to a file
+            from sqlagent.cli.output import may_replace, refuse_output_over  # only where rows go to a file
 
             refuse_output_over(self._output, self.settings, sources)
+            assert self.format
+            if self._existing is Existing.KEEP and self.interactive and self._output.is_file():
+                self._existing = may_replace(self._output, self.screen, sys.stdin)
+            refuse_existing(str(self._output), self._existing)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -59,11 +72,35 @@ class Call:
             self.narrator.done()
         if "agent" in self.__dict__:
             self.agent.close()
-        self._open.__exit__(kind, error, trace)
+        try:
+            self._open_rows.__exit__(kind, error, trace)
+            self._say_written()
+        finally:
+            self._open.__exit__(kind, error, trace)
 
     @cached_property
     def settings(self) -> Settings:
-        return config.load(self._flags, os.environ, Path.cwd())
+        settings = config.load(self._flags, os.environ, Path.cwd())
+        return replace(settings, limit=-1) if settings.is_default("limit") and self._takes_all(settings) else settings
+
+    def _takes_all(self, settings: Settings) -> bool:
+        """A person looks at some rows; a file, a pipe and a format for programs have every one."""
+        if self.json or self._to_file is not None or not is_terminal(sys.stdout):
+            return True
+        return Format(settings.format) not in FOR_PEOPLE
+
+    @property
+    def _to_file(self) -> Path | None:
+        """The FILE of `-o`."""
+        return None if self._output is None or str(self._output) == "-" else self._output
+
+    @cached_property
+    def format(self) -> Format:
+        """`--format`, else what the file's name says, else the setting."""
+        path = self._to_file
+        if path is None or self.flag("format") is not None or (path.exists() and not path.is_file()):
+            return Format(self.settings.format)
+        return format_of(path)
 
     @cached_property
     def screen(self) -> Screen:
@@ -77,10 +114,32 @@ class Call:
 
     @cached_property
     def rows(self) -> Rows:
-        """Where rows go: stdout or `-o FILE`, in the chosen format."""
+        """Where rows go: the screen, a pipe or `-o FILE`, in the chosen format."""
+        if self._to_file is None and self.format in FOR_PEOPLE and is_terminal(sys.stdout):
+            screen = Screen(sys.stdout, env=self.screen.env)
+            shown = shown_rows(self.format, screen=screen, wide=Wide(self.settings.wide))
+            return self._open_rows.enter_context(shown)
         path = str(self._output) if self._output else None
-        rows = open_rows(path, format_=Format(self.settings.format), stdout=sys.stdout.buffer)
-        return self._open.enter_context(rows)
+        rows = open_rows(path, format_=self.format, stdout=sys.stdout.buffer, existing=self._existing)
+        return self._open_rows.enter_context(rows)
+
+    def finish_rows(self) -> None:
+        """Show them, or put their file in its place, and say so."""
+        if "rows" in self.__dict__:
+            self.rows.show()
+            if not self.has_more:
+                self._open_rows.close()
+                self._say_written()
+
+    def _say_written(self) -> None:
+        rows = self.__dict__.get("rows")
+        if rows is None or self._said_written:
+            return
+        if rows.broken:
+            self.screen.line("the pipe was closed by its reader: the rows after that were not written")
+        if rows.wrote:
+            self.screen.line(rows.wrote)
+        self._said_written = rows.broken or bool(rows.wrote)
 
     @cached_property
     def kept(self) -> JsonRows:
@@ -89,12 +148,14 @@ class Call:
 
     @cached_property
     def agent(self) -> Agent:
-        """With `--json` rows are kept for the document; otherwise they stream."""
+        """With `--json` rows are kept for the document, if no file is named for them; otherwise they stream."""
         listener = Listener(environment=self.environment)
         if not self.json:
             n = self.narrator
             listener = Listener(n.begin, n.note, n.heard, n.downloading, n.done, n.unasked, self.environment, n.so_far)
-        return Agent(self.settings, sink=self.kept if self.json else self.rows, listener=listener)
+        return Agent(
+            self.settings, sink=self.kept if self.json and self._to_file is None else self.rows, listener=listener
+        )
 
     def flag(self, name: str) -> object:
         """What was typed for a setting on this command line; None where it was not."""

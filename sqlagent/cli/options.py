@@ -53,18 +53,21 @@ PERSON: Group = {
     "no_pager": _option(bool, "--no-pager", help="No pager for long SQL.", default=False),
 }
 ROWS: Group = {
-    "limit": _option(str | None, "-n", "--limit", help="Rows shown; -1 for all. [default: 200]", metavar="N"),
+    "limit": _option(
+        str | None, "-n", "--limit", help="Rows at most. [default: 200 on a screen, else all]", metavar="N"
+    ),
     "format": _option(
         str | None,
         "--format",
-        help="table csv csv-safe json jsonl markdown vertical none. [default: table]",
+        help="table csv csv-safe tsv json jsonl markdown vertical parquet xlsx none. [default: by -o FILE, else table]",
         metavar="FORMAT",
     ),
     "csv": _option(bool, "--csv", help="The same as --format csv.", default=False),
     "csv_safe": _option(bool, "--csv-safe", help="CSV in which a spreadsheet runs nothing.", default=False),
     "output": _option(
-        Path | None, "-o", "--output", help="Write rows to FILE, once they are complete.", metavar="FILE"
+        Path | None, "-o", "--output", help="Write all rows to FILE, in the format of its name.", metavar="FILE"
     ),
+    "force": _option(bool, "--force", help="Replace the FILE of -o.", default=False),
     "timeout": _option(str | None, "--timeout", help="For the statement; 0 for none. [default: 30s]", metavar="TIME"),
 }
 PROPOSING: Group = {

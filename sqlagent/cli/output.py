@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import TextIO
 
 from sqlagent.config import Settings
 from sqlagent.config.files import PROJECT_FILE
 from sqlagent.core.errors import SqlagentError, UsageError
 from sqlagent.plain_files import NotPlain, beginning, database_files, refuse_odd_output, same_file
+from sqlagent.ui.effects import size_words
+from sqlagent.ui.export import Existing
+from sqlagent.ui.keyboard import Keyboard, NothingTyped
+from sqlagent.ui.screen import Screen
 
 _MAGIC = {
     b"SQLite format 3\0": "a SQLite database",
@@ -38,6 +43,18 @@ def refuse_output_over(output: Path, settings: Settings, sources: Iterable[str])
             raise _refused(output, f"is {what}")
     if output.resolve().is_relative_to(settings.state_dir.resolve()):
         raise _refused(output, "is in the folder where sqlagent keeps its state")
+
+
+def may_replace(output: Path, screen: Screen, stdin: TextIO) -> Existing:
+    """Ask a person whether the file that is there may go; anything but yes keeps it."""
+    keyboard = Keyboard(stdin)
+    try:
+        keyboard.forget()
+        screen.ask(f"{output} is there already ({size_words(output.stat().st_size)}). Replace it? [y/N] ")
+        return Existing.REPLACE if keyboard.line().lower() in ("y", "yes") else Existing.KEEP
+    except NothingTyped:
+        screen.line()
+        return Existing.KEEP
 
 
 def _refused(output: Path, why: str) -> UsageError:

@@ -94,6 +94,7 @@ def _leave_asking(call: Call, report: Report) -> ExitCode:
 def conclude(call: Call, report: Report) -> ExitCode:
     """Print what became of it: a receipt, or for what went wrong the two lines of an error."""
     call.narrator.done()
+    call.finish_rows()
     if call.json:
         call.print_json(report_json(report))
     elif report.status in _WENT_WRONG:

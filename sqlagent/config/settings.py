@@ -74,6 +74,8 @@ class Settings:
     limit: int
     """-1 for all rows."""
     format: str
+    wide: str
+    """`vertical` or `pager`: what becomes of a table that is wider than the screen."""
     auto_reject: bool
     no_input: bool
     ci: bool
@@ -97,6 +99,10 @@ class Settings:
     _api_key: Secret | SqlagentError = field(repr=False)
     _known: Known = field(repr=False)
     _gathered: Gathered = field(repr=False)
+
+    def is_default(self, key: str) -> bool:
+        """Whether nobody said anything of a setting."""
+        return self._gathered.pick(key).layer is Layer.DEFAULT
 
     @property
     def database(self) -> DatabaseSettings:

@@ -168,12 +168,19 @@ TABLE: tuple[Definition, ...] = (
         project=_NEVER, default_text="none",
     ),
     Definition(
-        "limit", LIMIT, 200, "rows shown; `-1`: all", flag="-n, --limit", env=("SQLAGENT_LIMIT",),
+        "limit", LIMIT, 200, "rows on a screen, and anywhere where it is said; `-1`: all",
+        flag="-n, --limit", env=("SQLAGENT_LIMIT",),
         project=_SHRINK, strict=Strict.LESS, unlimited=-1,
     ),
     Definition(
-        "format", one_of("table", "csv", "csv-safe", "json", "jsonl", "markdown", "vertical", "none"), "table",
-        "of results, the same in a pipe and a terminal", flag="--format", env=("SQLAGENT_FORMAT",),
+        "format",
+        one_of("auto", "table", "csv", "csv-safe", "tsv", "json", "jsonl", "markdown", "vertical", "parquet", "xlsx",
+               "none"),
+        "auto", "of results; `auto`: by the name of `-o FILE`, else a table", flag="--format", env=("SQLAGENT_FORMAT",),
+    ),
+    Definition(
+        "wide", one_of("vertical", "pager"), "vertical", "where a table is wider than the screen",
+        env=("SQLAGENT_WIDE",),
     ),
     Definition(
         "auto_reject", YES_NO, False, "reject what would ask; exit 5",

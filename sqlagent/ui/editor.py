@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import IO, Any, TextIO
 
 from sqlagent.core.nouns.session import Proposal
 from sqlagent.plain_files import without_marks
@@ -93,8 +93,8 @@ def _ctrl_c_is_for_the_child() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def paged(text: str, *, terminal: TextIO, env: Mapping[str, str]) -> bool:
-    """Show visible `text` in the pager; whether one could be had."""
+def paged(text: str | IO[bytes], *, terminal: TextIO, env: Mapping[str, str]) -> bool:
+    """Show visible `text`, or a file of it, in the pager; whether one could be had."""
     import subprocess
 
     named = env.get("SQLAGENT_PAGER", env.get("PAGER", "less"))
@@ -107,12 +107,16 @@ def paged(text: str, *, terminal: TextIO, env: Mapping[str, str]) -> bool:
     surroundings = {"LESS": "FRX", **env, "LESSSECURE": "1"}
     try:
         with _ctrl_c_is_for_the_child():
-            shown = subprocess.run(
-                command, input=text.encode("utf-8", "backslashreplace"), stdout=terminal, env=surroundings, check=False
-            )
+            shown = subprocess.run(command, **_read_from(text), stdout=terminal, env=surroundings, check=False)
     except OSError:
         return False
     return shown.returncode == 0
+
+
+def _read_from(text: str | IO[bytes]) -> dict[str, Any]:
+    if isinstance(text, str):
+        return {"input": text.encode("utf-8", "backslashreplace")}
+    return {"stdin": text}  # a file's own descriptor, so the pager reads it as it turns its pages
 
 
 __all__ = ["NoEdit", "edited", "paged"]

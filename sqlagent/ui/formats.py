@@ -1,6 +1,6 @@
 """A result in each of the formats it can be had in: exact where programs read it, safe where people do.
 
-|        | csv        | json, jsonl               | table, markdown, vertical |
+|        | csv, tsv   | json, jsonl               | table, markdown, vertical |
 |--------|------------|---------------------------|---------------------------|
 | NULL   | nothing    | `null`                    | `NULL` (text: `'NULL'`)   |
 | ''     | `""`       | `""`                      | nothing                   |
@@ -18,28 +18,30 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-from itertools import chain, islice
+from itertools import chain
 from typing import Any, BinaryIO
 
-from sqlagent.ui.layout import Align, pad
-from sqlagent.ui.visible import cell, escaped, harmless_lines, one_line, plain, visible, width
-
-Row = Sequence[Any]
-_CHUNK = 1_000
-"""Rows held at once; a table chooses its widths from the first so many."""
-_WIDEST_CELL = 500
+from sqlagent.ui import tables
+from sqlagent.ui.chunks import Chunks, Row, chunks
+from sqlagent.ui.visible import escaped, harmless_lines, plain, visible
 
 
 class Format(StrEnum):
+    AUTO = "auto"
+    """A table; on a screen that is too narrow for it, vertical."""
     TABLE = "table"
     CSV = "csv"
     CSV_SAFE = "csv-safe"
     """For a spreadsheet: what it would run is text there, and what acts on a terminal is spelled out."""
+    TSV = "tsv"
     JSON = "json"
     JSONL = "jsonl"
     MARKDOWN = "markdown"
     VERTICAL = "vertical"
+    PARQUET = "parquet"
+    XLSX = "xlsx"
     NONE = "none"
 
 
@@ -50,43 +52,90 @@ class Spelling(StrEnum):
     VISIBLE = "visible"
 
 
-def write(out: BinaryIO, format_: Format, columns: Sequence[str], rows: Iterable[Row], spelling: Spelling) -> int:
-    """Write one result, a chunk at a time; answers how many rows it had."""
+def write(
+    out: BinaryIO, format_: Format, columns: Sequence[str], rows: Iterable[Row], spelling: Spelling,
+    *, room: int | None = None,
+) -> int:  # fmt: skip
+    """Write one result, a chunk at a time; answers how many rows it had.  `room` is the width of a screen."""
     counted = 0
-    for text, count in _WRITERS[format_](columns, iter(rows), spelling):
-        shown = harmless_lines(text) if format_ in _FOR_PEOPLE else text
+    for text, count in _WRITERS[format_](columns, iter(rows), _Place(spelling, room)):
+        shown = harmless_lines(text) if format_ in _NO_COMMANDS else text
         out.write(shown.encode("utf-8", "surrogatepass"))
         counted += count
     return counted
 
 
-Chunks = Iterator[tuple[str, int]]
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where it is written."""
 
-
-def _chunks(rows: Iterator[Row]) -> Iterator[list[Row]]:
-    while chunk := list(islice(rows, _CHUNK)):
-        yield chunk
+    spelling: Spelling
+    room: int | None
 
 
 # ---- csv ---------------------------------------------------------------------------------------------------------
 
 _AS_THEY_ARE = frozenset({int, float, str, type(None)})
 """What the C writer writes exactly as we would."""
-_SEPARATORS = re.compile(r'[,"\r\n]')
 
 
-def _csv(columns: Sequence[str], rows: Iterator[Row], spelling: Spelling) -> Chunks:
-    if spelling is Spelling.VISIBLE:
-        columns = [visible(name) for name in columns]
-        rows = (tuple(visible(value) if isinstance(value, str) else value for value in row) for row in rows)
-    yield _csv_line(columns), 0
-    for chunk in _chunks(rows):
-        yield _csv_chunk(chunk), len(chunk)
+@dataclass(frozen=True, slots=True)
+class _Separated:
+    """Values between commas, or between tabs, quoted where they must be."""
+
+    mark: str
+
+    def write(self, columns: Sequence[str], rows: Iterator[Row], place: _Place) -> Chunks:
+        if place.spelling is Spelling.VISIBLE:
+            columns = [visible(name) for name in columns]
+            rows = (tuple(visible(value) if isinstance(value, str) else value for value in row) for row in rows)
+        yield self._line(columns), 0
+        for chunk in chunks(rows):
+            yield self._chunk(chunk), len(chunk)
+
+    def _chunk(self, chunk: list[Row]) -> str:
+        """The C writer's text, except for rows that it would write inexactly."""
+        kinds = set(map(type, chain.from_iterable(chunk)))
+        if not kinds <= _AS_THEY_ARE or (len(chunk[0]) == 1 and type(None) in kinds):  # it writes a lone NULL as ''
+            return "".join(map(self._line, chunk))
+        written = io.StringIO(newline="")
+        writer = csv.writer(written, delimiter=self.mark, lineterminator="\n")
+        writer.writerows(chunk)
+        text = written.getvalue()
+        if "\r" in text:  # it leaves a bare one unquoted
+            return "".join(map(self._line, chunk))
+        if self._has_empty(text) and "" in chain.from_iterable(chunk):  # it writes '' among others as it writes NULL
+            written.seek(0)
+            written.truncate()
+            for row in chunk:
+                written.write(self._line(row)) if "" in row else writer.writerow(row)
+            return written.getvalue()
+        return text
+
+    def _has_empty(self, text: str) -> bool:
+        mark = self.mark
+        return any(gap in text for gap in (mark + mark, "\n" + mark, mark + "\n")) or text[0] == mark
+
+    def _line(self, row: Row) -> str:
+        return self.mark.join(map(self._field, row)) + "\n"
+
+    def _field(self, value: Any) -> str:
+        if value is None:
+            return ""
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            return f"x'{bytes(value).hex()}'"
+        text = value if isinstance(value, str) else plain(value)
+        if not text or any(special in text for special in (self.mark, '"', "\r", "\n")):
+            return '"' + text.replace('"', '""') + '"'
+        return text
 
 
-def _csv_safe(columns: Sequence[str], rows: Iterator[Row], _: Spelling) -> Chunks:
+_CSV, _TSV = _Separated(","), _Separated("\t")
+
+
+def _csv_safe(columns: Sequence[str], rows: Iterator[Row], _: _Place) -> Chunks:
     safe = (tuple(_as_text(value) if isinstance(value, str) else value for value in row) for row in rows)
-    return _csv([_as_text(name) for name in columns], safe, Spelling.EXACT)
+    return _CSV.write([_as_text(name) for name in columns], safe, _Place(Spelling.EXACT, None))
 
 
 def _as_text(value: str) -> str:
@@ -98,45 +147,6 @@ def _as_text(value: str) -> str:
 _FORMULA = re.compile(r"[\s\ufeff\u200b\0\"']*[=+\-@|%＝＋－＠\t\r]")
 """How one begins; the wide forms are what Japanese input methods write, and count too."""
 _A_NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
-
-
-def _csv_chunk(chunk: list[Row]) -> str:
-    """The C writer's text, except for rows that it would write inexactly."""
-    kinds = set(map(type, chain.from_iterable(chunk)))
-    if not kinds <= _AS_THEY_ARE or (len(chunk[0]) == 1 and type(None) in kinds):  # it writes a lone NULL as ''
-        return "".join(map(_csv_line, chunk))
-    written = io.StringIO(newline="")
-    writer = csv.writer(written, lineterminator="\n")
-    writer.writerows(chunk)
-    text = written.getvalue()
-    if "\r" in text:  # it leaves a bare one unquoted
-        return "".join(map(_csv_line, chunk))
-    if _has_empty(text) and "" in chain.from_iterable(chunk):  # it writes '' among others as it writes NULL
-        written.seek(0)
-        written.truncate()
-        for row in chunk:
-            written.write(_csv_line(row)) if "" in row else writer.writerow(row)
-        return written.getvalue()
-    return text
-
-
-def _has_empty(text: str) -> bool:
-    return any(gap in text for gap in (",,", "\n,", ",\n")) or text[0] == ","
-
-
-def _csv_line(row: Row) -> str:
-    return ",".join(map(_csv_field, row)) + "\n"
-
-
-def _csv_field(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return f"x'{bytes(value).hex()}'"
-    text = value if isinstance(value, str) else plain(value)
-    if not text or _SEPARATORS.search(text):
-        return '"' + text.replace('"', '""') + '"'
-    return text
 
 
 # ---- json --------------------------------------------------------------------------------------------------------
@@ -184,11 +194,11 @@ def _with_named_floats(value: Any) -> Any:
 
 def _objects(columns: Sequence[str], rows: Iterator[Row]) -> Iterator[list[str]]:
     names = json_names(columns)
-    for chunk in _chunks(rows):
+    for chunk in chunks(rows):
         yield [json_value(dict(zip(names, row, strict=True))) for row in chunk]
 
 
-def _json(columns: Sequence[str], rows: Iterator[Row], _: Spelling) -> Chunks:
+def _json(columns: Sequence[str], rows: Iterator[Row], _: _Place) -> Chunks:
     before = "["
     for objects in _objects(columns, rows):
         yield before + "\n" + ",\n".join(objects), len(objects)
@@ -196,98 +206,30 @@ def _json(columns: Sequence[str], rows: Iterator[Row], _: Spelling) -> Chunks:
     yield ("[]\n" if before == "[" else "\n]\n"), 0
 
 
-def _jsonl(columns: Sequence[str], rows: Iterator[Row], _: Spelling) -> Chunks:
+def _jsonl(columns: Sequence[str], rows: Iterator[Row], _: _Place) -> Chunks:
     for objects in _objects(columns, rows):
         yield "\n".join(objects) + "\n", len(objects)
 
 
-# ---- for people --------------------------------------------------------------------------------------------------
-
-
-def _table(columns: Sequence[str], rows: Iterator[Row], _: Spelling) -> Chunks:
-    names = [one_line(name) for name in columns]
-    first = list(islice(rows, _CHUNK))
-    drawn = [_cells(row) for row in first]
-    widths = [max(map(width, column)) for column in zip(names, *drawn, strict=True)]
-    aligned = [_alignment(column) for column in zip(*first, strict=True)] or [Align.LEFT] * len(names)
-    yield _table_line(names, widths, aligned) + "+".join("-" * (size + 2) for size in widths) + "\n", 0
-    yield "".join(_table_line(row, widths, aligned) for row in drawn), len(drawn)
-    for chunk in _chunks(rows):
-        yield "".join(_table_line(_cells(row), widths, aligned) for row in chunk), len(chunk)
-
-
-def _cells(row: Row) -> list[str]:
-    return [cell(value, limit=_WIDEST_CELL) for value in row]
-
-
-def _alignment(values: Sequence[Any]) -> Align:
-    """Numbers stand on the right; a column without a value is none of numbers."""
-    known = [value for value in values if value is not None]
-    numbers = all(hasattr(value, "as_integer_ratio") and not isinstance(value, bool) for value in known)
-    return Align.RIGHT if known and numbers else Align.LEFT
-
-
-def _table_line(row: Sequence[str], widths: Sequence[int], aligned: Sequence[Align]) -> str:
-    return (" " + " | ".join(map(pad, row, widths, aligned))).rstrip() + "\n"
-
-
-_MARKDOWN = re.compile(r"[\\`*\[\]<>|~&#]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
-
-
-def _markdown(columns: Sequence[str], rows: Iterator[Row], _: Spelling) -> Chunks:
-    first = list(islice(rows, _CHUNK))
-    aligned = [_alignment(column) for column in zip(*first, strict=True)] or [Align.LEFT] * len(columns)
-    rule = ["---:" if align is Align.RIGHT else "---" for align in aligned]
-    yield _markdown_line([_in_markdown(one_line(name)) for name in columns]) + _markdown_line(rule), 0
-    for chunk in chain([first], _chunks(rows)):
-        yield "".join(_markdown_line([_in_markdown(cell(value)) for value in row]) for row in chunk), len(chunk)
-
-
-def _in_markdown(text: str) -> str:
-    return _MARKDOWN.sub(r"\\\g<0>", text)
-
-
-def _markdown_line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |\n"
-
-
-def _vertical(columns: Sequence[str], rows: Iterator[Row], _: Spelling) -> Chunks:
-    names = [one_line(name) for name in columns]
-    name_column = max(map(width, names), default=0)
-    labels = [pad(name, name_column) for name in names]
-    count = 0
-    for chunk in _chunks(rows):
-        text = []
-        for row in chunk:
-            count += 1
-            text.append(f"-[ row {count} ]".ljust(name_column + 20, "-") + "\n")
-            text += [_field(label, value) for label, value in zip(labels, row, strict=True)]
-        yield "".join(text), len(chunk)
-
-
-def _field(label: str, value: Any) -> str:
-    """A value over several lines keeps the bar before each, so that none can pass for another field."""
-    if not isinstance(value, str) or "\n" not in value:
-        return f"{label} | {cell(value)}".rstrip() + "\n"
-    pieces = [one_line(piece) for piece in value.split("\n")]
-    blank = " " * width(label)
-    return "".join(f"{blank if index else label} | {piece}".rstrip() + "\n" for index, piece in enumerate(pieces))
-
-
-def _nothing(_columns: Sequence[str], rows: Iterator[Row], _: Spelling) -> Chunks:
-    for chunk in _chunks(rows):
+def _nothing(_columns: Sequence[str], rows: Iterator[Row], _: _Place) -> Chunks:
+    for chunk in chunks(rows):
         yield "", len(chunk)
 
 
-_WRITERS: dict[Format, Callable[[Sequence[str], Iterator[Row], Spelling], Chunks]] = {
-    Format.TABLE: _table,
-    Format.CSV: _csv,
+_WRITERS: dict[Format, Callable[[Sequence[str], Iterator[Row], _Place], Chunks]] = {
+    Format.AUTO: lambda columns, rows, place: tables.table_or_vertical(columns, rows, place.room),
+    Format.TABLE: lambda columns, rows, place: tables.table(columns, rows, place.room),
+    Format.CSV: _CSV.write,
     Format.CSV_SAFE: _csv_safe,
+    Format.TSV: _TSV.write,
     Format.JSON: _json,
     Format.JSONL: _jsonl,
-    Format.MARKDOWN: _markdown,
-    Format.VERTICAL: _vertical,
+    Format.MARKDOWN: lambda columns, rows, _: tables.markdown(columns, rows),
+    Format.VERTICAL: lambda columns, rows, place: tables.vertical(columns, rows, place.room),
     Format.NONE: _nothing,
 }
-_FOR_PEOPLE = frozenset({Format.TABLE, Format.MARKDOWN, Format.VERTICAL, Format.CSV_SAFE})
+"""Parquet and XLSX are no text: see `books`."""
+FOR_PEOPLE = frozenset({Format.AUTO, Format.TABLE, Format.MARKDOWN, Format.VERTICAL})
+"""Those that are read on a screen."""
+_NO_COMMANDS = FOR_PEOPLE | {Format.CSV_SAFE}
 """No line of these is a command to the service whose log it may stand in."""

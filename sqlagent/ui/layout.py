@@ -62,7 +62,7 @@ def wrap(text: str, columns: int) -> list[str]:
     """`text` cut into pieces of at most `columns`, at a space where one is near; joined they are `text` again."""
     columns = max(columns, 8)
     pieces = []
-    while (cut := _fitting(text, columns)) < len(text):
+    while (cut := fitting(text, columns)) < len(text):
         space = text.rfind(" ", max(cut - 24, 1), cut)
         cut = space + 1 if space > 0 else cut
         pieces.append(text[:cut])
@@ -70,7 +70,7 @@ def wrap(text: str, columns: int) -> list[str]:
     return [*pieces, text]
 
 
-def _fitting(text: str, columns: int) -> int:
+def fitting(text: str, columns: int) -> int:
     """How many characters of `text` fit; at least one, so that cutting always gets on."""
     if text.isascii():
         return min(columns, len(text))
@@ -92,7 +92,7 @@ def shorten(text: str, columns: int) -> str:
     """`text` on one line, ended by `...` where it does not fit."""
     if width(text) <= columns:
         return text
-    kept = text[: _fitting(text, max(columns - 3, 1))]
+    kept = text[: fitting(text, max(columns - 3, 1))]
     return kept.rstrip() + "..."
 
 

@@ -57,6 +57,11 @@ class Screen:
         return min(max(self._size("COLUMNS", 0, 80), 40), 160)
 
     @property
+    def width(self) -> int:
+        """As many columns as there are, for what has to fit."""
+        return max(self._size("COLUMNS", 0, 80), 20)
+
+    @property
     def rows(self) -> int:
         return self._size("LINES", 1, 24)
 

@@ -70,7 +70,7 @@ def test_nothing_is_opened_before_the_output_is_refused(shop: Shop) -> None:
 def test_rows_go_where_nothing_is_in_use(shop: Shop) -> None:
     (shop.folder / "old.csv").write_text("what was there")
     for name in ("new.csv", "old.csv"):
-        assert shop.run(*READ, "-o", name).code == 0
+        assert shop.run(*READ, "-o", name, "--force").code == 0
         assert (shop.folder / name).read_text() == "id\n1\n2\n3\n"
     assert shop.run(*READ, "-o", "/dev/null").code == 0
 

@@ -55,7 +55,7 @@ def test_no_file_appears_and_one_that_is_there_stays(steps: Shop) -> None:
     refused(steps.run("run", "--sql", FAILS, "-o", "new.csv", "--format", "csv"))
     kept = Path("kept.json")
     kept.write_text("mine")
-    refused(steps.run("run", "--sql", f"SELECT 1; {FAILS}", "-o", "kept.json", "--format", "json"))
+    refused(steps.run("run", "--sql", f"SELECT 1; {FAILS}", "-o", "kept.json", "--force"))
     assert kept.read_text() == "mine"
     assert sorted(p.name for p in steps.folder.iterdir() if p.suffix in (".csv", ".json", ".part")) == ["kept.json"]
 

@@ -84,7 +84,7 @@ def test_rows_go_to_a_file_that_appears_whole(shop: Shop) -> None:
 
 def test_a_failed_statement_leaves_the_old_file(shop: Shop) -> None:
     (shop.folder / "out.csv").write_text("old")
-    assert shop.run("run", "--sql", "SELECT nothing", "-o", "out.csv").code == 1
+    assert shop.run("run", "--sql", "SELECT nothing", "-o", "out.csv", "--force").code == 1
     assert (shop.folder / "out.csv").read_text() == "old"
 
 
@@ -97,11 +97,31 @@ def test_the_limit_is_announced(shop: Shop) -> None:
 MANY = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) SELECT i FROM n"
 
 
-@pytest.mark.parametrize(("flags", "lines"), [([], 201), (["--limit", "-1"], 1001), (["-n", "1000"], 1001)])
-def test_two_hundred_rows_are_shown_unless_more_are_wanted(shop: Shop, flags: list[str], lines: int) -> None:
-    ran = shop.run("run", "--sql", MANY, "--csv", *flags)
-    assert ran.text.count("\n") == lines
-    assert ("--limit -1 for all" in ran.err) == (lines == 201)
+@pytest.mark.parametrize("format_", ["csv", "tsv", "jsonl", "markdown", "table", "auto"])
+def test_a_pipe_gets_every_row_unless_a_limit_is_said(shop: Shop, format_: str) -> None:
+    ran = shop.run("run", "--sql", MANY, "--format", format_)
+    assert ran.text.rstrip().endswith(("1000", '{"i": 1000}', "| 1000 |"))
+    assert "--limit -1 for all" not in ran.err
+    cut = shop.run("run", "--sql", MANY, "--format", format_, "-n", "200")
+    assert cut.text.rstrip().endswith(("200", '{"i": 200}', "| 200 |"))
+    assert "first 200 rows shown; --limit -1 for all" in cut.err
+
+
+def test_a_document_has_every_row_unless_a_limit_is_said(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = shop.run("run", "--sql", MANY, "--json").document
+    assert (len(document["results"][0]["rows"]), document["outcome"]["results"][0]["truncated"]) == (1000, False)
+    monkeypatch.setenv("SQLAGENT_LIMIT", "7")
+    document = shop.run("run", "--sql", MANY, "--json").document
+    assert (len(document["results"][0]["rows"]), document["outcome"]["results"][0]["truncated"]) == (7, True)
+
+
+@pytest.mark.parametrize(("flags", "rows"), [((), 200), (("--limit", "-1"), 1000), (("--csv",), 1000)])
+def test_on_a_screen_two_hundred_rows_are_shown(shop: Shop, flags: tuple[str, ...], rows: int) -> None:
+    with shop.terminal("run", "--sql", MANY, "--no-pager", *flags) as terminal:
+        assert terminal.end() == 0
+    numbers = [int(line) for line in terminal.seen.splitlines() if line.strip().isdecimal()]
+    assert numbers == list(range(1, rows + 1))
+    assert ("first 200 rows shown" in terminal.seen) == (rows == 200)
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(shop: Shop) -> None:

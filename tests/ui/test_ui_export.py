@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from sqlagent.core.errors import QueryError, SqlagentError, UsageError
-from sqlagent.ui.export import Rows, open_rows
+from sqlagent.ui.export import Existing, Rows, open_rows
 from sqlagent.ui.formats import Format
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +33,7 @@ def some_rows(count: int = 3) -> Iterator[tuple[Any, ...]]:
 
 
 def export(path: Path, *, rows: Iterator[tuple[Any, ...]] | None = None) -> None:
-    with open_rows(str(path), format_=Format.CSV, stdout=io.BytesIO()) as sink:
+    with open_rows(str(path), format_=Format.CSV, stdout=io.BytesIO(), existing=Existing.REPLACE) as sink:
         sink.write(["a", "b"], some_rows() if rows is None else rows)
 
 
@@ -100,7 +100,8 @@ def test_a_result_that_breaks_off_leaves_the_old_file(tmp_path: Path) -> None:
 
 def test_a_run_without_a_result_leaves_the_old_file(tmp_path: Path) -> None:
     (tmp_path / "out.csv").write_text("old")
-    with open_rows(str(tmp_path / "out.csv"), format_=Format.CSV, stdout=io.BytesIO()):
+    path = str(tmp_path / "out.csv")
+    with open_rows(path, format_=Format.CSV, stdout=io.BytesIO(), existing=Existing.REPLACE):
         pass
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("out.csv", "old")]
 

@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ui_builders import HOSTILE, check_screen, untamed
 
+from sqlagent.ui.books import BOOKS
 from sqlagent.ui.formats import Format, Spelling, json_names, write
 
 COLUMNS = ["id", "name", "note", "total", "data"]
@@ -26,8 +27,9 @@ ROWS: list[tuple[Any, ...]] = [
     (-3, 'say "hi", you', "two\nlines\tand a tab", float("inf"), None),
     (None, "Größe 漢字 🎉", "a|b *c* _d_ <e>", -0.0, b"\x00\xff"),
 ]
-FOR_PEOPLE = [Format.TABLE, Format.MARKDOWN, Format.VERTICAL]
-EVERY = [format_ for format_ in Format if format_ is not Format.NONE]
+FOR_PEOPLE = [Format.AUTO, Format.TABLE, Format.MARKDOWN, Format.VERTICAL]
+TEXTS = [format_ for format_ in Format if format_ not in BOOKS]
+EVERY = [format_ for format_ in TEXTS if format_ is not Format.NONE]
 
 
 def written(
@@ -58,12 +60,12 @@ def same(left: Any, right: Any) -> bool:
     return bool(type(left) is type(right) and left == right)
 
 
-@pytest.mark.parametrize("format_", Format)
+@pytest.mark.parametrize("format_", TEXTS)
 def test_a_result_is_as_it_was_drawn(format_: Format) -> None:
     check_screen(f"rows-{format_}", written(format_, ROWS))
 
 
-@pytest.mark.parametrize("format_", Format)
+@pytest.mark.parametrize("format_", TEXTS)
 def test_a_result_without_rows_is_as_it_was_drawn(format_: Format) -> None:
     check_screen(f"no-rows-{format_}", written(format_, []))
 
@@ -178,7 +180,7 @@ def test_in_a_pipe_csv_is_exact_and_json_reads_back_so() -> None:
         assert json.loads(written(Format.JSON, [(text, 1)], ["a", "b"]))[0]["a"] == text
 
 
-@pytest.mark.parametrize("format_", Format)
+@pytest.mark.parametrize("format_", TEXTS)
 def test_memory_does_not_grow_with_rows(format_: Format) -> None:
     class Counts(io.RawIOBase):
         def write(self, data: Any) -> int:
@@ -195,4 +197,5 @@ def test_memory_does_not_grow_with_rows(format_: Format) -> None:
         finally:
             tracemalloc.stop()
 
+    peak(4_000)  # what is made once, whatever is written first
     assert peak(20_000) < peak(4_000) * 1.2 + 50_000
