@@ -29,7 +29,7 @@ from sqlagent.core.errors import UsageError
 from sqlagent.core.nouns.session import Thread
 from sqlagent.core.wire.answers import shown
 from sqlagent.pipeline.context import Context
-from sqlagent.pipeline.thread.checkpoints import open_saver
+from sqlagent.pipeline.thread.checkpoints import open_checkpoints
 from sqlagent.pipeline.thread.langgraph_server import Served, Write, serve
 from sqlagent.service import Agent
 from sqlagent.ui.formats import json_value
@@ -95,9 +95,8 @@ def open_graph(**settings: Any) -> Iterator[Served]:
     """The graph on the checkpoints of the command line; settings by their names in the config file."""
     door = _Settings(settings)
     with door.agent() as agent:
-        folder = agent.settings.state_dir
-    saver = open_saver(folder / "checkpoints.db")
+        saver = open_checkpoints(agent.settings.state_dir, agent.settings.store)
     try:
         yield serve(door, saver)
     finally:
-        saver.conn.close()
+        saver.close()

@@ -17,6 +17,7 @@ COMMANDS = {
     "resume": ("asking.resume", "Show what a session waits for, and go on with it."),
     "undo": ("asking.undo", "Take back what a run changed: a proposal like any other."),
     "settle": ("asking.settle", "Record whether an interrupted run took effect."),
+    "work": ("working.work", "Run what people have approved elsewhere, each once."),
     "expire": (
         "asking.expire",
         "Close every proposal whose time is up, or pass it on where its policy says so; for cron.",
@@ -35,6 +36,7 @@ COMMANDS = {
     "audit": ("auditing.audit", "The record: show, verify, export."),
     "examples": ("examples.examples", "What you approved, as a model learns it: list, forget, export."),
     "policy": ("policy.rules", "Rules: check, explain, test."),
+    "store": ("store.store", "A team's store in PostgreSQL: init, upgrade, check, copy."),
     "mcp": ("mcp.mcp", "Serve MCP: a model may look and propose, a person decides."),
     "model": ("machinery.model", "The embedded model: list, pull, status, stop."),
     "config": ("machinery.settings", "Settings: show, check."),

@@ -28,13 +28,24 @@ from sqlagent.ui.visible import one_line
 def pending(
     call: Call,
     limit: Listed = 50,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on, and list again what changes; Ctrl-C ends it.")] = False,
 ) -> ExitCode:
     """List what waits for a person.
 
     \b
     sqlagent pending
+    sqlagent pending --watch
     sqlagent pending --json
     """
+    if watch:
+        from sqlagent.cli.working import watch_pending  # which goes on, where a listing ends
+
+        return watch_pending(call, limit)
+    return list_pending(call, limit)
+
+
+def list_pending(call: Call, limit: int) -> ExitCode:
+    """What waits, once."""
     threads = call.agent.pending(limit=limit)
     if call.json:
         call.print_json(threads_json(threads))

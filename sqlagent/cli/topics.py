@@ -7,6 +7,7 @@ from difflib import get_close_matches
 
 from sqlagent import config, schemas
 from sqlagent.cli.policy_help import PAGE
+from sqlagent.cli.store_help import STORE
 from sqlagent.core.errors import UsageError
 from sqlagent.ui.diagnostics import ExitCode
 
@@ -294,6 +295,7 @@ TOPICS: dict[str, Callable[[], str]] = {
     "confidence": lambda: _CONFIDENCE,
     "servers": _servers,
     "on-pending": lambda: _ON_PENDING,
+    "store": lambda: STORE,
     "json": _json,
     "mcp": lambda: _MCP,
     "rules": _rules,

@@ -162,6 +162,20 @@ def _read_base_url(text: str) -> str:
     return url.rstrip("/")
 
 
+def _read_store(text: str) -> str:
+    url = _read_text(text).strip()
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise Wrong("is no PostgreSQL URL", "such as postgresql://db.example.com/sqlagent")
+    try:
+        parts = urlsplit(url)
+        given = parts.password is not None or "password=" in parts.query
+    except ValueError:
+        raise Wrong("is no PostgreSQL URL", "such as postgresql://db.example.com/sqlagent") from None
+    if given:
+        raise Wrong("carries a password", "keep it where libpq looks: ~/.pgpass, PGPASSFILE or PGPASSWORD")
+    return url
+
+
 def _read_command(text: str) -> tuple[object, ...]:
     import shlex  # only a program that is written as one line needs it
 
@@ -264,4 +278,5 @@ SAMPLES = Kind("1 to 9", _read_samples, _take_samples)
 EXAMPLES = Kind("0 to 10", _read_examples, _take_examples)
 DURATION = Kind("a duration", read_duration, _take_duration, show_duration)
 COMMAND = Kind("a list of texts", _read_command, _take_command, _show_command)
+STORE = Kind("a PostgreSQL URL", _read_store, lambda value: _read_store(_take_text(value)))
 BASE_URL = Kind("an http URL", _read_base_url, lambda value: _read_base_url(_take_text(value)))

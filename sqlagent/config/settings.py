@@ -87,6 +87,8 @@ class Settings:
     editor: str
     """A command line."""
     state_dir: Path
+    store: str
+    """The URL of a team's store; empty for the state folder."""
     cache_dir: Path
     debug: bool
     api_key_source: str

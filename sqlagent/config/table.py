@@ -16,6 +16,7 @@ from sqlagent.config.kinds import (
     PATH,
     PATHS,
     SAMPLES,
+    STORE,
     TEXT,
     YES_NO,
     Kind,
@@ -205,6 +206,10 @@ TABLE: tuple[Definition, ...] = (
     Definition(
         "state_dir", PATH, "", "journal and checkpoints; mode 0700",
         flag="--state-dir", env=("SQLAGENT_STATE_DIR",), project=_NEVER, default_text="XDG state dir",
+    ),
+    Definition(
+        "store", STORE, "", "a team's store instead of a folder: `postgresql://host/database`; `sqlagent help store`",
+        env=("SQLAGENT_STORE",), project=_NEVER, default_text="the state folder",
     ),
     Definition(
         "cache_dir", PATH, "", "model weights",

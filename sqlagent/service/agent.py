@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,7 +17,6 @@ from sqlagent.core.nouns.session import Choice, Decision, Proposal, Report, Sour
 from sqlagent.databases.base import Database, OnConflict, Sink
 from sqlagent.service.endings import at_home, close_rejected, finished, left_to_resume, why_nothing_is_kept
 from sqlagent.service.parts import Kept, Listener, Parts
-from sqlagent.store.identity import current_user
 from sqlagent.store.ids import new_id
 from sqlagent.store.journal import Journal, RunState
 from sqlagent.store.rows import Kept as KeptRun
@@ -45,7 +45,6 @@ class Agent:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.settings = settings
-        self.by = current_user()
         self._kept = Kept()
         self._sink: Sink = sink or self._kept
         self._parts = Parts(settings, listener or Listener(), now)
@@ -58,6 +57,11 @@ class Agent:
         environment and the config files, as on the command line.
         """
         return cls(config.load({"database": database, **settings}, os.environ, Path.cwd()))
+
+    @cached_property
+    def by(self) -> str:
+        """Who acts: the operating system's user, or whoever a team's store says is connected."""
+        return self.journal.me()
 
     def close(self) -> None:
         self._parts.close()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlagent.config.files import LARGEST
-from sqlagent.core.errors import SqlagentError, Stale
+from sqlagent.core.errors import SqlagentError, Stale, StoreError
 from sqlagent.core.nouns.session import Proposal, Report, Rowset, Thread
 from sqlagent.core.policy import Policy, Reads, Writes
 from sqlagent.databases.base import Database, Limits, MeasureBudget, Sink
@@ -76,13 +76,21 @@ class Parts:
 
     @cached_property
     def journal(self) -> Journal:
-        return Journal(self._settings.state_dir / "journal.db", now=self._now, reached=self.reached)
+        s = self._settings
+        if not s.store:
+            return Journal(s.state_dir / "journal.db", now=self._now, reached=self.reached)
+        try:
+            from sqlagent.store.shared.journal import SharedJournal  # with a driver that a folder does not need
+        except ImportError as e:
+            raise StoreError(f"a team's store needs more: {e}", hint='pip install "sqlagent[store]"') from e
+
+        return SharedJournal(s.store, s.state_dir, now=self._now, reached=self.reached)
 
     @cached_property
     def driver(self) -> Driver:
         from sqlagent.pipeline.thread.driver import Driver  # imports LangGraph, which takes a second
 
-        return Driver(self._settings.state_dir, reached=self.reached)
+        return Driver(self._settings.state_dir, store=self._settings.store, reached=self.reached)
 
     @cached_property
     def reached(self) -> Callable[[str], None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,6 +20,9 @@ from sqlagent.store.connection import guarded, open_file, snapshot, transaction
 from sqlagent.store.identity import current_user
 from sqlagent.store.reader import Reader
 from sqlagent.store.seals import Row, problem, problem_in_thread, seals_in
+
+_LOOK_SECONDS = 0.5
+"""How often a file is looked at, which tells nobody that it was written."""
 
 
 class Book:
@@ -66,6 +70,13 @@ class Book:
     def me(self) -> str:
         """Who acts, where this store can tell: the operating system's user."""
         return current_user()
+
+    def wait(self, seconds: float) -> None:
+        """Until somebody else has written to it, or so long."""
+        with self.reading() as db:
+            before, end = db.execute("PRAGMA data_version").get, time.monotonic() + seconds
+            while db.execute("PRAGMA data_version").get == before and time.monotonic() < end:
+                time.sleep(min(_LOOK_SECONDS, seconds))
 
     def now(self) -> datetime:
         """Aware, in UTC."""

@@ -17,6 +17,7 @@ from sqlagent.core.errors import NotPermitted, Stale
 from sqlagent.core.nouns.policy import Seat
 from sqlagent.core.nouns.session import Choice, Outcome, Proposal, Status
 from sqlagent.store.journal import Marked, Refusal
+from sqlagent.store.shared.journal import SharedJournal
 
 D = a_proposal().digest
 DECIDE = "SELECT sqlagent.decide('k7f3.1', 1, {choice}, {digest}, {how}, '', '', 0, '[]')"
@@ -108,7 +109,7 @@ SQL = {
     ),
     "a claim of what nobody approved": f"SELECT sqlagent.claim('k7f3.1', '{D}', 1, '', 'x', true)",
     "an end of what nobody began": "SELECT sqlagent.done('k7f3.1', '', '[]')",
-    "a change kept of what nobody began": "SELECT sqlagent.keep('k7f3.1', 'x')",
+    "a change kept of what nobody began": "SELECT sqlagent.keep('k7f3.1', 'x', '')",
     "settled while nothing is in doubt": "SELECT sqlagent.settle('k7f3.1', 'settled-applied')",
     "executed, without a run": "SELECT sqlagent.finish('k7f3', 1, 'executed', '', '', '', '[]')",
     "rejected, without a decision": "SELECT sqlagent.finish('k7f3', 1, 'rejected', '', '', '', '[]')",
@@ -186,12 +187,12 @@ def running(waiting: Store) -> Store:
 @pytest.mark.parametrize(
     "forgery",
     [
-        "SELECT sqlagent.give_back('k7f3.1', 'released', '')",
-        "SELECT sqlagent.give_back('k7f3.1', 'stale', '')",
+        "SELECT sqlagent.give_back('k7f3.1', 'released', '', '')",
+        "SELECT sqlagent.give_back('k7f3.1', 'stale', '', '')",
         "SELECT sqlagent.done('k7f3.1', '', '[]')",
-        "SELECT sqlagent.failed('k7f3.1', 'no')",
-        "SELECT sqlagent.keep('k7f3.1', 'x')",
-        "SELECT sqlagent.forget('k7f3.1')",
+        "SELECT sqlagent.failed('k7f3.1', 'no', '')",
+        "SELECT sqlagent.keep('k7f3.1', 'x', '')",
+        "SELECT sqlagent.forget('k7f3.1', '')",
         "SELECT sqlagent.settle('k7f3.1', 'settled-not-applied')",
         "SELECT sqlagent.finish('k7f3', 1, 'executed', '', '', '', '[]')",
         "SELECT sqlagent.finish('k7f3', 1, 'failed', '', '', '', '[]')",
@@ -202,6 +203,17 @@ def test_nobody_but_who_runs_it_says_what_became_of_it(running: Store, forgery: 
     run = running.of("ana").run("k7f3.1")
     assert run is not None
     assert run.state == "started"
+
+
+def test_a_process_of_the_same_login_elsewhere_takes_no_run_away_from_one_that_may_still_be_at_work(
+    running: Store,
+) -> None:
+    elsewhere = SharedJournal(running.url_of("ana"), running.folder / "elsewhere")
+    for take in (elsewhere.release, elsewhere.forget, lambda run: elsewhere.keep(run, b"x")):
+        with pytest.raises(NotPermitted, match="is run by ana on"):
+            take("k7f3.1")
+    elsewhere.close()
+    running.of("ana").release("k7f3.1")
 
 
 def test_what_runs_is_not_claimed_again_by_anybody(running: Store) -> None:

@@ -33,7 +33,8 @@ def local(tmp_path: Path) -> Journal:
 def journal(request: pytest.FixtureRequest) -> Journal:
     """Both engines, held to the same: what passes here is a store."""
     if request.param == "sqlite":
-        return request.getfixturevalue("local")  # type: ignore[no-any-return]
+        local: Journal = request.getfixturevalue("local")
+        return local
     shared: Journal = request.getfixturevalue("store").everybody()
     shared.admit(a_thread())
     return shared

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata, CheckpointTuple
 from langgraph.checkpoint.base import id as checkpoint_id
@@ -37,6 +37,17 @@ class Saver(SqliteSaver):
         super().__init__(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
         self._path = path
         self._reached = reached
+
+    def close(self) -> None:
+        self.conn.close()
+
+    def guarded(self) -> AbstractContextManager[None]:
+        return guarded(self._path)
+
+    def unreadable(self, e: Exception) -> Exception:
+        if isinstance(e, sqlite3.Error):
+            return e
+        return sqlite3.DatabaseError(f"a checkpoint cannot be read ({type(e).__name__})")
 
     def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         with guarded(self._path):
@@ -85,6 +96,33 @@ class Saver(SqliteSaver):
                 )
 
 
+class Guarded(Protocol):
+    """A saver whose failures are ours, in a file or in a team's store."""
+
+    def close(self) -> None: ...
+
+    def guarded(self) -> AbstractContextManager[None]:
+        """Whatever goes wrong inside, as a StoreError."""
+        ...
+
+    def unreadable(self, e: Exception) -> Exception:
+        """What `guarded` is given for a checkpoint that cannot be read."""
+        ...
+
+    def forget_past(self, head: RunnableConfig) -> None:
+        """Drop what came before a thread's newest checkpoint."""
+        ...
+
+
+def open_checkpoints(folder: Path, store: str, reached: Callable[[str], None] = lambda _name: None) -> Guarded:
+    """Those of a state folder, or of a team's store where its URL is given."""
+    if not store:
+        return open_saver(folder / "checkpoints.db", reached)
+    from sqlagent.pipeline.thread.shared_checkpoints import open_shared_saver  # with a driver of PostgreSQL
+
+    return open_shared_saver(store, reached)
+
+
 def open_saver(path: Path, reached: Callable[[str], None] = lambda _name: None) -> Saver:
     """The checkpoints at `path`, made if missing.
 
@@ -125,15 +163,15 @@ def _refuse_to_roll_back(path: Path) -> None:
         )
 
 
-def head(graph: Graph, config: Any, path: Path) -> StateSnapshot:
+def head(graph: Graph, config: Any, saver: Guarded) -> StateSnapshot:
     """Where the thread stands; the next checkpoint will have an id above it."""
-    with guarded(path):
+    with saver.guarded():
         try:
             snapshot = graph.get_state(config)
-        except (SqlagentError, sqlite3.Error):
+        except SqlagentError:
             raise
         except Exception as e:  # bytes that somebody changed: what reading them raises is known to nobody
-            raise sqlite3.DatabaseError(f"a checkpoint cannot be read ({type(e).__name__})") from e
+            raise saver.unreadable(e) from e
     never_before(snapshot)
     return snapshot
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +16,7 @@ from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.proposing import undo_proposal
 from sqlagent.pipeline.proposing.analysis import at_seat
 from sqlagent.pipeline.state import GRAPH_VERSION, NEW_TURN, State, on_record
-from sqlagent.pipeline.thread.checkpoints import head, open_saver
+from sqlagent.pipeline.thread.checkpoints import head, open_checkpoints
 from sqlagent.pipeline.thread.graph import build
 from sqlagent.pipeline.thread_lock import thread_lock
 from sqlagent.store.journal import RunState
@@ -25,17 +26,29 @@ STEPS = 40
 
 
 class Driver:
-    """Moves threads whose checkpoints are in one file.  LangGraph is never the guard: the journal is."""
+    """Moves threads of a state folder or a team's store.  LangGraph is never the guard: the journal is."""
 
-    def __init__(self, folder: Path, *, reached: Callable[[str], None] = lambda _point: None) -> None:
+    def __init__(self, folder: Path, *, store: str = "", reached: Callable[[str], None] = lambda _point: None) -> None:
         tracing_off()  # LangGraph reads the variables of LangSmith too, also where no model is asked
         self._locks = folder / "locks"
-        self._path = folder / "checkpoints.db"
-        self._saver = open_saver(self._path, reached)
+        self._store = store
+        self._saver = open_checkpoints(folder, store, reached)
         self._graph = build(self._saver)
 
     def close(self) -> None:
-        self._saver.conn.close()
+        self._saver.close()
+
+    @contextmanager
+    def _alone(self, thread_id: str) -> Iterator[None]:
+        """No other process works on the thread: of this machine by a lock, of others by a lease of the store."""
+        with thread_lock(self._locks, thread_id):
+            if not self._store:
+                yield
+                return
+            from sqlagent.store.shared.lease import lease  # with a driver of PostgreSQL
+
+            with lease(self._store, thread_id):
+                yield
 
     def drive(self, thread_id: str, x: Context) -> State:
         """Advance the thread until it ends its turn or waits for a person; answers its state.
@@ -44,10 +57,10 @@ class Driver:
         what must be once is guarded by the journal.
         """
         config: Any = {"configurable": {"thread_id": thread_id}, "recursion_limit": 25}
-        with thread_lock(self._locks, thread_id):
+        with self._alone(thread_id):
             for _ in range(STEPS):
                 row = x.journal.thread(thread_id)
-                snapshot = head(self._graph, config, self._path)
+                snapshot = head(self._graph, config, self._saver)
                 step = _next(row, snapshot, x)
                 if step is _STAY:
                     if _ended(snapshot):

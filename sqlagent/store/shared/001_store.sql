@@ -658,22 +658,25 @@ BEGIN
   RETURN '';
 END $$;
 
--- A run that this caller has begun, and that has not ended: nobody else may say what became of it.
-CREATE FUNCTION begun(run text) RETURNS boolean LANGUAGE plpgsql SET search_path = sqlagent, pg_catalog, pg_temp AS $$
+-- A run that this caller has begun, and that has not ended: nobody else may say what became of it.  From elsewhere (where
+-- a process that is still at work cannot be seen) it may only be said that it was applied.
+CREATE FUNCTION begun(run text, here text DEFAULT NULL) RETURNS boolean LANGUAGE plpgsql SET search_path = sqlagent, pg_catalog, pg_temp AS $$
 DECLARE r runs;
 BEGIN
   PERFORM mine(substring(run from '^(.*)\.[^.]*$'));
   SELECT * INTO r FROM runs WHERE id = run;
   IF r.id IS NOT NULL AND r.run_by <> session_user THEN
     PERFORM refuse(format('%s is run by %s', run, r.run_by), format('only %s says how it ended', r.run_by)); END IF;
+  IF r.state = 'started' AND r.run_on <> here THEN
+    PERFORM refuse(format('%s is run by %s on %s', run, r.run_by, r.run_on), 'go on with it there, or settle it once it is in doubt'); END IF;
   RETURN coalesce(r.state = 'started', false);
 END $$;
 
-CREATE FUNCTION give_back(run text, what text, because text) RETURNS void
+CREATE FUNCTION give_back(run text, what text, because text, here text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = sqlagent, pg_catalog, pg_temp AS $$
 BEGIN
   IF give_back.what NOT IN ('released', 'stale') THEN PERFORM refuse(give_back.what || ' is no way to give a run back', ''); END IF;
-  IF begun(run) THEN
+  IF begun(run, here) THEN
     DELETE FROM runs r WHERE r.id = give_back.run;
     DELETE FROM changes c WHERE c.run = give_back.run;
     PERFORM log(give_back.what, substring(run from '^(.*)\.[^.]*$'), jsonb_build_object('run', give_back.run, 'because', because),
@@ -698,10 +701,10 @@ BEGIN
   PERFORM ended(run, 'done', outcome, '', 'committed', jsonb_build_object('changed', parsed(changed)));
   RETURN true;
 END $$;
-CREATE FUNCTION failed(run text, error text) RETURNS boolean
+CREATE FUNCTION failed(run text, error text, here text) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = sqlagent, pg_catalog, pg_temp AS $$
 BEGIN
-  IF NOT begun(run) THEN RETURN false; END IF;
+  IF NOT begun(run, here) THEN RETURN false; END IF;
   PERFORM ended(run, 'failed', '', error, 'rolled back', jsonb_build_object('because', error));
   RETURN true;
 END $$;
@@ -721,17 +724,17 @@ BEGIN
   RETURN true;
 END $$;
 
-CREATE FUNCTION keep(run text, changeset bytea) RETURNS void
+CREATE FUNCTION keep(run text, changeset bytea, here text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = sqlagent, pg_catalog, pg_temp AS $$
 BEGIN
-  IF NOT begun(run) THEN PERFORM refuse(run || ' is not under way', 'what a run changed is kept before it ends'); END IF;
+  IF NOT begun(run, here) THEN PERFORM refuse(run || ' is not under way', 'what a run changed is kept before it ends'); END IF;
   INSERT INTO changes VALUES (keep.run, keep.changeset, stamp()) ON CONFLICT ON CONSTRAINT changes_pkey
     DO UPDATE SET changeset = excluded.changeset, kept_at = excluded.kept_at;
 END $$;
-CREATE FUNCTION forget(run text) RETURNS void
+CREATE FUNCTION forget(run text, here text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = sqlagent, pg_catalog, pg_temp AS $$
 BEGIN
-  PERFORM begun(run);
+  PERFORM begun(run, here);
   DELETE FROM changes c WHERE c.run = forget.run;
 END $$;
 -- Everybody forgets what they ran themselves.

@@ -56,6 +56,7 @@ class Session:
     def _connection(self) -> psycopg.Connection[Any]:
         if self._open is None or self._open.closed:
             self._open = connect(self.url, self._password)
+            require_version(self._open, self.url)
         return self._open
 
 
@@ -91,6 +92,13 @@ def connect(url: str, password: Secret | None = None) -> psycopg.Connection[Any]
     return db
 
 
+def listen(db: psycopg.Connection[Any], seconds: float) -> None:
+    """Until somebody writes to the store, or so long."""
+    db.execute(b"LISTEN sqlagent")
+    for _ in db.notifies(timeout=seconds, stop_after=1):
+        return
+
+
 def conninfo(url: str, password: Secret | None) -> str:
     told = {"password": password.reveal()} if password else {}
     return make_conninfo(url, connect_timeout=_CONNECT_SECONDS, application_name="sqlagent", **told)
@@ -106,6 +114,33 @@ def translated(statement: str) -> str:
         r"([\w.]*(?:document|detail)) ->> '\$\.([\w.]+)'",
         lambda m: f"sqlagent.field({m[1]}, '{{{m[2].replace('.', ',')}}}')",
         text,
+    )
+
+
+def version(db: psycopg.Connection[Any]) -> int:
+    """The store's version; 0 where there is none."""
+    there = db.execute(b"SELECT to_regclass('sqlagent.version') IS NOT NULL").fetchone()
+    if there is None or not there[0]:
+        return 0
+    row = db.execute(b"SELECT max(number) FROM sqlagent.version").fetchone()
+    return int(row[0] or 0) if row else 0
+
+
+def require_version(db: psycopg.Connection[Any], url: str) -> None:
+    """Refuse a store of another version than this program's."""
+    found = version(db)
+    if found == VERSION:
+        return
+    if found > VERSION:
+        raise StoreError(
+            f"the store {shown(url)} is of version {found}, and this sqlagent knows {VERSION}",
+            hint="a newer sqlagent made it: pip install --upgrade sqlagent",
+        )
+    if not found:
+        raise StoreError(f"the store {shown(url)} has no sqlagent in it", hint=_MAKE)
+    raise StoreError(
+        f"the store {shown(url)} is of version {found}, and this sqlagent needs {VERSION}",
+        hint="its owner: sqlagent store upgrade URL",
     )
 
 
@@ -136,7 +171,7 @@ def raise_ours(e: psycopg.Error, where: str) -> NoReturn:
 
 def _ours(e: psycopg.Error, where: str) -> SqlagentError:
     message = (e.diag.message_primary or str(e)).strip().split("\n")[-1]
-    said = _SAID.get(e.sqlstate or "")
+    said = _SAID.get(e.sqlstate or _state_of(message))
     if e.sqlstate == "SQ403":
         return NotPermitted(message, hint=e.diag.message_hint or "")
     if e.sqlstate == "SQ409":
@@ -147,7 +182,7 @@ def _ours(e: psycopg.Error, where: str) -> SqlagentError:
         return StoreError(
             "PostgreSQL keeps no NUL character in a text", hint="leave it out of the question and the SQL"
         )
-    if (e.sqlstate and e.sqlstate.startswith("28")) or "password" in message:
+    if (e.sqlstate or _state_of(message)).startswith("28"):
         return AuthError(f"the store {where} let nobody in: {message}", hint="PGPASSWORD, ~/.pgpass or a service file")
     if isinstance(e, psycopg.OperationalError) and e.sqlstate is None:
         return StoreError(
@@ -156,6 +191,17 @@ def _ours(e: psycopg.Error, where: str) -> SqlagentError:
     return StoreError(f"the store {where} cannot be used: {message}", hint="sqlagent store check")
 
 
+def _state_of(message: str) -> str:
+    """What libpq knows of a session that did not come to be is its words alone."""
+    return next((state for words, state in _WORDS if re.search(words, message)), "")
+
+
+_WORDS = (
+    (r'database ".*" does not exist', "3D000"),
+    (r"password|authentication|pg_hba|role .* does not exist|not permitted to log in", "28000"),
+    ("too many|remaining connection slots", "53300"),
+    ("starting up|shutting down|recovery", "57P03"),
+)
 _MAKE = "the owner of the database makes it: sqlagent store init URL"
 _SAID = {
     "3D000": ("is not there: the server has no such database", "createdb, then: sqlagent store init URL"),

@@ -22,7 +22,7 @@ from sqlagent.store.examples import lesson_of
 from sqlagent.store.journal import Alike, Journal
 from sqlagent.store.reader import Reader
 from sqlagent.store.rows import Marked, Refusal, Run, RunState, decided_in, proposed_in, run_in
-from sqlagent.store.shared.connection import Session, guarded
+from sqlagent.store.shared.connection import Session, guarded, listen
 
 _SEAT = "the server says who you are; the policy says whom the seat takes"
 
@@ -53,6 +53,10 @@ class SharedJournal(Journal):
     def me(self) -> str:
         """Who the server says is connected."""
         return str(self.session.execute("SELECT session_user").get)
+
+    def wait(self, seconds: float) -> None:
+        """Until the server tells of something, or so long: behind a pooler it tells nobody."""
+        self.session.again(lambda db: listen(db, seconds))
 
     @contextmanager
     def reading(self) -> Iterator[Reader]:
@@ -199,24 +203,33 @@ class SharedJournal(Journal):
         here = found is None or found.marked is not Marked.BESIDE or begun_on == self._here
         return found if here or found is None else replace(found, marked=Marked.NOWHERE)
 
+    def runs_began_on(self, url: str) -> bool:
+        """Of those that this state folder has the marks of: what another machine began is another's file."""
+        with self.reading() as db:
+            begun = (
+                "SELECT 1 FROM runs r JOIN proposals p ON p.id = r.id JOIN threads t ON t.id = p.thread"
+                " WHERE r.state = 'started' AND t.url = ? AND r.run_on = ? LIMIT 1"
+            )
+            return db.execute(begun, (url, self._here)).get is not None
+
     def release(self, run_id: str, *, because: str = "") -> None:
-        self._call("a release", "give_back", run_id, "released", because)
+        self._call("a release", "give_back", run_id, "released", because, self._here)
 
     def stale(self, run_id: str, *, because: str) -> None:
-        self._call("a release", "give_back", run_id, "stale", because)
+        self._call("a release", "give_back", run_id, "stale", because, self._here)
 
     def done(self, run_id: str, outcome: Outcome) -> None:
         changed = msgspec.json.encode([r.changed for r in outcome.results]).decode()
         self._call("a run's end", "done", run_id, msgspec.json.encode(outcome).decode(), changed)
 
     def failed(self, run_id: str, error: str) -> None:
-        self._call("a run's end", "failed", run_id, error)
+        self._call("a run's end", "failed", run_id, error, self._here)
 
     def settle(self, run_id: str, state: RunState, *, by: str) -> bool:
         return bool(self._call("a run's end", "settle", run_id, state.value, by=by))
 
     def keep(self, run_id: str, changes: bytes) -> None:
-        self._call("what it changes", "keep", run_id, changes)
+        self._call("what it changes", "keep", run_id, changes, self._here)
 
     def prune(self, *, before: str) -> tuple[str, ...]:
         with self.reading() as db:
@@ -226,4 +239,4 @@ class SharedJournal(Journal):
         return tuple(gone) if isinstance(gone, list) else (str(gone),)
 
     def forget(self, run_id: str) -> None:
-        self._call("a forgetting", "forget", run_id)
+        self._call("a forgetting", "forget", run_id, self._here)

@@ -11,9 +11,8 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from sqlagent.core.errors import StoreError
 from sqlagent.core.secret import Secret
-from sqlagent.store.shared.connection import VERSION, connect, conninfo, guarded, shown
+from sqlagent.store.shared.connection import VERSION, connect, conninfo, guarded, require_version, version
 
 THREADS = "sqlagent_threads"
 """The schema of LangGraph's checkpoints."""
@@ -34,29 +33,6 @@ def scripts() -> list[tuple[int, str, str]]:
     """Number, file name and text of each step from nothing to the newest version, in order."""
     found = [f for f in files(__package__).iterdir() if re.fullmatch(r"\d{3}_\w+\.sql", f.name)]
     return sorted((int(f.name[:3]), f.name, f.read_text("utf-8")) for f in found)
-
-
-def version(db: psycopg.Connection[Any]) -> int:
-    """The store's version; 0 where there is none."""
-    there = db.execute(b"SELECT to_regclass('sqlagent.version') IS NOT NULL").fetchone()
-    if there is None or not there[0]:
-        return 0
-    row = db.execute(b"SELECT max(number) FROM sqlagent.version").fetchone()
-    return int(row[0] or 0) if row else 0
-
-
-def require_version(db: psycopg.Connection[Any], url: str) -> None:
-    """Refuse a store of another version than this program's."""
-    found = version(db)
-    if found == VERSION:
-        return
-    if found > VERSION:
-        raise StoreError(
-            f"the store {shown(url)} is of version {found}, and this sqlagent knows {VERSION}",
-            hint="a newer sqlagent made it: pip install --upgrade sqlagent",
-        )
-    hint = "sqlagent store upgrade URL" if found else "the owner of the database makes it: sqlagent store init URL"
-    raise StoreError(f"the store {shown(url)} is of version {found}, and this sqlagent needs {VERSION}", hint=hint)
 
 
 def upgrade(url: str, set_up_threads: Callable[[Any], None], *, password: Secret | None = None) -> tuple[int, int]:
