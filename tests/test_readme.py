@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
+from sqlagent.cli import run
+from sqlagent.cli.commands import load
+from sqlagent.config import environment_rows
 from sqlagent.ui.diagnostics import ExitCode
 
 ROOT = Path(__file__).parent.parent
@@ -54,3 +59,34 @@ def test_the_test_command_that_ci_runs_is_one_line_in_a_fence() -> None:
 def test_every_file_that_the_readme_links_to_exists() -> None:
     links = re.findall(r"\]\((?!https?://|#|mailto:)([^)#\s]+)", README.read_text())
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def fenced(name: str) -> str:
+    (body,) = re.findall(rf"<!-- {name} -->\n```\w+\n(.*?)```\n<!-- /{name} -->", README.read_text(), re.S)
+    return str(body)
+
+
+def test_the_postgresql_screen_is_the_one_that_the_demo_shows() -> None:
+    """tests/cli/test_cli_demo.py holds that file to the demo itself."""
+    screen = (ROOT / "fixtures" / "readme" / "postgres.txt").read_text().splitlines()
+    command, *shown = fenced("postgres").splitlines()
+    assert command == screen[0]
+    assert shown == screen[-len(shown) :]
+
+
+def test_the_hook_that_the_readme_names_is_there_and_takes_its_arguments() -> None:
+    (repository,) = yaml.safe_load(fenced("pre-commit"))["repos"]
+    (hook,) = repository["hooks"]
+    (offered,) = [h for h in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text()) if h["id"] == hook["id"]]
+    assert run([*offered["entry"].split()[1:], *hook["args"], str(ROOT / "fixtures" / "readme" / "cleanup.sql")]) in (
+        0,
+        5,
+    )
+
+
+def test_the_mcp_client_s_file_starts_a_server() -> None:
+    (server,) = json.loads(fenced("mcp"))["mcpServers"].values()
+    assert server["command"] == "sqlagent"
+    options = {option for param in load(server["args"][0]).params for option in param.opts}
+    assert {word for word in server["args"] if word.startswith("--")} <= options
+    assert set(server["env"]) <= {name for row in environment_rows() for name in re.findall(r"\w+", row.environment)}
