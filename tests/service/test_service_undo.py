@@ -14,7 +14,7 @@ from shops import SELL, a_shop
 from shops import approved as approved_in
 
 from sqlagent import config
-from sqlagent.core.errors import Finished, Stale, UnknownThread, UsageError
+from sqlagent.core.errors import Altered, Finished, Stale, UnknownThread, UsageError
 from sqlagent.core.nouns.analysis import Risk, Statement, Verb
 from sqlagent.core.nouns.effect import Undoable
 from sqlagent.core.nouns.session import Choice, Decision, Report, Status
@@ -442,7 +442,7 @@ def test_a_read_only_database_denies_its_undo(shop: Shop, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("damaged", ["", "soon", "9999-99-99T00:00:00"])
-def test_a_damaged_time_of_a_run_keeps_nobody_from_undoing_it(tmp_path: Path, damaged: str) -> None:
+def test_a_damaged_time_of_a_run_is_named_and_no_traceback(tmp_path: Path, damaged: str) -> None:
     shop = a_shop(tmp_path)
     with shop.agent() as agent:
         done = approved_in(agent, agent.run(SELL))
@@ -450,7 +450,9 @@ def test_a_damaged_time_of_a_run_keeps_nobody_from_undoing_it(tmp_path: Path, da
     db.execute("UPDATE runs SET started_at = ?", (damaged,))
     db.close()
     with shop.agent() as agent:
-        assert agent.undo(done.thread).status is Status.PENDING
+        assert [(kept.run, kept.ran_at) for kept in agent.undoable()] == [(f"{done.thread}.1", damaged)]
+        with pytest.raises(Altered, match=f"runs {done.thread}.1 was changed behind the log"):
+            agent.undo(done.thread)
 
 
 # ---- what is promised, and what is offered afterwards ----------------------------------------------------------------
