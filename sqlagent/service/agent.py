@@ -286,11 +286,14 @@ class Agent:
         row = self.journal.thread(thread)
         if row.status is not Status.UNKNOWN:
             raise Finished(f"{thread} is {row.status}, so there is nothing to settle", hint=f"sqlagent show {thread}")
+        self.journal.require_sealed(thread)
         self.journal.settle(row.proposal, state, by=self.by)
-        applied = state is RunState.SETTLED_APPLIED
+        run = self.journal.run(row.proposal)  # the first word counts: somebody else's, or of who was cut off after it
+        assert run is not None  # there is none to be in doubt about
+        applied = run.state in (RunState.SETTLED_APPLIED, RunState.DONE)
         self.journal.finish(
             thread, row.turn, Status.EXECUTED if applied else Status.FAILED,
-            message=f"settled by {self.by}: {'it was applied' if applied else 'it was not applied'}",
+            message=f"{run.error or 'its end was seen'}: {'it was applied' if applied else 'it was not applied'}",
             ran_sql=self.journal.proposal(row.proposal).sql if applied else "",
         )  # fmt: skip
         return self.show(thread)

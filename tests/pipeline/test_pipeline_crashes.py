@@ -7,6 +7,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -254,6 +255,52 @@ def settles_as_it_is(shop: Shop, thread: str, *, applied: bool) -> None:
         with pytest.raises(Finished):
             agent.resume(thread)
     once_each(shop)
+
+
+def test_a_word_on_a_run_in_doubt_counts_once_wherever_the_process_dies(folder: Path) -> None:
+    """Whoever says otherwise afterwards came too late, where the word was recorded; nothing is contradicted."""
+    shop = a_shop(folder / "shop", wal=True)
+    asked = waiting(shop)
+    assert asked.proposal is not None
+    a_scene(shop, approves(asked)).killed_at("committed")
+    gone_on(shop, asked.thread)
+    scene = a_scene(shop, says(asked.thread, RunState.SETTLED_APPLIED, by="ben"))
+    for point in scene.points():
+        scene.killed_at(point)
+        recorded = ran(shop, asked.proposal.id) is RunState.SETTLED_APPLIED
+        with suppress(Finished):
+            says(asked.thread, RunState.SETTLED_NOT_APPLIED, by="cem")(shop)
+        assert shop.report(asked.thread).status is (Status.EXECUTED if recorded else Status.FAILED), point
+        assert shop.report(asked.thread).message.startswith(f"settled by {'ben' if recorded else 'cem'}: "), point
+        once_each(shop, point)
+
+
+def says(thread: str, state: RunState, *, by: str) -> Callable[[Shop], object]:
+    def act(shop: Shop) -> object:
+        with shop.agent(by=by) as agent:
+            return agent.settle(thread, state)
+
+    return act
+
+
+@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.long)])
+def test_an_undo_is_carried_out_once_and_the_record_is_whole_wherever_the_process_dies(
+    folder: Path, every: int
+) -> None:
+    shop = a_shop(folder / "shop")
+    with shop.agent() as agent:
+        done = approved(agent, waiting(shop))
+        asked = agent.undo(done.thread)
+    scene = a_scene(shop, approves(asked))
+    for point in scene.points()[::every]:
+        scene.killed_at(point)
+        gone_on(shop, asked.thread)
+        if shop.report(asked.thread).status is Status.PENDING:
+            assert in_child(lambda: approves(asked)(shop)) == 0, point
+        assert (shop.report(asked.thread).status, shop.sold) == (Status.EXECUTED, 0), point
+        with shop.agent() as agent:
+            assert [kept.run for kept in agent.undoable()] == [f"{asked.thread}.1"], point
+        once_each(shop, point)
 
 
 def test_what_was_asked_is_asked_still_wherever_the_process_dies(folder: Path) -> None:
