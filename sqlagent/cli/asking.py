@@ -95,6 +95,10 @@ def resume(
     answer: Annotated[
         str | None, typer.Option("--answer", help="Answer what it asks back: a number or words.", metavar="TEXT")
     ] = None,
+    approval: Annotated[
+        list[str] | None,
+        typer.Option("--approval", help="Take this signed approval; several in the order of stages.", metavar="FILE"),
+    ] = None,
 ) -> ExitCode:
     """Show what a session waits for, and go on with it.
 
@@ -106,10 +110,12 @@ def resume(
     sqlagent resume k7f3 --edit better.sql
     sqlagent resume k7f3 --reject "not on a Friday"
     sqlagent resume k7f3 --answer 2
+    sqlagent resume k7f3 --approval k7f3.approval
     """
-    if sum(flag is not None for flag in (approve, edit, reject, answer)) > 1:
+    if sum(flag is not None for flag in (approve, edit, reject, answer, approval or None)) > 1:
         raise UsageError(
-            "--approve, --edit, --reject and --answer exclude one another", hint=f"sqlagent resume {thread} --help"
+            "--approve, --approval, --edit, --reject and --answer exclude one another",
+            hint=f"sqlagent resume {thread} --help",
         )
     if (only is not None and approve is None) or (because and only is None):
         raise UsageError(
@@ -135,6 +141,10 @@ def resume(
         return _answered(call, report, answer)
     if no_run:
         return _approved_alone(call, report, str(approve), only=only, because=because)
+    if approval:
+        from sqlagent.cli.signing import bring  # only where somebody signed
+
+        return bring(call, report, approval)
     if report.status is Status.PENDING and (approve, edit, reject) != (None, None, None):
         return _scripted(call, report, approve=approve, only=only, because=because, edit=edit, reject=reject)
     return attend(call, report)

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from sqlagent.cli.call import Call
-from sqlagent.cli.options import group, takes
+from sqlagent.cli.options import RULED, group, takes
 from sqlagent.config.kinds import read_duration
 from sqlagent.core.errors import UsageError
 from sqlagent.store.audit import Checked, Entry, Head
@@ -66,7 +66,7 @@ def show(
 
 
 @audit.command("verify")
-@takes()
+@takes(RULED)
 def verify_(
     call: Call,
     head: Annotated[str, typer.Option("--head", help="A head you kept, such as 41:9f3c21aa.", metavar="N:HASH")] = "",

@@ -14,7 +14,7 @@ import typer
 from sqlagent.cli.call import Call
 from sqlagent.cli.check_files import Group, groups
 from sqlagent.cli.check_formats import WRITERS, Tally, json_line, json_lines
-from sqlagent.cli.options import DATABASE, takes
+from sqlagent.cli.options import DATABASE, RULED, takes
 from sqlagent.core.errors import UsageError
 from sqlagent.core.nouns.analysis import Risk
 from sqlagent.databases.base import Database
@@ -32,7 +32,7 @@ class Unreadable:
     named: Mapping[str, object] = field(default_factory=dict)
 
 
-@takes(DATABASE)
+@takes(DATABASE, RULED)
 def check(
     call: Call,
     files: Annotated[
@@ -58,6 +58,9 @@ def check(
     input_: Annotated[
         str, typer.Option("--input", help='jsonl: one {"id", "sql"} a line on standard input.', metavar="FORMAT")
     ] = "sql",
+    plan: Annotated[
+        str, typer.Option("--plan", help="Whether this plan still fits --db; exit 7 if not.", metavar="FILE")
+    ] = "",
 ) -> ExitCode:
     """Say what SQL would do, without running it.
 
@@ -65,7 +68,14 @@ def check(
     sqlagent check migrations/ --dialect postgres
     sqlagent check cleanup.sql --db prod --measure
     editor | sqlagent check --input jsonl --db prod
+    sqlagent check --plan k7f3.plan.json --db prod
     """
+    if plan:
+        from sqlagent.cli.signing import still_fits  # a plan is looked at by other means than SQL
+
+        if files or sql or not call.flag("database"):
+            raise UsageError("--plan is looked at alone, on a database", hint="sqlagent check --plan FILE --db DB")
+        return still_fits(call, plan)
     chosen = _one_of("--format", "json" if call.json else format_, FORMATS)
     tally = Tally(_threshold(fail_on))
     named = files or []

@@ -15,6 +15,8 @@ COMMANDS = {
     "ask": ("asking.ask", "Ask in words: SQL is drafted, measured, and you decide."),
     "run": ("asking.run", "Review and run your own SQL."),
     "resume": ("asking.resume", "Show what a session waits for, and go on with it."),
+    "plan": ("signing.plan", "Write down what would be approved, to be shown and signed elsewhere."),
+    "approve": ("signing.approve", "Show a plan, and sign it with your SSH key; needs no database and no store."),
     "undo": ("asking.undo", "Take back what a run changed: a proposal like any other."),
     "settle": ("asking.settle", "Record whether an interrupted run took effect."),
     "work": ("working.work", "Run what people have approved elsewhere, each once."),

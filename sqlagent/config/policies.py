@@ -19,9 +19,10 @@ from sqlagent.config.files import PolicyFile, Problem
 from sqlagent.config.kinds import Wrong
 from sqlagent.config.rules import Source, rule
 from sqlagent.config.stages import can_fill
+from sqlagent.core.approval.signed import SignerFiles
 from sqlagent.core.policy import Allow, Ask, Deny, Origin, Policy, Rule
 
-FILE_KEYS = ("rule", "roles", "timezone")
+FILE_KEYS = ("rule", "roles", "timezone", "allowed_signers", "revoked_keys")
 Roles = Mapping[str, tuple[str, ...]]
 
 
@@ -34,6 +35,8 @@ class Book:
     timezone: str = "UTC"
     """Of the first of the user's files; each rule keeps to that of its own."""
     files: tuple[PolicyFile, ...] = ()
+    signers: SignerFiles | None = None
+    """Who may sign: the machine's word before the user's, and the user's before a project's."""
     notes: tuple[str, ...] = ()
     """What is no mistake and still surprises."""
     problems: tuple[Problem, ...] = ()
@@ -66,8 +69,9 @@ def gather(named: Sequence[PolicyFile], cwd: Path) -> Book:
     rules = [r for s in sources for r in _rules(s, roles[s.origin])]
     _unique(rules, sources)
     zones = [zone for s in mine if isinstance(zone := s.file.data.get("timezone"), str)]
+    signers = _signers(sources, rules)
     problems = (*unread, *(p for s in sources for p in sorted(s.problems, key=lambda p: p.line)))
-    return Book(tuple(rules), everybody, (zones or ["UTC"])[0], tuple(chosen), tuple(_notes(rules)), problems)
+    return Book(tuple(rules), everybody, (zones or ["UTC"])[0], tuple(chosen), signers, tuple(_notes(rules)), problems)
 
 
 def _each_once(named: Iterable[PolicyFile]) -> list[PolicyFile]:
@@ -112,6 +116,43 @@ def _roles(sources: Sequence[Source], known: Roles) -> dict[str, tuple[str, ...]
             if role not in known:
                 found[role] = who
     return found
+
+
+def _signers(sources: Sequence[Source], rules: Sequence[Rule]) -> SignerFiles | None:
+    """The files of the first origin that names any; each rule that wants signatures needs one of its own or before."""
+    for origin in (Origin.SYSTEM, Origin.USER, Origin.PROJECT):
+        naming = [s for s in sources if s.origin is origin and {"allowed_signers", "revoked_keys"} & s.file.data.keys()]
+        for other in naming[1:]:
+            other.wrong(("allowed_signers",), f"{naming[0].label} says who may sign", "name the file in one place")
+        if naming:
+            return _signer_files(naming[0])
+        for source in (s for s in sources if s.origin is origin):
+            for each in rules:
+                asks = each.where.rpartition(":")[0] == source.label and isinstance(each.then, Ask)
+                if asks and isinstance(each.then, Ask) and any(stage.signed for stage in each.then.stages):
+                    line, hint = int(each.where.rpartition(":")[2]), 'allowed_signers = "allowed_signers"'
+                    message = f"{each.id} wants signatures, and no policy says who may sign"
+                    source.problems.append(Problem(source.label, line, "allowed_signers", message, hint))
+    return None
+
+
+def _signer_files(source: Source) -> SignerFiles | None:
+    named: dict[str, Path] = {}
+    for key in ("allowed_signers", "revoked_keys"):
+        value = source.file.data.get(key)
+        if value is None:
+            continue
+        if not isinstance(value, str) or not value.strip() or not value.isprintable():
+            source.wrong((key,), f"{key} must name a file, not {said(value)}", f'{key} = "{key}"')
+        elif not files.is_there(path := source.file.path.parent / Path(value).expanduser()):
+            source.wrong((key,), f"there is no file {path}", "man ssh-keygen, ALLOWED SIGNERS, says what is in it")
+        else:
+            named[key] = path
+    if "allowed_signers" not in source.file.data:
+        source.wrong(("revoked_keys",), "revoked_keys without allowed_signers", 'allowed_signers = "allowed_signers"')
+    allowed = named.get("allowed_signers")
+    where = f"{source.label}:{source.line(('allowed_signers',))}"
+    return SignerFiles(allowed, named.get("revoked_keys"), where) if allowed else None
 
 
 def _rules(source: Source, roles: Roles) -> Iterator[Rule]:

@@ -8,9 +8,10 @@ from typing import Any
 from sqlagent.config.conditions import holders, said
 from sqlagent.config.kinds import DURATION, Wrong, nearest
 from sqlagent.core.approval.seats import DOORS
+from sqlagent.core.approval.signed import SIGNATURE
 from sqlagent.core.policy import OnTimeout, Stage
 
-STAGE_KEYS = ("name", "role", "people", "not_requester", "expires", "on_timeout", "via")
+STAGE_KEYS = ("name", "role", "people", "not_requester", "expires", "on_timeout", "via", "signed")
 _EXAMPLE = '{ ask = { people = 2, role = "dba" } }'
 
 
@@ -47,6 +48,8 @@ def stage(value: object, roles: Mapping[str, tuple[str, ...]]) -> Stage:
     taken: dict[str, Any] = {key: _part(key, each) for key, each in value.items()}
     if "on_timeout" in taken and "expires" not in taken:
         raise Wrong("has on_timeout and no expires", 'such as expires = "30m"')
+    if taken.get("signed") and SIGNATURE not in taken.get("via", DOORS):
+        raise Wrong("takes a signature alone, and via takes none", 'via = ["signature"], or no via')
     if "role" in taken:
         taken["who"] = holders(taken["role"], roles)
     return Stage(**taken)
@@ -110,6 +113,7 @@ _PARTS: dict[str, Callable[[object], object]] = {
     "expires": _expires,
     "on_timeout": _on_timeout,
     "via": _via,
+    "signed": _yes_no,
 }
 
 

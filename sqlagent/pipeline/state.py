@@ -125,6 +125,7 @@ def attempts_of(state: State) -> tuple[Attempt, ...]:
 def on_record(decision: Decision) -> Answer:
     """A decision of the journal's as the state holds it."""
     plain = asdict(decision)
+    del plain["signed"]  # the journal has it, and nothing that the graph does turns on it
     return cast(Answer, plain | {"choice": decision.choice.value, "how": str(decision.how), "keep": [*decision.keep]})
 
 

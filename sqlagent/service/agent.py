@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from sqlagent import config
-from sqlagent.core.approval.seats import EXPIRED, unfit
+from sqlagent.core.approval.seats import EXPIRED, takes_a_signature, unfit
 from sqlagent.core.errors import Finished, NeedsApproval, OutcomeUnknown, SqlagentError, UsageError
 from sqlagent.core.nouns.session import Choice, Decision, Proposal, Report, Source, Status, Thread
 from sqlagent.databases.base import Database, OnConflict, Sink
@@ -314,11 +314,11 @@ class Agent:
 
     def answerable(self, threads: Sequence[Thread]) -> tuple[str, ...]:
         """Those of the threads that wait for a person, and for one who this one may be."""
-        return tuple(t.id for t in threads if not t.proposal or not self.unfit(self.journal.proposal(t.proposal)))
+        return tuple(t.id for t in threads if not t.proposal or not unfit(self.journal.proposal(t.proposal), self.by))
 
     def unfit(self, proposal: Proposal) -> str:
-        """Why this person may not approve what is asked now; empty where they may."""
-        return unfit(proposal, self.by)
+        """Why this person may not approve what is asked now, here; empty where they may."""
+        return unfit(proposal, self.by) or takes_a_signature(proposal)
 
     def sessions(self, *, limit: int = 50) -> tuple[Thread, ...]:
         """Every thread, the newest first."""

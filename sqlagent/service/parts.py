@@ -22,6 +22,7 @@ from sqlagent.plain_files import read_plain
 from sqlagent.store import private
 from sqlagent.store.journal import Journal
 from sqlagent.store.rows import Kept as KeptRun
+from sqlagent.store.signatures import Signers
 
 if TYPE_CHECKING:
     from sqlagent.config import DatabaseSettings, Settings
@@ -77,14 +78,15 @@ class Parts:
     @cached_property
     def journal(self) -> Journal:
         s = self._settings
+        signers = Signers(lambda: s.rules.signers if s.policy else None)
         if not s.store:
-            return Journal(s.state_dir / "journal.db", now=self._now, reached=self.reached)
+            return Journal(s.state_dir / "journal.db", now=self._now, reached=self.reached, signers=signers)
         try:
             from sqlagent.store.shared.journal import SharedJournal  # with a driver that a folder does not need
         except ImportError as e:
             raise StoreError(f"a team's store needs more: {e}", hint='pip install "sqlagent[store]"') from e
 
-        return SharedJournal(s.store, s.state_dir, now=self._now, reached=self.reached)
+        return SharedJournal(s.store, s.state_dir, now=self._now, reached=self.reached, signers=signers)
 
     @cached_property
     def driver(self) -> Driver:
@@ -198,7 +200,9 @@ class Parts:
         files = self._settings.policy
         if files:
             rules = len(self._settings.rules.rules)  # which refuses what is no file
-            sealed = hashlib.sha256(b"\0".join(read_plain(f.path, LARGEST) for f in files)).hexdigest()
+            signers = self._settings.rules.signers
+            named = [*(f.path for f in files), *filter(None, (signers.allowed, signers.revoked) if signers else ())]
+            sealed = hashlib.sha256(b"\0".join(read_plain(path, LARGEST) for path in named)).hexdigest()
             if sealed != self._noted_policy:
                 self.journal.note_policy([file.label for file in files], sealed, who=by, rules=rules)
                 self._noted_policy = sealed

@@ -6,9 +6,11 @@ import apsw
 import msgspec
 
 from sqlagent.core.approval.seats import EXPIRED, ONE_PERSON, Decided, refusal, standing, timed_out
+from sqlagent.core.approval.signed import SIGNATURE
 from sqlagent.core.errors import NotPermitted, Stale, UnknownThread
 from sqlagent.core.nouns.draft import Clarification
 from sqlagent.core.nouns.session import Choice, Decision, Proposal
+from sqlagent.store.identity import current_user
 from sqlagent.store.journal_file import Book
 from sqlagent.store.reader import Reader
 from sqlagent.store.rows import Refusal, clarifications_in, decided_in, newest_in, proposed_in
@@ -58,6 +60,14 @@ class Deciding(Book):
                 return standing(found, decided_in(db, proposal_id))
         raise UnknownThread(f"no proposal named {proposal_id}", hint="sqlagent pending lists what waits")
 
+    def proposed(self, proposal_id: str) -> tuple[Proposal, tuple[Decided, ...]]:
+        """As it was first put, and every decision on it."""
+        with self.reading() as db:
+            found = proposed_in(db, proposal_id)
+            if found is not None:
+                return found, decided_in(db, proposal_id)
+        raise UnknownThread(f"no proposal named {proposal_id}", hint="sqlagent pending lists what waits")
+
     def last_number(self, thread: str) -> int:
         """How many proposals the thread has had, in all its turns."""
         with self.reading() as db:
@@ -81,8 +91,8 @@ class Deciding(Book):
             error = self._unfit(db, now, decision)
             if first and error is None and (timeout := timed_out(first, now, self.latest(db, first))):
                 return self._record(db, now, timeout)
-            if error is None and (why := refusal(now, decision)):
-                error = NotPermitted(why, hint=ONE_PERSON)
+            if error is None and (why := refusal(now, decision, check=self.signers.now, at=self.time())):
+                error = NotPermitted(why, hint=_hint(now, decision))
             if error is None:
                 return self._record(db, now, decision)
             self._log_refused(db, now, decision, error.message)
@@ -108,9 +118,10 @@ class Deciding(Book):
     def _record(self, db: apsw.Connection, now: Proposal, decision: Decision) -> Decision:
         db.execute(
             "INSERT INTO decisions (proposal, stage, choice, digest, decided_by, how, sql, reason, retry, keep,"
-            " decided_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " signed, decided_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (now.id, now.stage, decision.choice, decision.digest, decision.by, decision.how, decision.sql,
-             decision.reason, decision.retry, msgspec.json.encode(decision.keep).decode(), self.time()),
+             decision.reason, decision.retry, msgspec.json.encode(decision.keep).decode(), decision.signed,
+             self.time()),
         )  # fmt: skip
         first = proposed_in(db, now.id)
         after = standing(first, decided_in(db, now.id)) if first else now
@@ -123,7 +134,8 @@ class Deciding(Book):
         self.log(
             db, _DECIDED[decision.choice], decision.by, now.thread, proposal=now.id, digest=decision.digest,
             how=decision.how, stage=f"{now.stage}/{now.stages}", reason=decision.reason,
-            kept=", ".join(map(str, decision.keep)), **self._timed(db, now, decision),
+            kept=", ".join(map(str, decision.keep)), brought_by=current_user() if decision.signed else "",
+            **self._timed(db, now, decision),
             tells_of=[("decisions", now.id, now.stage), ("proposals", now.id)],
         )  # fmt: skip
         return decision
@@ -135,9 +147,12 @@ class Deciding(Book):
         return {"due": now.expires_at, "clock": self.time(), "latest_on_record": self._latest_on_record(db, now)}
 
     def _log_refused(self, db: apsw.Connection, now: Proposal, decision: Decision, because: str) -> None:
+        signed = decision.how == SIGNATURE  # whose it is has not been shown, and who brought it is known
+        who = current_user() if signed else decision.by
         self.log(
-            db, "refused", decision.by, now.thread, proposal=now.id, digest=decision.digest, how=decision.how,
+            db, "refused", who, now.thread, proposal=now.id, digest=decision.digest, how=decision.how,
             stage=f"{now.stage}/{now.stages}", choice=decision.choice, because=because,
+            in_the_name_of=decision.by if signed else "",
         )  # fmt: skip
 
     def decided(self, proposal_id: str) -> tuple[Decided, ...]:
@@ -234,6 +249,13 @@ class Deciding(Book):
         """What the model asked back in this turn, in order; the last one may wait for its answer."""
         with self.reading() as db:
             return clarifications_in(db, thread, turn)
+
+
+def _hint(now: Proposal, decision: Decision) -> str:
+    """How somebody who may can approve it."""
+    if decision.how == SIGNATURE:
+        return f"sqlagent show {now.thread}"
+    return f"sqlagent plan {now.thread}, and: sqlagent approve PLAN" if now.seat.signed else ONE_PERSON
 
 
 _DECIDED = {

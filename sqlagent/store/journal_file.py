@@ -20,6 +20,7 @@ from sqlagent.store.connection import guarded, open_file, snapshot, transaction
 from sqlagent.store.identity import current_user
 from sqlagent.store.reader import Reader
 from sqlagent.store.seals import Row, problem, problem_in_thread, seals_in
+from sqlagent.store.signatures import Signers, unproven
 
 _LOOK_SECONDS = 0.5
 """How often a file is looked at, which tells nobody that it was written."""
@@ -37,11 +38,15 @@ class Book:
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         reached: Callable[[str], None] = lambda _point: None,
+        signers: Signers | None = None,
     ) -> None:
-        """`reached` is called at named crash points, one on each side of every commit."""
+        """`reached` is called at named crash points, one on each side of every commit; `signers` know whose a signature
+        is."""
         self.path = path
         self._now = now
         self._reached = reached
+        self.signers = signers or Signers()
+        self._asks_signers = signers is not None
 
     @cached_property
     def _connection(self) -> apsw.Connection:
@@ -134,9 +139,14 @@ class Book:
             checked = verify(entries, head)
             if checked.problem:
                 return checked
-            found = problem(db, entries)
-        hint = "restore the state folder from a backup, or keep it as evidence and start another: --state-dir DIR"
-        return replace(checked, problem=found, hint=hint) if found else checked
+            if found := problem(db, entries):
+                hint = (
+                    "restore the state folder from a backup, or keep it as evidence and start another: --state-dir DIR"
+                )
+                return replace(checked, problem=found, hint=hint)
+            if self._asks_signers and (found := unproven(db, self.signers.then)):
+                return replace(checked, problem=found, hint="the policy that names who may sign: --policy FILE")
+        return checked
 
     def require_sealed(self, thread: str) -> None:
         """Raise `Altered` where something of a session is not as the log has it: nothing of it may be used."""

@@ -110,13 +110,13 @@ def newest_in(db: Reader, thread: str) -> str:
 def decided_in(db: Reader, proposal: str) -> tuple[Decided, ...]:
     """What was decided of a proposal, stage by stage."""
     rows: Any = db.execute(
-        "SELECT stage, choice, digest, decided_by, how, sql, reason, retry, keep, decided_at FROM decisions"
+        "SELECT stage, choice, digest, decided_by, how, sql, reason, retry, keep, signed, decided_at FROM decisions"
         " WHERE proposal = ? ORDER BY stage",
         (proposal,),
     ).fetchall()
     return tuple(
-        Decided(stage, Decision(Choice(choice), digest, by, how, sql, reason, bool(retry), _places(keep)), at)
-        for stage, choice, digest, by, how, sql, reason, retry, keep, at in rows
+        Decided(stage, Decision(Choice(choice), digest, by, how, sql, reason, bool(retry), _places(keep), signed), at)
+        for stage, choice, digest, by, how, sql, reason, retry, keep, signed, at in rows
     )
 
 

@@ -8,6 +8,7 @@ import apsw
 import msgspec
 
 from sqlagent.core.approval.seats import unfilled
+from sqlagent.core.errors import Stale
 from sqlagent.core.nouns.session import Outcome, Proposal
 from sqlagent.store.journal_file import Book, require_sealed_in
 from sqlagent.store.rows import (
@@ -45,8 +46,10 @@ class Runs(Book):
             require_sealed_in(db, proposal.thread)
             first = proposed_in(db, proposal.id)
             same = first is not None and first.sql == proposal.sql and first.analysis == proposal.analysis
-            if first is None or not same or unfilled(first, decided_in(db, proposal.id)):
+            if first is None or not same:
                 return self._refused(db, proposal, by, Refusal.NOT_APPROVED)
+            if why := unfilled(first, decided_in(db, proposal.id), check=self.signers.now):
+                return self._refused(db, proposal, by, Refusal.NOT_APPROVED, why)
             db.execute(
                 "INSERT INTO runs (id, state, marked, run_by, started_at) VALUES (?, 'started', ?, ?, ?)",
                 (proposal.id, marked, by, self.time()),
@@ -57,9 +60,19 @@ class Runs(Book):
             )  # fmt: skip
         return None
 
-    def _refused(self, db: apsw.Connection, proposal: Proposal, by: str, why: Refusal) -> Refusal:
-        self.log(db, "refused", by, proposal.thread, proposal=proposal.id, digest=proposal.digest, because=why)
+    def _refused(self, db: apsw.Connection, proposal: Proposal, by: str, why: Refusal, more: str = "") -> Refusal:
+        because = f"{why}: {more}" if more else why
+        self.log(db, "refused", by, proposal.thread, proposal=proposal.id, digest=proposal.digest, because=because)
         return why
+
+    def require_approved(self, proposal_id: str) -> None:
+        """Raise `Stale` where a seat is not filled as it must be by now: a key that signed it may have been revoked."""
+        with self.reading() as db:
+            first = proposed_in(db, proposal_id)
+            decided = decided_in(db, proposal_id)
+        why = unfilled(first, decided, check=self.signers.now) if first else "it is not on record"
+        if why:
+            raise Stale(f"its approval does not count any more: {why}", hint="nothing was changed")
 
     def run(self, run_id: str) -> Run | None:
         with self.reading() as db:

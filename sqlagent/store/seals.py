@@ -18,7 +18,8 @@ SEALED = {
         "created_at",
     ),
     "decisions": (
-        "proposal", "stage", "choice", "digest", "decided_by", "how", "sql", "reason", "retry", "keep", "decided_at",
+        "proposal", "stage", "choice", "digest", "decided_by", "how", "sql", "reason", "retry", "keep", "signed",
+        "decided_at",
     ),
     "runs": ("id", "state", "marked", "run_by", "started_at", "ended_at", "outcome", "error"),
     "changes": ("run", "changeset", "kept_at"),

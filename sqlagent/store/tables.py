@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 4
+VERSION = 5
 """`PRAGMA user_version` of the file; another one was written by another sqlagent, and is refused as it is."""
 
 SCHEMA = """
@@ -68,6 +68,7 @@ CREATE TABLE decisions (
   reason TEXT NOT NULL,
   retry INTEGER NOT NULL,
   keep TEXT NOT NULL DEFAULT '[]',
+  signed TEXT NOT NULL DEFAULT '',
   decided_at TEXT NOT NULL,
   PRIMARY KEY (proposal, stage)
 ) STRICT;

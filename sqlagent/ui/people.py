@@ -18,14 +18,18 @@ def approval_words(approval: Approval, stages: int) -> str:
     place = f"stage {approval.stage} of {stages}" + (f", {one_line(approval.name)}" if approval.name else "")
     if approval.escalated:
         return f"{local(approval.at)}  nobody came in time; passed on, {place}"
-    return f"{local(approval.at)}  by {one_line(approval.by)} ({approval.how}), {place}, digest {approval.digest[:8]}"
+    how = f"{one_line(approval.how)}, {one_line(approval.key)}" if approval.key else one_line(approval.how)
+    return f"{local(approval.at)}  by {one_line(approval.by)} ({how}), {place}, digest {approval.digest[:8]}"
 
 
 def asked_words(proposal: Proposal) -> str:
     """Whom the seat that is asked takes; empty where it takes anybody."""
     seat, takers = proposal.seat, _takers(proposal, proposal.seat)
     name = f", {one_line(seat.stage)}," if seat.stage else ""
-    return "" if takers == _ANYBODY else f"stage {proposal.stage} of {proposal.stages}{name} takes {takers}"
+    signed = "the signature of " if seat.signed else ""
+    if takers == _ANYBODY and not signed:
+        return ""
+    return f"stage {proposal.stage} of {proposal.stages}{name} takes {signed}{takers}"
 
 
 def _takers(proposal: Proposal, seat: Seat) -> str:

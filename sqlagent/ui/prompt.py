@@ -40,6 +40,14 @@ class Retry(StrEnum):
     NOT_OFFERED = "not offered"
 
 
+class Ends(StrEnum):
+    """What an approval leads to, as the key says it."""
+
+    RUN = "run"
+    SIGN = "sign"
+    """Of a plan, which is approved as a whole and as it stands."""
+
+
 class Input(StrEnum):
     """`--no-input` and `CI`."""
 
@@ -91,13 +99,14 @@ def ask(
     input_: Input = Input.ALLOWED,
     retry: Retry = Retry.OFFERED,
     unfit: str = "",
+    ends: Ends = Ends.RUN,
 ) -> Answer:
     """Show the proposal and take one answer; `unfit` says why this person may do all but approve it.
 
     Enter on anything but a proven read, end of input, Ctrl-C and a closed terminal leave it pending.
     """
     require_prompt(proposal, stdin, screen.stream, input_)
-    conversation = _Conversation(proposal, screen, Keyboard(stdin), retry, unfit)
+    conversation = _Conversation(proposal, screen, Keyboard(stdin), retry, unfit, ends)
     try:
         with signals_leave_it_pending():
             answer = conversation.until_answered()
@@ -107,7 +116,7 @@ def ask(
         answer = Answer(Choice.LATER, How.INTERRUPT)
     except OSError:  # the screen cannot be written: EIO, the terminal was closed
         answer = Answer(Choice.LATER, How.HANGUP)
-    if answer.choice is Choice.LATER:
+    if answer.choice is Choice.LATER and ends is Ends.RUN:
         say_it_waits(proposal.thread, screen, answer.how)
     return answer
 
@@ -115,12 +124,17 @@ def ask(
 class _Conversation:
     """One proposal before one person, until there is an answer."""
 
-    def __init__(self, proposal: Proposal, screen: Screen, keyboard: Keyboard, retry: Retry, unfit: str) -> None:
+    def __init__(
+        self, proposal: Proposal, screen: Screen, keyboard: Keyboard, retry: Retry, unfit: str, ends: Ends
+    ) -> None:
         self.proposal = proposal
         self.screen = screen
         self.keyboard = keyboard
         self.retry = retry
         self.unfit = unfit
+        self.ends = ends
+        self.is_fixed = bool(proposal.undo_of) or ends is Ends.SIGN
+        """Nothing of it can be changed here: an undo has no SQL, and a plan is somebody else's."""
         self.contradicted = sum(attempt.error.startswith(CONTRADICTED) for attempt in proposal.attempts)
         self.count = len(proposal.analysis.statements)
         self.out: dict[int, str] = {}
@@ -161,7 +175,7 @@ class _Conversation:
     def keys(self) -> list[str]:
         """The prompt block: what can be typed here."""
         rest = f"[d] details  [r] reject{' all' if self.count > 1 else ''}  [l] later"
-        rest = rest if self.proposal.undo_of else f"[e] edit  {rest}"  # an undo has no SQL
+        rest = rest if self.is_fixed else f"[e] edit  {rest}"
         again = ["  [s] show the SQL again"] if self.body is Body.PAGED else []
         if self.count > 1:
             several = f", or at 2-{self.count}" if self.count >= FEWEST else ""
@@ -174,7 +188,8 @@ class _Conversation:
         if not self.kept and self.count:
             return [*again, f"  {rest}", "  nothing is left to approve"]
         many = f" {self._which()}" if self.count > 1 else ""
-        run = " and run" if self.proposal.stage == self.proposal.stages else ""  # else somebody else comes first
+        last = self.proposal.stage == self.proposal.stages  # else somebody else comes before a run
+        run = f" and {self.ends}" if last or self.ends is Ends.SIGN else ""
         if word := self.word:
             words = f"type {word} to approve{many}{run}"
             if len(words) + len(rest) + 4 > self.screen.columns or self.count > 1:
@@ -182,14 +197,14 @@ class _Conversation:
             return [*again, f"  {words}, {rest}"]
         key = f"[a] approve{many}{run}"
         if self.risk is Risk.READ:
-            key = f"[Enter] {'run' if run else 'approve'}{f' {self._which()}' if self.out else ''}"
+            key = f"[Enter] {self.ends if run else 'approve'}{f' {self._which()}' if self.out else ''}"
         if len(key) + len(rest) + 4 > self.screen.columns:
             return [*again, f"  {rest}", f"  {key}"]
         return [*again, f"  {key}  {rest}"]
 
     def _marking(self) -> str:
         """How to leave a statement out, and how to take that back."""
-        if self.unfit or self.proposal.undo_of:
+        if self.unfit or self.is_fixed:
             return ""
         if self.out:
             more = f"  [x {self.kept[0]} why] leave out" if self.kept else ""
@@ -220,7 +235,7 @@ class _Conversation:
         match typed.lower().split():
             case ["a"]:
                 return self._approve()
-            case ["e"] if not self.proposal.undo_of:
+            case ["e"] if not self.is_fixed:
                 return self._edit()
             case ["r"]:
                 return self._reject()
@@ -268,7 +283,7 @@ class _Conversation:
 
     def _leave_out(self, typed: str, numbers: str, why: str) -> None:
         """Mark statements as rejected, or take that back where they all are; nothing is decided by it."""
-        if self.unfit or self.proposal.undo_of or self.count < 2:
+        if self.unfit or self.is_fixed or self.count < 2:
             self._not_understood(typed)
             return
         try:

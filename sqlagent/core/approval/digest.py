@@ -6,15 +6,24 @@ import hashlib
 
 
 def digest(
-    *, proposal: str, sql: str, target: str, schema: str, stages: int, effect: str = "", policy: str = ""
+    *,
+    proposal: str,
+    sql: str,
+    target: str,
+    schema: str,
+    stages: int,
+    effect: str = "",
+    policy: str = "",
+    shown: str = "",
 ) -> str:
     """SHA-256, hex, over the exact SQL and everything that gives it its meaning; change a byte and it is another.
 
     `proposal` is the proposal's id, so that an approval of one thread is worth nothing in another; `effect` is the
-    fingerprint of what it was measured to do, where it was; `policy` its word and the seats that it wants filled.
+    fingerprint of what it was measured to do, where it was; `policy` its word and the seats that it wants filled;
+    `shown` all else that is on the screen, so that a plan on another machine cannot show another thing.
     This is the digest that the first stage approves; `next_stage` makes those of the others.
     """
-    return _sealed("sqlagent-approval-2", proposal, str(stages), target, schema, effect, policy, sql)
+    return _sealed("sqlagent-approval-3", proposal, str(stages), target, schema, effect, policy, sql, shown)
 
 
 def next_stage(before: str, *, by: str) -> str:

@@ -12,6 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlagent.core.approval.digest import digest, next_stage
+from sqlagent.core.approval.shown import shown
+from sqlagent.core.approval.signed import SIGNATURE, Check, nobody_signs, read, signing_key, why_not
+from sqlagent.core.errors import UsageError
 from sqlagent.core.nouns.policy import OnTimeout, Seat
 from sqlagent.core.nouns.session import Approval, Choice, Decision, Proposal, Status
 
@@ -20,7 +23,7 @@ POLICY = "policy"
 NOBODY = "-"
 """Who decides where time ran out."""
 EXPIRED = "expired"
-DOORS = ("terminal", "flag", "library", "graph", "signature")
+DOORS = ("terminal", "flag", "library", "graph", SIGNATURE)
 """What `via` may name: a person at a prompt, `--approve`, a Python program, a LangGraph client, a signed approval."""
 _AT_A_TERMINAL = frozenset({"enter", "key", "typed"})
 ONE_PERSON = "a state folder is one person's: nobody else can approve in it"
@@ -47,6 +50,7 @@ def first_digest(proposal: Proposal, *, target: str, schema: str) -> str:
         stages=len(proposal.seats),
         effect=proposal.measurement.fingerprint if proposal.measurement else "",
         policy=f"{proposal.policy}\n{_spelled(proposal.seats)}",
+        shown=shown(proposal),
     )
 
 
@@ -54,6 +58,7 @@ def _spelled(seats: Sequence[Seat]) -> str:
     return "\n".join(
         f"{s.stage!r} {s.role!r} {s.who!r} {s.not_requester} {s.expires and float(s.expires)} {s.on_timeout.value}"
         + (f" {s.via!r}" if s.via is not None else "")
+        + (" signed" if s.signed else "")
         for s in seats
     )
 
@@ -97,7 +102,16 @@ def ended_by(thread: str, decision: Decision) -> tuple[Status, str, str]:
 
 def _approval(proposal: Proposal, one: Decided) -> Approval:
     d = one.decision
-    return Approval(one.stage, proposal.seat.stage, d.by, d.how, d.digest, one.at, d.choice is Choice.ESCALATE)
+    escalated = d.choice is Choice.ESCALATE
+    return Approval(one.stage, proposal.seat.stage, d.by, d.how, d.digest, one.at, escalated, _key_of(d))
+
+
+def _key_of(decision: Decision) -> str:
+    """The key that a decision on record was signed with; empty where it was not, or nobody could have checked it."""
+    try:
+        return signing_key(read(decision.signed).signature).fingerprint if decision.signed else ""
+    except UsageError:
+        return ""
 
 
 def _deadline(first: Proposal, seat: Seat, begun: str) -> str:
@@ -121,10 +135,11 @@ def timed_out(first: Proposal, now: Proposal, time: str) -> Decision | None:
     return Decision(Choice.ESCALATE if passed_on else Choice.REJECT, now.digest, NOBODY, EXPIRED, reason=why)
 
 
-def refusal(proposal: Proposal, decision: Decision) -> str:
+def refusal(proposal: Proposal, decision: Decision, *, check: Check = nobody_signs, at: str = "") -> str:
     """Why this decision may not be recorded at the seat that is asked; empty where it may.
 
-    Anybody may reject or edit: the one ends it, the other begins anew, with every seat empty.
+    `check` says whether a signature is the person's, `at` when it came.  Anybody may reject or edit: the one ends it,
+    the other begins anew, with every seat empty.
     """
     if decision.choice in (Choice.ESCALATE, Choice.LATER) or decision.how == EXPIRED:
         return f"only time decides that: {decision.choice}"
@@ -133,12 +148,24 @@ def refusal(proposal: Proposal, decision: Decision) -> str:
     if decision.how == POLICY or decision.by == POLICY:
         allowed = decision.by == POLICY and proposal.policy.startswith("allow")
         return "" if allowed else "the policy asks for people"
-    return unfit(proposal, decision.by) or wrong_door(proposal, decision.how)
+    who_or_how = unfit(proposal, decision.by) or wrong_door(proposal, decision.how)
+    if who_or_how or decision.how != SIGNATURE:
+        return who_or_how
+    return why_not(proposal, decision, check, at or proposal.created_at)
+
+
+def takes_a_signature(proposal: Proposal) -> str:
+    """That a key at a prompt is not enough for the seat that is asked, and what is; empty where it is."""
+    if not proposal.seat.signed:
+        return ""
+    return f"{_named(proposal)} takes a signature: sqlagent plan {proposal.thread}, then sqlagent approve PLAN"
 
 
 def wrong_door(proposal: Proposal, how: str) -> str:
     """Why the seat that is asked takes no approval that came this way; empty where it does."""
     seat = proposal.seat
+    if seat.signed and door(how) != SIGNATURE:
+        return f"{_named(proposal)} takes a signature, and not what came by {door(how)}"
     if seat.via is None or door(how) in seat.via:
         return ""
     return f"{_named(proposal)} is approved by {' or '.join(seat.via) or 'no door at all'}, not by {door(how)}"
@@ -175,7 +202,7 @@ def _takers(seat: Seat) -> str:
     return f"{seat.role} ({people})" if seat.role else people
 
 
-def unfilled(first: Proposal, decided: Sequence[Decided]) -> str:
+def unfilled(first: Proposal, decided: Sequence[Decided], *, check: Check = nobody_signs) -> str:
     """Why the proposal may not run: the seat that is not filled as it must be; empty where all are.
 
     Each is checked again as when it was filled, so that a row that somebody else wrote is worth nothing.
@@ -195,9 +222,20 @@ def unfilled(first: Proposal, decided: Sequence[Decided]) -> str:
                 return f"stage {place} may not be passed on"
         elif one.decision.choice is not Choice.APPROVE:
             return f"stage {place} was not approved"
-        elif why := refusal(now, one.decision):
+        elif why := refusal(now, one.decision, check=check, at=one.at):
             return why
         before.append(one)
+    return ""
+
+
+def unproven_seat(first: Proposal, decided: Sequence[Decided], *, check: Check) -> str:
+    """The first approval that had to be signed, or says that it is, and is not; empty where all are proven."""
+    for one in sorted(decided, key=lambda d: d.stage):
+        now = standing(first, [d for d in decided if d.stage < one.stage])
+        approves = one.decision.choice is Choice.APPROVE and now.stage == one.stage
+        meant = now.seat.signed or one.decision.how == SIGNATURE or one.decision.signed
+        if approves and meant and (why := refusal(now, one.decision, check=check, at=one.at)):
+            return f"stage {one.stage}: {why}"
     return ""
 
 
@@ -216,4 +254,5 @@ def _as_strict(seat: Seat, wanted: Seat) -> bool:
     who = wanted.who is None or (seat.who is not None and set(seat.who) <= set(wanted.who))
     escapes = seat.on_timeout is OnTimeout.ESCALATE and wanted.on_timeout is not OnTimeout.ESCALATE
     doors = wanted.via is None or (seat.via is not None and set(seat.via) <= set(wanted.via))
-    return who and doors and not escapes and (seat.not_requester or not wanted.not_requester)
+    signed = seat.signed or not wanted.signed
+    return who and doors and signed and not escapes and (seat.not_requester or not wanted.not_requester)

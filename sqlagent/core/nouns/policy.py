@@ -42,6 +42,8 @@ class Stage:
     via: tuple[str, ...] | None = None
     """The doors through which it may be approved, such as `terminal`; None for any.  A speed bump: a program that runs
     as the same user can type what the user can."""
+    signed: bool = False
+    """Only a signature counts, by a key that `allowed_signers` names for the person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Seat:
     expires: float | None = None
     on_timeout: OnTimeout = OnTimeout.REJECT
     via: tuple[str, ...] | None = None
+    signed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ class Ask:
     def seats(self) -> tuple[Seat, ...]:
         """One for every person that is needed."""
         return tuple(
-            Seat(s.name, s.role, s.who, s.not_requester, s.expires, s.on_timeout, s.via)
+            Seat(s.name, s.role, s.who, s.not_requester, s.expires, s.on_timeout, s.via, s.signed)
             for s in self.stages
             for _ in range(s.people)
         )

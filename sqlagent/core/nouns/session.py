@@ -115,6 +115,8 @@ class Approval:
     """UTC, ISO 8601."""
     escalated: bool = False
     """Nobody came in time, and the policy passes it on."""
+    key: str = ""
+    """The fingerprint of the key that signed it; empty where nothing did."""
 
 
 class Choice(StrEnum):
@@ -136,7 +138,8 @@ class Decision:
     digest: str
     by: str
     how: str
-    """What a person did: `enter`, `key`, `typed`, `flag`, `policy`, `auto-reject`, `expired` or `library`."""
+    """What a person did: `enter`, `key`, `typed`, `flag`, `policy`, `auto-reject`, `expired`, `library` or
+    `signature`."""
     sql: str = ""
     """The new text, for an edit."""
     reason: str = ""
@@ -144,6 +147,8 @@ class Decision:
     """After a rejection: draft again with the reason."""
     keep: tuple[int, ...] = ()
     """Of a PARTIAL, the statements that are approved, by their place from 1; `reason` says why not the others."""
+    signed: str = ""
+    """The text of the approval file, where it came as one."""
 
 
 class Status(StrEnum):

@@ -53,7 +53,8 @@ def _passes(stage: Stage) -> bool:
 
 
 def _is_plain(stage: Stage) -> bool:
-    return _key(stage) == _ANYBODY and not stage.not_requester and stage.expires is None and stage.via is None
+    free = stage.expires is None and stage.via is None and not stage.signed
+    return _key(stage) == _ANYBODY and not stage.not_requester and free
 
 
 def _collapsed(stages: tuple[Stage, ...]) -> dict[Key, Stage]:
@@ -73,6 +74,7 @@ def _one(same: Sequence[Stage], *, escalates: bool) -> Stage:
         people=max(s.people for s in same),
         not_requester=any(s.not_requester for s in same),
         via=_doors(same),
+        signed=any(s.signed for s in same),
         expires=(max(ends) if escalates else min(ends)) if ends else None,
         on_timeout=OnTimeout.ESCALATE if escalates else OnTimeout.REJECT,
     )

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sqlagent.core.approval.signed import of_object
 from sqlagent.core.errors import UsageError
 from sqlagent.core.nouns.session import Choice, Decision
 from sqlagent.core.text.split import joined
@@ -64,7 +65,10 @@ class _Word:
 
 
 def decode(raw: Any, *, pending: Pending) -> Decision:
-    """The decision that a program's answer is; raises Invalid.  `by` is left empty: no answer says who sent it."""
+    """The decision that a program's answer is; raises Invalid.
+
+    `by` is left empty, since no answer says who sent it; but for one that is signed, which the store verifies.
+    """
     answer, addressed = _opened(raw, pending)
     if type(answer) is list:
         return _decision(_of_inbox(_only(answer), pending.sql), pending)
@@ -137,7 +141,9 @@ def _single(answer: dict[str, Any], pending: Pending, *, addressed: bool) -> Dec
     """Our own shapes, and LangChain's for one call."""
     match answer.get("type"):
         case "approve":
-            _exactly(answer, "type", digest=True)
+            _exactly(answer, "type", digest=True, signature=True)
+            if "signature" in answer:
+                return _signed(answer, pending)
             if "digest" not in answer and not addressed:
                 raise Invalid(
                     "the approval does not say of what", '"digest": "<the pending digest>", or the interrupt\'s id'
@@ -255,6 +261,17 @@ def _decision(word: _Word, pending: Pending, *, keep: tuple[int, ...] = ()) -> D
     if len(word.sql) > LONGEST_SQL:
         raise Invalid(f"the SQL has {len(word.sql):,} characters", f"{LONGEST_SQL:,} at most")
     return Decision(word.choice, pending.digest, "", "graph", word.sql, word.reason, keep=keep)
+
+
+def _signed(answer: dict[str, Any], pending: Pending) -> Decision:
+    """The approval that somebody signed: the object that `sqlagent approve` writes.  Only the store believes it."""
+    _same_digest(answer, pending)
+    try:
+        signed = of_object(answer["signature"])
+    except UsageError as e:
+        raise Invalid(e.message, "what is in the file that sqlagent approve PLAN writes") from None
+    _same_digest({"digest": signed.digest}, pending)
+    return signed.decision
 
 
 def _partial(answer: dict[str, Any], pending: Pending) -> Decision:

@@ -107,14 +107,17 @@ def _rolled_back(proposal: Proposal, x: Context, ending: State) -> State:
 
 
 def _before_commit(proposal: Proposal, x: Context) -> Callable[[str], None]:
-    """Put on record that a run comes to its COMMIT where it may not be able to keep what it changes.
+    """See that its approval counts still, and put on record that it comes to its COMMIT where it may not be able to
+    keep what it changes.
 
-    Without it a run that was killed long before its COMMIT would look like one that nothing can decide.
+    Without that a run that was killed long before its COMMIT would look like one that nothing can decide.
     """
     last = f"ran {len(proposal.analysis.statements)}"
     exact = proposal.measurement is not None and proposal.measurement.is_exact
 
     def reached(point: str) -> None:
+        if point == last:
+            x.journal.require_approved(proposal.id)
         if point == last and not exact:
             x.journal.keep(proposal.id, b"")  # until the change itself takes its place, where it can be kept
         x.reached(point)
@@ -223,6 +226,7 @@ def _still_the_same(proposal: Proposal, database: Database, x: Context) -> None:
         raise Stale(f"{proposal.database} is another database now: {target}")
     if present_digest(proposal, target=target, schema=database.fingerprint()) != proposal.digest:
         raise Stale(f"the schema of {proposal.database} changed since it was approved")
+    x.journal.require_approved(proposal.id)
     _still_permitted(proposal, x)
 
 

@@ -178,7 +178,8 @@ def _answered(raw: Any, proposal: Proposal, x: Context) -> Decision:
         digest=proposal.digest, sql=proposal.sql, statements=tuple(s.sql for s in proposal.analysis.statements),
         addressed=answer_arrival.addressed(raw),
     )  # fmt: skip
-    said = replace(wire.decode(raw, pending=pending), by=x.by)
+    said = wire.decode(raw, pending=pending)
+    said = said if said.signed else replace(said, by=x.by)
     check_it_can_be(said, proposal, x.database())
     return x.journal.decide(proposal, said)
 

@@ -83,6 +83,7 @@ CREATE TABLE decisions (
   reason text NOT NULL,
   retry bigint NOT NULL,
   keep text NOT NULL DEFAULT '[]',
+  signed text NOT NULL DEFAULT '',
   decided_at text NOT NULL,
   PRIMARY KEY (proposal, stage)
 );
@@ -211,7 +212,8 @@ BEGIN
       INTO parts FROM proposals WHERE id = part[2];
   WHEN 'decisions' THEN
     SELECT ARRAY[json_ascii(proposal), stage::text, json_ascii(choice), json_ascii(digest), json_ascii(decided_by),
-      json_ascii(how), json_ascii(sql), json_ascii(reason), retry::text, json_ascii(keep), json_ascii(decided_at)]
+      json_ascii(how), json_ascii(sql), json_ascii(reason), retry::text, json_ascii(keep),
+      json_ascii(signed), json_ascii(decided_at)]
       INTO parts FROM decisions WHERE proposal = part[2] AND stage = part[3]::bigint;
   WHEN 'runs' THEN
     SELECT ARRAY[json_ascii(id), json_ascii(state), marked::text, json_ascii(run_by), json_ascii(started_at),
@@ -428,6 +430,9 @@ BEGIN
   IF who IS NOT NULL AND who <> 'null' AND NOT who ? person THEN
     RETURN format('%s is not one of those who may: %s takes %s', person, name,
       coalesce(nullif(now.seat ->> 'role', '') || ' (' || people(who) || ')', people(who))); END IF;
+  -- Whose it is only ssh-keygen can say, which whoever takes it and whoever runs it asks.
+  IF now.seat ->> 'signed' = 'true' AND door(how) <> 'signature' THEN
+    RETURN format('%s takes a signature, and not what came by %s', name, door(how)); END IF;
   IF via IS NOT NULL AND via <> 'null' AND NOT via ? door(how) THEN
     RETURN format('%s is approved by %s, not by %s', name, coalesce((SELECT string_agg(v, ' or ')
       FROM jsonb_array_elements_text(via) AS v), 'no door at all'), door(how)); END IF;
@@ -489,11 +494,13 @@ BEGIN
 END $$;
 
 -- Put a decision on record at the seat that is asked.
-CREATE FUNCTION put(p proposals, now seat, choice text, person text, how text, sql text, reason text, retry bigint, keep text)
+CREATE FUNCTION put(p proposals, now seat, choice text, person text, how text, sql text, reason text, retry bigint, keep text,
+  signed text DEFAULT '')
 RETURNS void LANGUAGE plpgsql SET search_path = sqlagent, pg_catalog, pg_temp AS $$
 DECLARE after seat;
 BEGIN
-  INSERT INTO decisions VALUES (p.id, now.stage, choice, now.digest, person, how, put.sql, put.reason, put.retry, put.keep, stamp());
+  INSERT INTO decisions VALUES (p.id, now.stage, choice, now.digest, person, how, put.sql, put.reason, put.retry, put.keep,
+    put.signed, stamp());
   after := standing(p);
   IF after.stage <> now.stage THEN
     UPDATE proposals SET stage = after.stage, digest = after.digest WHERE id = p.id;
@@ -514,7 +521,7 @@ LANGUAGE sql SET search_path = sqlagent, pg_catalog, pg_temp AS $$
 
 -- The first decision on a seat counts.  Answers '' once this one is on record, else why it is not; both are on record.
 CREATE FUNCTION decide(proposal text, stage bigint, choice text, digest text, how text, sql text, reason text, retry bigint,
-  keep text) RETURNS text
+  keep text, signed text DEFAULT '') RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = sqlagent, pg_catalog, pg_temp AS $$
 DECLARE p proposals; t threads; now seat; there decisions; why text := ''; kind text := 'permit';
   person text := CASE decide.how WHEN 'policy' THEN 'policy' ELSE session_user END;
@@ -524,8 +531,9 @@ BEGIN
   IF p.id IS NULL THEN PERFORM refuse('no proposal named ' || decide.proposal, 'sqlagent pending lists what waits'); END IF;
   SELECT * INTO there FROM decisions d WHERE d.proposal = p.id AND d.stage = decide.stage;
   IF there.proposal IS NOT NULL THEN
-    IF (there.choice, there.digest, there.decided_by, there.how, there.sql, there.reason, there.retry, there.keep)
-      <> (decide.choice, decide.digest, person, decide.how, decide.sql, decide.reason, decide.retry, decide.keep) THEN
+    IF (there.choice, there.digest, there.decided_by, there.how, there.sql, there.reason, there.retry, there.keep, there.signed)
+      <> (decide.choice, decide.digest, person, decide.how, decide.sql, decide.reason, decide.retry, decide.keep,
+        decide.signed) THEN
       PERFORM refused(p, decide.stage::text, choice, digest, how, there.decided_by || ' decided first');
     END IF;
     RETURN '';
@@ -542,7 +550,7 @@ BEGIN
     PERFORM refused(p, now.stage || '/' || now.stages, choice, digest, how, why);
     RETURN kind || ' ' || why;
   END IF;
-  PERFORM put(p, now, choice, person, how, sql, reason, retry, keep);
+  PERFORM put(p, now, choice, person, how, sql, reason, retry, keep, signed);
   RETURN '';
 END $$;
 

@@ -13,7 +13,8 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from sqlagent.core.approval.seats import NOBODY, POLICY, standing
+from sqlagent.core.approval.seats import NOBODY, POLICY, refusal, standing, unfilled
+from sqlagent.core.approval.signed import SIGNATURE
 from sqlagent.core.errors import NotPermitted, Stale, StoreError
 from sqlagent.core.nouns.draft import Attempt, Clarification
 from sqlagent.core.nouns.session import Decision, Outcome, Proposal, Source, Status, Thread
@@ -23,6 +24,7 @@ from sqlagent.store.journal import Alike, Journal
 from sqlagent.store.reader import Reader
 from sqlagent.store.rows import Marked, Refusal, Run, RunState, decided_in, proposed_in, run_in
 from sqlagent.store.shared.connection import Session, guarded, listen
+from sqlagent.store.signatures import Signers
 
 _SEAT = "the server says who you are; the policy says whom the seat takes"
 
@@ -41,9 +43,10 @@ class SharedJournal(Journal):
         password: Secret | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         reached: Callable[[str], None] = lambda _point: None,
+        signers: Signers | None = None,
     ) -> None:
         """`folder` is this process's own state folder: marks of runs are there, and on no other machine."""
-        super().__init__(folder / "journal.db", now=now, reached=reached)
+        super().__init__(folder / "journal.db", now=now, reached=reached, signers=signers)
         self.session = Session(url, password)
         self._here = f"{platform.node()}:{folder}"
 
@@ -145,9 +148,11 @@ class SharedJournal(Journal):
         d = decision
         if d.by not in (self.me(), POLICY, NOBODY):
             raise NotPermitted(f"{d.by} is not who is connected to the store: {self.me()} is", hint=_SEAT)
+        if proposal.seat.signed or d.how == SIGNATURE:
+            self._require_proven(proposal, d)
         refused = self._call(
             "a decision", "decide", proposal.id, proposal.stage, d.choice.value, d.digest, d.how, d.sql, d.reason,
-            int(d.retry), msgspec.json.encode(d.keep).decode(), by=d.by,
+            int(d.retry), msgspec.json.encode(d.keep).decode(), d.signed, by=d.by,
         )  # fmt: skip
         kind, _, why = refused.partition(" ")
         if kind == "stale":
@@ -158,6 +163,12 @@ class SharedJournal(Journal):
         if counted is None:
             raise StoreError(f"the decision on {proposal.id} is not on record", hint="sqlagent store check")
         return counted
+
+    def _require_proven(self, proposal: Proposal, d: Decision) -> None:
+        """The server knows who is connected, and not whose a key is: `ssh-keygen` does, here and before every run."""
+        if why := refusal(proposal, d, check=self.signers.now, at=self.time()):
+            self.note("refused", who=d.by, thread=proposal.thread, proposal=proposal.id, because=why)
+            raise NotPermitted(why, hint=f"sqlagent show {proposal.thread}")
 
     def expire(self, proposal_id: str) -> Decision | None:
         with self.reading() as db:  # every look at a thread asks, and few are due
@@ -181,6 +192,12 @@ class SharedJournal(Journal):
         self.require_sealed(proposal.thread)
         with self.reading() as db:
             first = proposed_in(db, proposal.id)
+            decided = decided_in(db, proposal.id)
+        signed = first is not None and (any(s.signed for s in first.seats) or any(d.decision.signed for d in decided))
+        if first is not None and signed and self.run(proposal.id) is None:
+            if why := unfilled(first, decided, check=self.signers.now):
+                self.note("refused", who=by, thread=proposal.thread, proposal=proposal.id, because=why)
+                return Refusal.NOT_APPROVED
         same = first is not None and first.sql == proposal.sql and first.analysis == proposal.analysis
         match self._call(
             "a claim", "claim", proposal.id, proposal.digest, int(marked), self._here, secrets.token_hex(8),
