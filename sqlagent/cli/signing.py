@@ -32,6 +32,9 @@ from sqlagent.ui.visible import one_line
 KEYS = ("id_ed25519_sk", "id_ecdsa_sk", "id_ed25519", "id_ecdsa", "id_rsa")
 """Of `~/.ssh`, the first that is there signs; one that wants a touch before one that does not."""
 
+_READABLE = 16 * approvals.LARGEST
+"""Bytes that are looked at where what is refused goes on record."""
+
 
 @takes(DATABASE)
 def plan(
@@ -157,7 +160,7 @@ def bring(call: Call, report: Report, files: list[str]) -> ExitCode:
     from sqlagent.service.plans import approve_signed  # as for `plan`
 
     for file in files:
-        report = approve_signed(call.agent, report.thread, _contents(file, approvals.LARGEST))
+        report = approve_signed(call.agent, report.thread, _contents(file, _READABLE))
     return conclude(call, report)
 
 

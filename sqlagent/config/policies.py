@@ -21,6 +21,7 @@ from sqlagent.config.rules import Source, rule
 from sqlagent.config.stages import can_fill
 from sqlagent.core.approval.signed import SignerFiles
 from sqlagent.core.policy import Allow, Ask, Deny, Origin, Policy, Rule
+from sqlagent.plain_files import NotPlain, read_plain
 
 FILE_KEYS = ("rule", "roles", "timezone", "allowed_signers", "revoked_keys")
 Roles = Mapping[str, tuple[str, ...]]
@@ -144,8 +145,10 @@ def _signer_files(source: Source) -> SignerFiles | None:
             continue
         if not isinstance(value, str) or not value.strip() or not value.isprintable():
             source.wrong((key,), f"{key} must name a file, not {said(value)}", f'{key} = "{key}"')
-        elif not files.is_there(path := source.file.path.parent / Path(value).expanduser()):
-            source.wrong((key,), f"there is no file {path}", "man ssh-keygen, ALLOWED SIGNERS, says what is in it")
+            continue
+        path = source.file.path.parent / Path(value).expanduser()
+        if why := _unreadable(path):
+            source.wrong((key,), f"{path} {why}", "man ssh-keygen, ALLOWED SIGNERS, says what is in it")
         else:
             named[key] = path
     if "allowed_signers" not in source.file.data:
@@ -153,6 +156,16 @@ def _signer_files(source: Source) -> SignerFiles | None:
     allowed = named.get("allowed_signers")
     where = f"{source.label}:{source.line(('allowed_signers',))}"
     return SignerFiles(allowed, named.get("revoked_keys"), where) if allowed else None
+
+
+def _unreadable(path: Path) -> str:
+    try:
+        read_plain(path, files.LARGEST)
+    except NotPlain as e:
+        return str(e)
+    except OSError as e:
+        return f"cannot be read: {(e.strerror or str(e)).lower()}"
+    return ""
 
 
 def _rules(source: Source, roles: Roles) -> Iterator[Rule]:

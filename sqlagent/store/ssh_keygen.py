@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -56,7 +56,10 @@ def why_not(signed: Signed, keys: Keys, *, at: str = "") -> str:
         done = _ran(command, folder, signed.words, {}, _SECONDS)
     if done.returncode == 0:
         return ""
-    return f"it is not signed by {signed.approver}: {_words(done.stderr)}"
+    if keys.revoked is not None and not why_not(signed, replace(keys, revoked=None), at=at):
+        return f"it is signed with a key of {signed.approver}'s that was revoked"
+    said = _words(done.stderr) or f"no key that {signed.approver} has in allowed_signers, and that is valid, made it"
+    return f"it is not signed by {signed.approver}: {said}"
 
 
 def sign(words: bytes, key: Path, env: Mapping[str, str]) -> str:
@@ -65,7 +68,10 @@ def sign(words: bytes, key: Path, env: Mapping[str, str]) -> str:
     with TemporaryDirectory(prefix="sqlagent-") as folder:
         done = _ran(["-Y", "sign", "-n", NAMESPACE, "-f", str(key.absolute())], folder, words, handed, _ASKED)
     if done.returncode != 0:
-        raise AuthError(f"{key} did not sign: {_words(done.stderr)}", hint="another key: --key FILE; keys: ssh-add -L")
+        raise AuthError(
+            f"{key} did not sign: {_words(done.stderr) or 'no reason was given'}",
+            hint="another key: --key FILE; keys: ssh-add -L",
+        )
     return done.stdout.decode("ascii", "replace")
 
 
@@ -82,7 +88,7 @@ def _ran(
 
 
 def _words(stderr: bytes) -> str:
-    """What it says was wrong, in one printable line."""
+    """What it says was wrong, in one printable line; empty where it says nothing."""
     lines = [line for line in stderr.decode("utf-8", "replace").split("\n") if line.strip()]
     said = "; ".join(re.sub(r"^(allowed|Signature verification failed):?(\d+:)? ?", "", line.strip()) for line in lines)
-    return "".join(c if c.isprintable() else "?" for c in said)[:300].strip("; ") or "no reason was given"
+    return "".join(c if c.isprintable() else "?" for c in said)[:300].strip("; ")

@@ -147,7 +147,7 @@ def test_only_its_owner_can_read_the_checkpoints(shop: Shop, asked: Report) -> N
 @pytest.fixture
 def paused(tmp_path: Path) -> Iterator[Shop]:
     """What an earlier sqlagent left behind, in the folder that it knew it by."""
-    kept = PAUSED / "v2"
+    kept = PAUSED / "v3"
     folder = Path(json.loads((kept / "made.json").read_text())["folder"])
     with folder.with_suffix(".lock").open("w") as lock:  # the one folder that several runs of the tests may share
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -161,7 +161,7 @@ def paused(tmp_path: Path) -> Iterator[Shop]:
 
 
 def test_a_thread_that_the_first_release_paused_is_approved_and_run_by_this_one(paused: Shop) -> None:
-    made = json.loads((PAUSED / "v2" / "made.json").read_text())
+    made = json.loads((PAUSED / "v3" / "made.json").read_text())
     with paused.agent() as agent:
         assert [t.id for t in agent.pending()] == [made["thread"]]
         waits = agent.resume(made["thread"])

@@ -64,7 +64,8 @@ def by_script(shop: Shop) -> tuple[int, str]:
 
 
 FORGED_DECISION = (
-    "INSERT INTO decisions SELECT id, 1, 'approve', digest, 'eva', 'key', '', '', 0, '[]', created_at FROM proposals"
+    "INSERT INTO decisions SELECT id, 1, 'approve', digest, 'eva', 'key', '', '', 0, '[]', '', created_at"
+    " FROM proposals"
 )
 WAITING: dict[str, tuple[str, ...]] = {
     "a decision put in": (FORGED_DECISION,),

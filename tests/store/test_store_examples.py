@@ -126,8 +126,8 @@ def test_everybody_who_approved_is_named_once(past: Past) -> None:
     db = apsw.Connection(str(past.journal.path))
     for stage, by in ((2, "ben"), (3, "ana")):
         db.execute(
-            "INSERT INTO decisions SELECT proposal, ?, choice, digest, ?, how, sql, reason, retry, keep, decided_at"
-            " FROM decisions WHERE stage = 1",
+            "INSERT INTO decisions SELECT proposal, ?, choice, digest, ?, how, sql, reason, retry, keep, signed,"
+            " decided_at FROM decisions WHERE stage = 1",
             (stage, by),
         )
     past.ended(thread)

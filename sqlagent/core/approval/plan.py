@@ -96,8 +96,10 @@ def read(data: bytes) -> Plan:
 def _unsound(first: Proposal) -> str:
     """What no proposal is, though each of its facts is of the right kind."""
     analysis, measured = first.analysis.statements, first.measurement
-    if not 1 <= len(first.seats) <= _MOST_SEATS or first.stage != 1 or first.approvals:
+    if not 1 <= len(first.seats) <= _MOST_SEATS or first.approvals:
         return "it does not begin at a first seat"
+    if (first.stage, first.stages) != (1, len(first.seats)):
+        return "it has other stages than seats"
     if not first.thread.isalnum() or not first.thread.isascii() or len(first.thread) > 32:
         return "it has no session's name"
     if first.id.rpartition(".")[0] != first.thread:
