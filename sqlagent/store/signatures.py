@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import apsw
-
 from sqlagent.core.approval.seats import unproven_seat
 from sqlagent.core.approval.signed import Check, Signed, SignerFiles, nobody_signs
 from sqlagent.core.errors import SqlagentError
 from sqlagent.plain_files import NotPlain, read_plain
+from sqlagent.store.reader import Reader
 from sqlagent.store.rows import decided_in, proposed_in
 
 LARGEST = 1_000_000
@@ -53,7 +52,7 @@ def _named(files: SignerFiles, e: NotPlain | OSError) -> str:
     return f"{files.allowed} or its revoked keys: {e}"
 
 
-def unproven(db: apsw.Connection, check: Check) -> str:
+def unproven(db: Reader, check: Check) -> str:
     """The first approval on record that a signature does not bear out, though it had to; empty where all are."""
     rows = db.execute(
         "SELECT DISTINCT d.proposal FROM decisions d JOIN proposals p ON p.id = d.proposal"

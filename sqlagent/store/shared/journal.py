@@ -194,10 +194,10 @@ class SharedJournal(Journal):
             first = proposed_in(db, proposal.id)
             decided = decided_in(db, proposal.id)
         signed = first is not None and (any(s.signed for s in first.seats) or any(d.decision.signed for d in decided))
-        if first is not None and signed and self.run(proposal.id) is None:
-            if why := unfilled(first, decided, check=self.signers.now):
-                self.note("refused", who=by, thread=proposal.thread, proposal=proposal.id, because=why)
-                return Refusal.NOT_APPROVED
+        begun = self.run(proposal.id) is not None
+        if first is not None and signed and not begun and (why := unfilled(first, decided, check=self.signers.now)):
+            self.note("refused", who=by, thread=proposal.thread, proposal=proposal.id, because=why)
+            return Refusal.NOT_APPROVED
         same = first is not None and first.sql == proposal.sql and first.analysis == proposal.analysis
         match self._call(
             "a claim", "claim", proposal.id, proposal.digest, int(marked), self._here, secrets.token_hex(8),
