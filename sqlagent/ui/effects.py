@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from sqlagent.core.nouns.effect import Cell, Measurement, Sample, Undoable
+from sqlagent.core.nouns.effect import Cell, Measurement, Sample, Undoable, Value
 from sqlagent.core.nouns.verbs import Basis, Verb
 from sqlagent.ui.layout import Line, paragraph, text_line
 from sqlagent.ui.visible import cell, one_line
@@ -65,21 +65,33 @@ _PAST = {Verb.INSERT: "inserted", Verb.UPDATE: "updated", Verb.DELETE: "deleted"
 def _row(sample: Sample) -> str:
     key = ", ".join(f"{one_line(name)} {_value(value)}" for name, value in sample.key)
     names = {name for name, _ in sample.key}
-    cells = [_change(c) for c in sample.cells if sample.verb is Verb.UPDATE or c.column not in names]
+    cells = [_change(sample.verb, c) for c in sample.cells if sample.verb is Verb.UPDATE or c.column not in names]
     return "   ".join(filter(None, [key, *cells]))
 
 
-def _change(changed: Cell) -> str:
+def _change(verb: Verb, changed: Cell) -> str:
     name = one_line(changed.column)
-    if changed.before is None:
-        return f"{name} {_value(changed.after)}"
-    if changed.after is None:
-        return f"{name} {_value(changed.before)}"
-    return f"{name}  {_value(changed.before)} -> {_value(changed.after)}"
+    match verb:
+        case Verb.INSERT:
+            return f"{name} {_value(changed.after)}"
+        case Verb.DELETE:
+            return f"{name} {_value(changed.before)}"
+        case _:
+            return f"{name}  {_value(changed.before)} -> {_value(changed.after)}"
 
 
-def _value(text: str | None) -> str:
-    return cell(text or "", limit=_WIDEST_VALUE)
+def _value(value: Value) -> str:
+    """`''` is an empty text: before an arrow nothing cannot be seen."""
+    match value:
+        case "":
+            return "''"
+        case dict() if "$blob" in value:
+            size = f"... ({int(value['$bytes']):,} bytes)" if "$bytes" in value else ""
+            return f"x'{value['$blob']}'{size}"
+        case dict():
+            return one_line(value.get("$number", ""))
+        case _:
+            return cell(value, limit=_WIDEST_VALUE)
 
 
 def size_words(size: int) -> str:

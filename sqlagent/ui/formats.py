@@ -3,6 +3,7 @@
 |        | csv, tsv   | json, jsonl               | table, markdown, vertical |
 |--------|------------|---------------------------|---------------------------|
 | NULL   | nothing    | `null`                    | `NULL` (text: `'NULL'`)   |
+| 5      | `5`        | `5` (text: `"5"`)         | `5` (text: `'5'`)         |
 | ''     | `""`       | `""`                      | nothing                   |
 | BLOB   | `x'53514c'`| `{"$blob": "53514c"}`     | `x'53514c'`               |
 | 1/0.0  | `inf`      | `{"$float": "inf"}`       | `inf`                     |

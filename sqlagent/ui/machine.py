@@ -11,7 +11,9 @@ from msgspec import to_builtins
 
 from sqlagent.core.nouns.analysis import Finding, Operation, Statement
 from sqlagent.core.nouns.draft import Attempt
+from sqlagent.core.nouns.effect import Measurement
 from sqlagent.core.nouns.session import Outcome, Proposal, Report, Thread
+from sqlagent.core.nouns.verbs import Verb
 from sqlagent.ui.formats import json_value
 
 FORMAT_VERSION = 1
@@ -68,7 +70,7 @@ def proposal_json(proposal: Proposal) -> dict[str, Any]:
         "previous": proposal.previous,
         "edited_by": proposal.edited_by,
         "stale": proposal.stale,
-        "measurement": to_builtins(proposal.measurement),
+        "measurement": _measurement(proposal.measurement),
         "undo_of": proposal.undo_of or None,
         "on_conflict": proposal.on_conflict or None,
         "read_only": proposal.read_only,
@@ -86,6 +88,18 @@ def proposal_json(proposal: Proposal) -> dict[str, Any]:
         "cautions": list(proposal.cautions),
         "attempts": [_attempt(attempt) for attempt in proposal.attempts],
     }
+
+
+def _measurement(measurement: Measurement | None) -> dict[str, Any] | None:
+    """In a sampled cell null is NULL, and what was not there has no key."""
+    if measurement is None:
+        return None
+    document: dict[str, Any] = to_builtins(measurement)
+    for sample in (sample for effect in document["effects"] for sample in effect["samples"]):
+        absent = {Verb.INSERT.value: "before", Verb.DELETE.value: "after"}.get(sample["verb"])
+        for cell in sample["cells"] if absent else ():
+            del cell[absent]
+    return document
 
 
 def statement_json(statement: Statement) -> dict[str, Any]:

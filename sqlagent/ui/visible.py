@@ -20,8 +20,9 @@ _NO_MARKS_FROM_2000 = "\u2000-\u20cf\u2100-\u2cee\u2e00-\u3029\u3030-\u3098\u309
 _PERHAPS_MARKED = re.compile(f"[^{_NO_MARKS_TO_1FFF}{_NO_MARKS_FROM_2000}]")
 """Latin, Greek, Cyrillic, Chinese, Japanese and Korean text is told from the rest at the speed of a regex."""
 _NEWLINE, _TAB = "\u21b5", "\u21e5"
-_LOOKS_LIKE_OURS = re.compile(r"'*(NULL|x'[0-9a-f]*')'*")
-"""Text that would read as a NULL or a BLOB, and is quoted so that it cannot."""
+_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf|nan|true|false"
+_LOOKS_LIKE_OURS = re.compile(rf"'*(NULL|x'[0-9a-f]*'|{_NUMBER})'*", re.ASCII)
+"""Text that would read as a NULL, a BLOB or a number, and is quoted so that it cannot."""
 
 
 def visible(text: str) -> str:
@@ -64,7 +65,7 @@ def one_line(text: str) -> str:
 def cell(value: Any, *, limit: int | None = None) -> str:
     """One value of a result on one line; past `limit` characters it is cut, and its length is said.
 
-    NULL is `NULL`, and the text NULL is `'NULL'`; a BLOB is `x'53514c'`.
+    NULL is `NULL`, and the text NULL is `'NULL'`; a number is `5`, and the text `'5'`; a BLOB is `x'53514c'`.
     """
     if value is None:
         return "NULL"

@@ -199,3 +199,18 @@ def test_memory_does_not_grow_with_rows(format_: Format) -> None:
 
     peak(4_000)  # what is made once, whatever is written first
     assert peak(20_000) < peak(4_000) * 1.2 + 50_000
+
+
+ALIKE: list[Any] = [None, "NULL", "", "'NULL'", b"\x00", "x'00'", 5, "5", 5.0, "5.0", -1, "-1", 1e300, "1e+300"]
+ALIKE += [True, "true", float("inf"), "inf"]
+
+
+@pytest.mark.parametrize("format_", [Format.TABLE, Format.VERTICAL, Format.MARKDOWN, Format.JSONL])
+def test_null_texts_numbers_and_blobs_are_told_apart(format_: Format) -> None:
+    shown = [written(format_, [(value, "x")], ["value", "x"]) for value in ALIKE]
+    assert len(set(shown)) == len(ALIKE)
+
+
+def test_a_date_and_words_with_digits_stay_unquoted() -> None:
+    for text in ("2026-11-30", "12 Main St", "0x10", "1,000", "+49 30 1", "1.2.3", "infinite", "v5"):
+        assert f" {text}\n" in written(Format.TABLE, [(text,)], ["a"])

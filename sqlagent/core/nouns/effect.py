@@ -21,13 +21,17 @@ class Touched:
     """`trigger NAME`, `foreign key of TABLE`; empty where the SQL says so itself."""
 
 
+Value = None | bool | int | float | str | dict[str, str]
+"""As JSON has it: None is NULL, a BLOB `{"$blob": "00ff"}`; `{"$number": "1.50"}` where JSON has no such number."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One column of a sampled row; `before` is None for an insert, `after` for a delete.  NULL is the word `NULL`."""
+    """One column of a sampled row; an insert has nothing before it, a delete nothing after it."""
 
     column: str
-    before: str | None
-    after: str | None
+    before: Value = None
+    after: Value = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ class Sample:
 
     table: str
     verb: Verb
-    key: tuple[tuple[str, str], ...]
+    key: tuple[tuple[str, Value], ...]
     cells: tuple[Cell, ...]
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from math import isfinite
 from typing import Any
 
-from sqlagent.core.nouns.effect import Cell, Sample
+from sqlagent.core.nouns.effect import Cell, Sample, Value
 from sqlagent.core.nouns.verbs import Verb
 from sqlagent.databases.changes.rows import Row, RowChange, TableChange
 
@@ -39,7 +40,7 @@ def _of_table(change: TableChange[Any]) -> Iterable[Sample]:
 def sample(table: str, columns: Sequence[str], key: Sequence[int], change: RowChange) -> Sample:
     """One row: of an update the columns that change, else all of them."""
     verb = change.verb
-    named = tuple((columns[place], shown(change.row[place])) for place in key)
+    named = tuple((columns[place], value_of(change.row[place])) for place in key)
     cells = tuple(
         Cell(column, _side(change.before, place), _side(change.after, place))
         for place, column in enumerate(columns)
@@ -48,14 +49,30 @@ def sample(table: str, columns: Sequence[str], key: Sequence[int], change: RowCh
     return Sample(table, verb, named, cells)
 
 
-def _side(row: Row | None, place: int) -> str | None:
-    return None if row is None else shown(row[place])
+def _side(row: Row | None, place: int) -> Value:
+    return None if row is None else value_of(row[place])
 
 
 def _differs(change: RowChange, place: int) -> bool:
     assert change.before is not None
     assert change.after is not None
     return bool(change.before[place] != change.after[place])
+
+
+def value_of(value: Any) -> Value:
+    """A value with its type, so that NULL, texts, numbers and BLOBs are told apart; exact, unless it is long."""
+    match value:
+        case bytes():
+            more = {"$bytes": str(len(value))} if len(value) > _LONGEST_BLOB else {}
+            return {"$blob": value[:_LONGEST_BLOB].hex()} | more
+        case None | bool() | str():
+            return None if value is None else value if isinstance(value, bool) else shown(value)
+        case int() if -(2**63) <= value < 2**63:
+            return value
+        case float() if isfinite(value):
+            return value
+        case _:
+            return {"$number": str(value)} if hasattr(value, "as_integer_ratio") else shown(value)
 
 
 def shown(value: Any) -> str:

@@ -9,7 +9,7 @@ import apsw
 
 from sqlagent.core.nouns.analysis import Verb
 from sqlagent.core.nouns.effect import Cell, Sample
-from sqlagent.databases.changes.samples import SHOWN, shown
+from sqlagent.databases.changes.samples import SHOWN, value_of
 from sqlagent.databases.sqlite.effect.invisible_rows import Row, UnseenChange
 from sqlagent.databases.sqlite.effect.net_changes import Tally
 from sqlagent.databases.sqlite.opinion.table_shapes import ROWID, TableShape
@@ -47,8 +47,8 @@ def _sample(
         after = None if new is None else new[place]
         if verb is Verb.UPDATE and (after is apsw.no_change or (before == after and type(before) is type(after))):
             continue
-        cells.append(Cell(column, None if old is None else shown(before), None if new is None else shown(after)))
-    named = tuple(("rowid" if columns[place] == ROWID else columns[place], shown(known[place])) for place in key)
+        cells.append(Cell(column, None if old is None else value_of(before), None if new is None else value_of(after)))
+    named = tuple(("rowid" if columns[place] == ROWID else columns[place], value_of(known[place])) for place in key)
     return Sample(table, verb, named, tuple(cells))
 
 
