@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from sqlagent.core.errors import UsageError
+from sqlagent.core.text.titles import title_of
 from sqlagent.plain_files import NotPlain, decoded, read_plain
 
 LARGEST_SCRIPT = 64 * 1024 * 1024
@@ -19,7 +20,7 @@ def open_source(file: str, sql: str) -> tuple[str, str]:
     """The text and what to call it, from exactly one of a file's name and the SQL itself."""
     if bool(file) == bool(sql):
         raise UsageError("name one source of SQL", hint="a FILE, - for standard input, or --sql TEXT")
-    return (sql, " ".join(sql.split())[:_TITLE]) if sql else script(file)
+    return (sql, title_of(sql, most=_TITLE)) if sql else script(file)
 
 
 def script(name: str) -> tuple[str, str]:

@@ -7,8 +7,9 @@ from enum import StrEnum
 from sqlagent.core.approval.batch import Alike
 from sqlagent.core.nouns.analysis import Analysis, Risk, Verb
 from sqlagent.core.nouns.session import Proposal
+from sqlagent.core.text.lexer import COMMENT, scan
 from sqlagent.ui.agreement import agreement_lines, other_drafts
-from sqlagent.ui.batch import batch_lines, finding_lines, groups_of
+from sqlagent.ui.batch import batch_lines, dialect_of, finding_lines, groups_of
 from sqlagent.ui.effects import measured_lines, sample_lines
 from sqlagent.ui.layout import Block, Line, Role, Span, local, pad, paragraph, text_line, wrap
 from sqlagent.ui.operations import operation_lines, shown_operations
@@ -17,6 +18,8 @@ from sqlagent.ui.visible import one_line, visible, width
 
 _RISK_ROLE = {Risk.READ: Role.ADDED, Risk.WRITE: Role.CHANGED, Risk.SEVERE: Role.REMOVED, Risk.UNKNOWN: Role.UNSURE}
 _LONGEST_QUESTION = 1_000
+_LONGEST_TO_DIM = 100_000
+"""Characters of SQL in which comments are looked for."""
 _PUT_BACK = dict.fromkeys((Verb.INSERT, Verb.UPDATE, Verb.CREATE, Verb.ALTER), " back")
 """What an undo does with what is not as it was; what the run had made, it takes out like any other change."""
 
@@ -43,7 +46,8 @@ def review(proposal: Proposal, *, columns: int = 80, body: Body = Body.WHOLE, ti
     rule = text_line("─" * columns, Role.FAINT)
     lines = [rule, *heading(proposal, columns=columns), text_line()]
     if body is Body.WHOLE:
-        lines += [*numbered(proposal.sql, columns=columns), *corrected(proposal, columns), text_line()]
+        sql = numbered(proposal.sql, columns=columns, dialect=dialect_of(proposal))
+        lines += [*sql, *corrected(proposal, columns), text_line()]
     else:
         count = len(_sql_lines(proposal.sql))
         lines += [text_line(f"  ({count:,} lines of SQL, shown before this; [s] shows them again)")]
@@ -96,18 +100,42 @@ def _batch_title(proposal: Proposal) -> str:
     return f"{proposal.question}, {len(proposal.analysis.statements)} statements, one transaction"
 
 
-def numbered(sql: str, *, columns: int) -> list[Line]:
-    """The whole SQL, a number before each of its lines and `...` before what continues one."""
+def numbered(sql: str, *, columns: int, dialect: str = "sqlite") -> list[Line]:
+    """The whole SQL, a number before each of its lines and `...` before what continues one; comments are dimmed."""
     lines = _sql_lines(sql.removesuffix("\n"))
     gutter = max(len(str(len(lines))), 3)
+    faint = _comments("\n".join(lines), dialect)
     drawn: list[Line] = []
+    start = 0
     for number, line in enumerate(lines, 1):
+        at = start
         for index, piece in enumerate(wrap(line, columns - gutter - 1)):
             mark = "..." if index else str(number)
-            drawn.append((Span(f"{mark:>{gutter}} ", Role.FAINT), Span(piece)))
+            drawn.append((Span(f"{mark:>{gutter}} ", Role.FAINT), *_with_comments(piece, at, faint)))
+            at += len(piece)
+        start += len(line) + 1
     if "\r\n" in sql:
         drawn.append(text_line("    (its lines end in CR LF)", Role.FAINT))
     return drawn
+
+
+def _comments(text: str, dialect: str) -> list[tuple[int, int]]:
+    """Where comments stand; nowhere in what is longer than anybody reads."""
+    if len(text) > _LONGEST_TO_DIM or not any(mark in text for mark in ("--", "/*", "#")):
+        return []
+    return [(token.start, token.end) for token in scan(text, dialect) if token.kind == COMMENT]
+
+
+def _with_comments(piece: str, at: int, faint: list[tuple[int, int]]) -> list[Span]:
+    """A piece of a line that stands `at` a place of the text, cut where comments begin and end."""
+    spans, done = [], 0
+    for begin, end in faint:
+        first, last = max(begin - at, done), min(end - at, len(piece))
+        if first < last:
+            spans += [Span(piece[done:first])] if first > done else []
+            spans.append(Span(piece[first:last], Role.FAINT))
+            done = last
+    return [*spans, Span(piece[done:])] if done < len(piece) or not spans else spans
 
 
 def _sql_lines(sql: str) -> list[str]:

@@ -58,12 +58,16 @@ def pad(text: str, columns: int, align: Align = Align.LEFT) -> str:
     return text + blanks if align is Align.LEFT else blanks + text
 
 
+_NEAR = 24
+"""Characters in which a word has to end for a line to be cut there."""
+
+
 def wrap(text: str, columns: int) -> list[str]:
     """`text` cut into pieces of at most `columns`, at a space where one is near; joined they are `text` again."""
     columns = max(columns, 8)
     pieces = []
     while (cut := fitting(text, columns)) < len(text):
-        space = text.rfind(" ", max(cut - 24, 1), cut)
+        space = text.rfind(" ", max(cut - _NEAR, 1), cut)
         cut = space + 1 if space > 0 else cut
         pieces.append(text[:cut])
         text = text[cut:]
@@ -89,10 +93,13 @@ def paragraph(text: str, columns: int, *, first: str = "  ", rest: str = "    ",
 
 
 def shorten(text: str, columns: int) -> str:
-    """`text` on one line, ended by `...` where it does not fit."""
+    """`text` on one line, ended by `...` where it does not fit, after a whole word where one ends near."""
     if width(text) <= columns:
         return text
     kept = text[: fitting(text, max(columns - 3, 1))]
+    blank = kept.rfind(" ", max(len(kept) - _NEAR, 1))
+    if blank > 0 and not text[len(kept)].isspace():
+        kept = kept[:blank]
     return kept.rstrip() + "..."
 
 

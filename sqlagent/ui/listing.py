@@ -10,6 +10,7 @@ from sqlagent.core.nouns.analysis import Verb
 from sqlagent.core.nouns.draft import Attempt
 from sqlagent.core.nouns.effect import Measurement
 from sqlagent.core.nouns.session import TERMINAL, Choice, Outcome, Report, Status, Thread
+from sqlagent.core.text.titles import cut_at_word
 from sqlagent.ui.clarify import question
 from sqlagent.ui.effects import size_words
 from sqlagent.ui.human import heading, numbered, review
@@ -133,7 +134,7 @@ def audit_table(rows: Sequence[Sequence[str]], *, now: datetime, columns: int | 
 
 
 def _listed(text: str) -> str:
-    return " ".join(text[:_LONGEST_IN_A_LIST].split()) + ("..." if len(text) > _LONGEST_IN_A_LIST else "")
+    return cut_at_word(" ".join(text[: _LONGEST_IN_A_LIST + 4].split()), _LONGEST_IN_A_LIST)
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], columns: int | None) -> Block:

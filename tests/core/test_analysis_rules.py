@@ -38,7 +38,7 @@ def _cases(outcome: str) -> list[Any]:
 
 
 def _engine(case: dict[str, Any], kind: Kind) -> EngineOpinion | None:
-    if not case.keys() & {"accesses", "columns", "plan"}:
+    if not case.keys() & {"accesses", "columns", "plan", "quoted"}:
         return None
     accesses = [Access(Verb(verb), table, via=via) for verb, table, via in case.get("accesses", [])]
     accesses += [Access(Verb.READ, table, column) for table, column in case.get("columns", [])]
@@ -50,6 +50,7 @@ def _engine(case: dict[str, Any], kind: Kind) -> EngineOpinion | None:
         risk=Risk.READ if readonly else Risk.WRITE,
         accesses=tuple(accesses) or (Access(Verb.DELETE, "t"),),
         plan=tuple(case.get("plan", ())),
+        quoted_as_text=tuple(case.get("quoted", ())),
     )
 
 

@@ -19,6 +19,8 @@ class Counting:
     """A query of one number: the rows that match.  Empty where `rows` says it."""
     base: str = ""
     """A query of one number: the rows there are.  Empty where nothing is there to compare with."""
+    pairs: str = ""
+    """Of an UPDATE with a FROM, a query of one number: how often its rows are matched, every match counted."""
     rows: int | None = None
     """The number itself, where the text shows it: `INSERT ... VALUES`."""
 
@@ -31,7 +33,7 @@ def counting(opinion: SyntaxOpinion, dialect: str) -> Counting | None:
     if len(pieces) != 1:
         return None
     draft = _Clauses(pieces[0]).counting()
-    if draft is None or not all(_is_read(sql, dialect) for sql in (draft.matching, draft.base) if sql):
+    if draft is None or not all(_is_read(sql, dialect) for sql in (draft.matching, draft.base, draft.pairs) if sql):
         return None
     return draft
 
@@ -94,7 +96,7 @@ class _Clauses:
 
     def _matching(self, at: int, target: str, after: int) -> Counting | None:
         """COUNT(*) of the target under the statement's WHERE, with what it joins tucked into an EXISTS."""
-        if not target or "," in target or "JOIN" in self.places:
+        if not target or "," in target or self._joins_the_target(after):
             return None
         tail = self.end_of("ORDER", "LIMIT", "RETURNING")
         where = self.text(self.places["WHERE"] + 1, tail) if "WHERE" in self.places else ""
@@ -108,7 +110,14 @@ class _Clauses:
         base = f"SELECT COUNT(*) FROM {target}"
         if limit:
             return Counting(f"{with_}SELECT COUNT(*) FROM (SELECT 1 FROM {target}{narrowed} {limit}) AS matching", base)
-        return Counting(f"{with_}{base}{narrowed}", base)
+        pairs = f"{with_}SELECT COUNT(*) FROM {target}, {joined}{f' WHERE {where}' if where else ''}" if joined else ""
+        return Counting(f"{with_}{base}{narrowed}", base, pairs)
+
+    def _joins_the_target(self, after: int) -> bool:
+        """Whether a JOIN stands before the tables that are only read: MySQL changes what is joined."""
+        join = self.places.get("JOIN", -1)
+        read_from = [place for word in ("FROM", "USING") if (place := self.places.get(word, -1)) > after]
+        return join >= 0 and not (read_from and join > read_from[0])
 
     def _joined(self, after: int, tail: int) -> str:
         for word in ("FROM", "USING"):

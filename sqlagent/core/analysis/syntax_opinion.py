@@ -11,6 +11,7 @@ from importlib.resources import files
 from sqlglot import exp
 
 from sqlagent.core.analysis.assumed_names import Assumed, assumed_calls, assumed_names, holds_code
+from sqlagent.core.analysis.bare_columns import bare_columns
 from sqlagent.core.analysis.engine_tricks import file_named, trick
 from sqlagent.core.analysis.table_names import tables
 from sqlagent.core.analysis.where_bounds import bound
@@ -45,8 +46,9 @@ def opinion(piece: Piece, dialect: str, remarks_on: Remarks = _no_remarks) -> Sy
     """The opinion of one statement, with the caller's remarks; whatever goes wrong on the way makes it UNKNOWN."""
     raw, first = remarks(piece, dialect), head(piece, dialect)
     blank = SyntaxOpinion(
-        sql=piece.sql, line=piece.line, kind=first.kind, risk=Risk.UNKNOWN, parsed=False, findings=raw.findings
-    )
+        sql=piece.sql, line=piece.line, kind=first.kind, risk=Risk.UNKNOWN, parsed=False, findings=raw.findings,
+        comments=tuple(comment.text for comment in piece.comments),
+    )  # fmt: skip
     if raw.denied or raw.too_large:
         return replace(blank, denied=raw.denied, too_large=raw.too_large, why=raw.why)
     if any(t.kind == BROKEN for t in piece.tokens):
@@ -170,6 +172,7 @@ def _parsed(piece: Piece, dialect: str, first: Head, blank: SyntaxOpinion, remar
         denied="outside-database" if reaches else "",
         unplaced=worst.unplaced if why and why == _unlisted(worst) else (),
         foreign=bool(why) and why == _foreign(tree, piece, dialect),
+        bare_columns=bare_columns(tree),
     )
     found = replace(found, findings=blank.findings + remarks_on(tree, found, dialect))
     return _supposed(found, assumed_names(tree, piece.tokens, named.reads, dialect))

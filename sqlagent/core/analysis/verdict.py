@@ -79,6 +79,8 @@ def _settled(finding: Finding, engine: EngineOpinion | None) -> bool:
     """Whether the database knows better: what stands in double quotes is a column of its."""
     if finding.rule != "double-quoted-string" or engine is None:
         return False
+    if any(finding.message.lower().startswith(f'"{word.lower()}"') for word in engine.quoted_as_text):
+        return True  # it says so itself, and of this very word
     return any(a.column and finding.message.lower().startswith(f'"{a.column.lower()}"') for a in engine.accesses)
 
 

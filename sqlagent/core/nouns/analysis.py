@@ -141,6 +141,11 @@ class SyntaxOpinion:
     """READ*: names that must be the built-ins, where that is all that kept it from READ.  A database that has looked
     each of them up may call it READ; the text alone never does."""
 
+    comments: tuple[str, ...] = ()
+    """The comments before, in and after it: they claim, and prove nothing."""
+    bare_columns: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Columns that a sub-select names without a table, each with the tables of that sub-select."""
+
     @property
     def word(self) -> str:
         """Its risk as people see it."""

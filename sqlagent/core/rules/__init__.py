@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlagent.core.nouns.analysis import Finding, SyntaxOpinion
 from sqlagent.core.nouns.rule import Known, Rule, Text
-from sqlagent.core.rules import of_denial, of_verdict
+from sqlagent.core.rules import of_denial, of_traps, of_verdict
 
 if TYPE_CHECKING:
     from sqlagent.core.text.parse_tree import Tree
@@ -27,6 +27,10 @@ OF_VERDICT: tuple[Rule[Known], ...] = (
     of_verdict.where_is_always_true,
     of_verdict.hidden_write,
     of_verdict.not_measured,
+    of_traps.outer_column,
+    of_traps.no_such_column,
+    of_traps.several_matches,
+    of_traps.comment_contradicted,
     of_verdict.whole_table,
     of_verdict.no_undo,
     of_verdict.replace_deletes,

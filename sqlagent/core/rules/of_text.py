@@ -92,39 +92,52 @@ def cartesian_join(text: Text) -> Iterator[str]:
 
     What to do: join on the columns that belong together; where all pairs are meant, say so with CROSS JOIN.
     """
-    for select in text.tree.of(exp.Select):
-        loose = _unconnected(select)
+    for statement in text.tree.of(exp.Select, exp.Update, exp.Delete):
+        loose = _unconnected(statement, says_cross=" CROSS " in f" {' '.join(text.opinion.sql.upper().split())} ")
         if len(loose) > 1:
             yield f"nothing connects {loose[0]} and {loose[1]}: every row of one meets every row of the other"
 
 
-def _unconnected(select: exp.Select) -> list[str]:
+def _unconnected(statement: exp.Expr, *, says_cross: bool) -> list[str]:
     """One source out of each group that conditions connect; a single name where all is well or cannot be told."""
-    joins: list[exp.Join] = select.args.get("joins") or []
-    source = select.args.get("from_")
-    if source is None or not joins or any(_intended(j) for j in joins):
+    sources, joins = _joined(statement)
+    if len(sources) < 2 or any(_intended(j, says_cross=says_cross) for j in joins):
         return []
-    sources = [source.this, *(j.this for j in joins)]
     if not all(isinstance(s, exp.Table) and isinstance(s.this, exp.Identifier) for s in sources):
         return []
     groups = {s.alias_or_name.lower(): {s.alias_or_name.lower()} for s in sources}
-    where = select.args.get("where")
+    where = statement.args.get("where")
     conditions = [j.args["on"] for j in joins if j.args.get("on") is not None] + ([where.this] if where else [])
     for condition in conditions:
         for part in condition.flatten() if isinstance(condition, exp.And) else [condition]:
             named = {c.table.lower() for c in part.find_all(exp.Column)}
-            if "" in named:
+            if "" in named and len(set(part.find_all(exp.Column))) > 1:
                 return []
             _connect(groups, named & groups.keys())
     distinct = {id(g): min(g) for g in groups.values()}
     return sorted(distinct.values())
 
 
-def _intended(join: exp.Join) -> bool:
-    """CROSS JOIN says that all pairs are meant; NATURAL and USING connect by name."""
+def _joined(statement: exp.Expr) -> tuple[list[exp.Expr], list[exp.Join]]:
+    """What it reads or changes together, and the joins: of an UPDATE or DELETE with what its FROM or USING names."""
+    source = statement.args.get("from_")
+    if isinstance(statement, exp.Select):
+        joins = statement.args.get("joins") or []
+        return ([source.this, *(j.this for j in joins)] if source is not None else []), joins
+    others = [source.this] if source is not None else statement.args.get("using") or []
+    joins = [join for other in others for join in other.args.get("joins") or []]
+    return [statement.this, *others, *(j.this for j in joins)], joins
+
+
+def _intended(join: exp.Join, *, says_cross: bool) -> bool:
+    """CROSS JOIN says that all pairs are meant; NATURAL and USING connect by name.
+
+    To the parser SQLite's comma is a CROSS JOIN too, so the word has to be there.
+    """
     always = join.args.get("on") is not None and truth(join.args["on"], "") is True
     natural = str(join.args.get("method") or "").upper() == "NATURAL"
-    return always or natural or bool(join.args.get("using")) or str(join.args.get("kind") or "").upper() == "CROSS"
+    cross = says_cross and str(join.args.get("kind") or "").upper() == "CROSS"
+    return always or natural or bool(join.args.get("using")) or cross
 
 
 def _connect(groups: dict[str, set[str]], names: Iterable[str]) -> None:

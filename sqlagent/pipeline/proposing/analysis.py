@@ -19,6 +19,7 @@ from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.proposing import undo_proposal
 from sqlagent.pipeline.proposing.approved_part import unlike
 from sqlagent.pipeline.proposing.refusal import Refused
+from sqlagent.pipeline.proposing.several_matches import with_matches
 from sqlagent.pipeline.state import State, attempts_of
 
 
@@ -65,7 +66,12 @@ def measured(sql: str, database: Database, x: Context) -> tuple[Analysis, Measur
     finally:
         x.ended()
     measurement = with_line(measurement, analysis)
-    tried = found_by(measurement)
+    tried = with_matches(
+        found_by(measurement),
+        [syntax for syntax, _ in opinions],
+        lambda opinion: counting(opinion, database.dialect),
+        lambda sql: database.count(sql, seconds=x.count_seconds / 2).rows,
+    )
     sizes = [direct_size(e, s) for e, s in zip(measurement.effects, analysis.statements, strict=True)]
     if not measurement.is_exact:
         counts = _counting(database, x.count_seconds)
