@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
+from threading import Event
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
@@ -27,9 +28,11 @@ class Refused(Exception):
 async def call(settings: Settings, work: Callable[[Agent], _T], *, client: str, progress: Progress) -> _T:
     """Do `work` with an agent that nobody else has; `client` is the name that the client gave itself.
 
-    Raises Refused for every error of ours.  Where the call is cancelled, what the database does is interrupted.
+    Raises Refused for every error of ours.  Where the call is cancelled, what the database does is interrupted, and
+    nothing is done any more by then.
     """
     opened: list[Agent] = []
+    gone = Event()
     steps = iter(range(1, 1_000_000))
 
     def say(words: str) -> None:
@@ -39,16 +42,20 @@ async def call(settings: Settings, work: Callable[[Agent], _T], *, client: str, 
     def carry_out() -> _T:
         environment = f"mcp:{client}" if client else "mcp"
         listener = replace(Listener(), begin=say, so_far=say, note=say, environment=environment)
-        with Agent(settings, listener=listener) as agent:
-            opened.append(agent)
-            return work(agent)
+        with Agent(settings, listener=listener) as agent, agent.one_call() as one:
+            opened.append(one)
+            if gone.is_set():
+                one.cancel()
+            return work(one)
 
     await progress(0.0, None, "begun")
     try:
         return await to_thread.run_sync(carry_out, abandon_on_cancel=True)
     except anyio.get_cancelled_exc_class():
-        for agent in opened:
-            agent.database.interrupt()
+        gone.set()
+        with anyio.CancelScope(shield=True):
+            while any(one.cancel() for one in opened):
+                await anyio.sleep(0.05)
         raise
     except SqlagentError as e:
         raise Refused(f"{e.message}\nhint: {e.hint}" if e.hint else e.message) from e

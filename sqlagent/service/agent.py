@@ -3,37 +3,52 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, cast
 
 from sqlagent import config
 from sqlagent.core.approval.seats import EXPIRED, takes_a_signature, unfit
-from sqlagent.core.errors import Finished, NeedsApproval, OutcomeUnknown, SqlagentError, UsageError
+from sqlagent.core.errors import Finished, NeedsApproval, SqlagentError, UsageError
 from sqlagent.core.nouns.session import Choice, Decision, Proposal, Report, Source, Status, Thread
 from sqlagent.databases.base import Database, OnConflict, Sink
-from sqlagent.service.endings import at_home, close_rejected, finished, left_to_resume, why_nothing_is_kept
+from sqlagent.service.admitting import Turn, admitted, continued
+from sqlagent.service.endings import at_home, close_rejected, doubt, finished, why_nothing_is_kept
 from sqlagent.service.parts import Kept, Listener, Parts
-from sqlagent.store.ids import new_id
+from sqlagent.service.reports import report_of
 from sqlagent.store.journal import Journal, RunState
 from sqlagent.store.rows import Kept as KeptRun
 
 if TYPE_CHECKING:
-    from sqlagent.config import DatabaseSettings, Settings
+    from sqlagent.config import Settings
     from sqlagent.pipeline.context import Context
     from sqlagent.service.weighing import Weighed
 
-LONGEST_QUESTION = 20_000
-"""Characters; what is longer is a file, not a question."""
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _one_call(method: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate[Any, P], T]:
+    """A method that opens databases: each call of it has its own."""
+
+    @wraps(method)
+    def called(self: Any, *args: P.args, **kwargs: P.kwargs) -> T:
+        with self.one_call() as agent:
+            return method(agent, *args, **kwargs)
+
+    return cast(Callable[Concatenate[Any, P], T], called)
 
 
 class Agent:
     """One person's door to threads: durable, and the same for a terminal, a script and a program.
 
-    Nothing is opened before it is needed: `pending` and `show` read the journal alone.
+    Nothing is opened before it is needed: `pending` and `show` read the journal alone.  Threads of a program may share
+    an agent: what a call holds is its own, rows, listener and connections too.
     """
 
     def __init__(
@@ -48,6 +63,7 @@ class Agent:
         self._kept = Kept()
         self._sink: Sink = sink or self._kept
         self._parts = Parts(settings, listener or Listener(), now)
+        self._is_call = False
 
     @classmethod
     def open(cls, database: str | None = None, **settings: Any) -> Self:
@@ -64,7 +80,27 @@ class Agent:
         return self.journal.me()
 
     def close(self) -> None:
+        """Close what was opened; leaving `with Agent.open(...) as agent:` does it too."""
         self._parts.close()
+
+    @contextmanager
+    def one_call(self, listener: Listener | None = None) -> Iterator[Self]:
+        """This agent for one call, or several in a row: with rows, connections and a listener that no other has."""
+        if self._is_call:
+            yield self
+            return
+        with self._parts.one_call(listener) as parts:
+            call = copy(self)
+            call._is_call, call._parts, call._kept = True, parts, Kept()
+            call._sink = call._kept if self._sink is self._kept else self._sink
+            yield call
+
+    def cancel(self) -> bool:
+        """Have every call that goes on stop before it changes anything; one that has come to its COMMIT finishes.
+
+        Answers whether there is something to wait for; say it again until there is not.
+        """
+        return self._parts.cancel()
 
     @property
     def journal(self) -> Journal:
@@ -83,6 +119,7 @@ class Agent:
 
     # ---- asking --------------------------------------------------------------------------------------------------
 
+    @_one_call
     def ask(self, question: str, *, thread: str = "") -> Report:
         """Have a model draft SQL for a question, and measure it; `thread` continues a finished conversation.
 
@@ -93,20 +130,16 @@ class Agent:
         self._parts.begin_model()
         return self._drive(row)
 
+    @_one_call
     def run(self, sql: str, *, title: str = "", thread: str = "") -> Report:
         """Put SQL that a person or a program wrote through the same gate; no model is asked."""
         return self._drive(self.admit(run=sql, title=title, thread=thread))
 
+    @_one_call
     def admit(self, *, ask: str | None = None, run: str | None = None, title: str = "", thread: str = "") -> Thread:
         """Put a question or SQL on record, without going on: for whoever moves the thread otherwise."""
-        if (ask is None) == (run is None):
-            raise UsageError("a turn begins with a question or with SQL", hint='{"ask": "..."} or {"run": "..."}')
-        if run is not None and not run.strip():
-            raise UsageError("there is no SQL in it", hint="sqlagent run FILE, or sqlagent run --sql TEXT")
-        source, question, sql = Source.PERSON, title or "SQL from a program", run or ""
-        if ask is not None:
-            source, question = Source.MODEL, _question(ask)
-        return self._continue(thread, source, question, sql) if thread else self._admit(source, question, sql)
+        turn = Turn.begun(ask=ask, run=run, title=title, by=self.by)
+        return continued(self._parts, thread, turn) if thread else admitted(self._parts, turn)
 
     def context(self, thread: str, *, sink: Sink) -> Context:
         """What the pipeline's nodes reach the world through, for a thread that is moved by LangGraph's own tools."""
@@ -114,44 +147,9 @@ class Agent:
         self._parts.database_of(row)
         return self._parts.context(row, by=self.by, sink=sink)
 
-    def _admit(self, source: Source, question: str, sql: str, *, database: DatabaseSettings | None = None) -> Thread:
-        self._parts.prune()
-        chosen = database or self.settings.database
-        target = self._parts.database(chosen).identity()
-        now = self.journal.time()
-        row = Thread(
-            id="", status=Status.NEW, database=chosen.name, url=chosen.url, target=target, source=source,
-            question=question, requested_by=self.by, created_at=now, updated_at=now, sql=sql,
-            model=self.settings.model if source is Source.MODEL else "",
-        )  # fmt: skip
-        taken = 0
-        while not self.journal.admit(row := replace(row, id=new_id(taken))):
-            taken += 1
-        return row
-
-    def _continue(self, thread: str, source: Source, question: str, sql: str) -> Thread:
-        row = self.journal.thread(thread)
-        match row.status:
-            case Status.PENDING | Status.STALE:
-                raise NeedsApproval(
-                    f"{thread} waits for a decision on its last question", hint=f"sqlagent resume {thread}"
-                )
-            case Status.NEW:
-                raise NeedsApproval(
-                    f"{thread} has not answered its last question yet", hint=f"sqlagent resume {thread}"
-                )
-            case Status.UNKNOWN:
-                raise _doubt(row)
-            case _:
-                self._parts.database_of(row)
-        if not self.journal.ask_again(
-            thread, expected_turn=row.turn, source=source, question=question, sql=sql, by=self.by
-        ):
-            raise NeedsApproval(f"somebody else asked {thread} first", hint=f"sqlagent show {thread}")
-        return self.journal.thread(thread)
-
     # ---- deciding ------------------------------------------------------------------------------------------------
 
+    @_one_call
     def decide(self, thread: str, decision: Decision, *, run: bool = True) -> Report:
         """Answer what a thread waits for, and go on from there; of two decisions on a proposal the first one counts.
 
@@ -202,6 +200,7 @@ class Agent:
         """Put other SQL in its place: it is measured and asked anew."""
         return self.decide(thread, Decision(Choice.EDIT, digest, self.by, "library", sql=sql))
 
+    @_one_call
     def resume(self, thread: str) -> Report:
         """Go on with a thread that was left or cut short, as far as it goes without a decision.
 
@@ -215,9 +214,10 @@ class Agent:
                 self.journal.expire(row.proposal)
             return self._drive(row)
         if row.status is Status.UNKNOWN:
-            raise _doubt(row)
+            raise doubt(row)
         raise finished(self.journal, row)
 
+    @_one_call
     def answer(self, thread: str, text: str, *, how: str = "library") -> Report:
         """Answer what the model asked back, and go on from there; of two answers the first one counts."""
         row = self.journal.thread(thread)
@@ -230,11 +230,13 @@ class Agent:
         self.journal.answer(thread, row.turn, len(asked), text.strip(), by=self.by, how=how)
         return self._drive(row)
 
+    @_one_call
     def expire(self) -> tuple[Report, ...]:
         """Close every proposal whose time is up, or pass it on where its policy says so; answers what was touched."""
         touched = [thread for thread in self.journal.due() if self.journal.expire(self.journal.thread(thread).proposal)]
         return tuple(self._drive(self.journal.thread(thread)) for thread in touched)
 
+    @_one_call
     def undo(self, thread: str, *, on_conflict: OnConflict = OnConflict.LEAVE_ALONE) -> Report:
         """Propose to take back what a thread's last run changed: measured, asked and run like any other change.
 
@@ -258,14 +260,14 @@ class Agent:
 
         question = f"undo {thread} (run {at_home(run.ran_at)} by {run.run_by})"
         self._parts.database_of(row)
-        return self._drive(
-            self._admit(Source.UNDO, question, spelled(run.run, on_conflict), database=self._parts.settings_of(row))
-        )
+        turn = Turn(Source.UNDO, question, spelled(run.run, on_conflict), self.by)
+        return self._drive(admitted(self._parts, turn, database=self._parts.settings_of(row)))
 
     def undoable(self) -> tuple[KeptRun, ...]:
         """What can still be undone, the newest first; what is too old is forgotten first."""
         return tuple(kept for kept in self._parts.undoable() if not kept.undone_by)
 
+    @_one_call
     def weigh(self, sql: str) -> Weighed:
         """What the policy would look at if this SQL were run; nothing is put on record.  `policy.explain` says why.
 
@@ -275,6 +277,7 @@ class Agent:
 
         return weighing.of_sql(self._parts, self.settings.database, sql, by=self.by, sink=self._sink)
 
+    @_one_call
     def weigh_again(self, thread: str) -> Weighed:
         """The same of a thread's newest proposal, by the rules of today."""
         from sqlagent.service import weighing  # as for `weigh`
@@ -326,32 +329,14 @@ class Agent:
 
     def show(self, thread: str) -> Report:
         """Where a thread stands, from the journal alone.  Raises `Altered` where that is not as its log has it."""
-        row = self.journal.thread(thread)
-        self.journal.require_sealed(thread)
-        proposal = self.journal.proposal(row.proposal) if row.proposal else None
-        decision = self.journal.decision(proposal.id, proposal.stage) if proposal else None
-        asked = self.journal.clarifications(thread, row.turn) if row.asks else ()
-        run = self.journal.run(proposal.id) if proposal else None
-        message, hint = row.message, row.hint
-        if row.status is Status.PENDING and decision is not None:
-            message, hint = left_to_resume(thread, decision)
-        return Report(
-            thread=thread, status=row.status, database=row.database, question=row.question, proposal=proposal,
-            outcome=run.outcome if run else None, message=message, hint=hint,
-            decided_by=decision.by if decision else "", reason=decision.reason if decision else "",
-            how=decision.how if decision else "",
-            asks=asked[-1] if asked else None, requested_by=row.requested_by,
-            asked_at=row.created_at, attempts=self.journal.attempts(thread, row.turn),
-            audit_head=run.audit_head if run else "",
-            undoable=run is not None and self.journal.is_undoable(run.id),
-        )  # fmt: skip
+        return report_of(self.journal, thread)
 
     # ---- moving --------------------------------------------------------------------------------------------------
 
     def _waiting(self, thread: str, *, run: bool) -> Thread:
         row = self.journal.thread(thread)
         if row.status is Status.UNKNOWN:
-            raise _doubt(row)
+            raise doubt(row)
         if row.status is Status.NEW and not run:
             raise NeedsApproval(f"{thread} has no proposal yet", hint=f"sqlagent resume {thread}")
         if row.status is Status.NEW:
@@ -378,19 +363,3 @@ class Agent:
         if report.status is Status.PENDING and moved_on and report.proposal is not None and report.proposal.stale:
             return replace(report, status=Status.STALE, message=report.proposal.stale)
         return report
-
-
-def _question(text: str) -> str:
-    asked = text.strip()
-    if not asked:
-        raise UsageError("the question is empty", hint='sqlagent ask "how many customers are there?"')
-    if len(asked) > LONGEST_QUESTION:
-        raise UsageError(
-            f"the question has {len(asked):,} characters, and {LONGEST_QUESTION:,} is the most",
-            hint="SQL in a file goes through: sqlagent run FILE",
-        )
-    return asked
-
-
-def _doubt(row: Thread) -> OutcomeUnknown:
-    return OutcomeUnknown(row.message or f"the end of {row.id} was not seen", hint=row.hint)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlagent.config import show_duration
 from sqlagent.core.approval.seats import EXPIRED, Decided, ended_by
-from sqlagent.core.errors import Finished
+from sqlagent.core.errors import Finished, OutcomeUnknown
 from sqlagent.core.nouns.effect import Undoable
 from sqlagent.core.nouns.session import Choice, Decision, Proposal, Status, Thread
 from sqlagent.store.journal import Journal, Run
@@ -33,6 +33,11 @@ def close_rejected(journal: Journal, row: Thread, proposal: Proposal, counted: D
         journal.finish(
             row.id, row.turn, status, message=message, hint=hint, attempts=proposal.attempts, learn=learn
         )  # fmt: skip
+
+
+def doubt(row: Thread) -> OutcomeUnknown:
+    """A run of it began, and nobody knows whether it was applied."""
+    return OutcomeUnknown(row.message or f"the end of {row.id} was not seen", hint=row.hint)
 
 
 def left_to_resume(thread: str, decision: Decision) -> tuple[str, str]:

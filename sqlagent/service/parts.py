@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from threading import RLock, local
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlagent.config.files import LARGEST
-from sqlagent.core.errors import SqlagentError, Stale, StoreError
+from sqlagent.core.errors import ConnectError, SqlagentError, Stale, StoreError
 from sqlagent.core.nouns.session import Proposal, Report, Rowset, Thread
 from sqlagent.core.policy import Policy, Reads, Writes
 from sqlagent.databases.base import Database, Limits, MeasureBudget, Sink
@@ -30,6 +32,14 @@ if TYPE_CHECKING:
     from sqlagent.pipeline.context import Context
     from sqlagent.pipeline.state import State
     from sqlagent.pipeline.thread.driver import Driver
+
+
+_T = TypeVar("_T")
+_IDLE = 8
+"""Calls whose databases are kept open for the next ones."""
+_ASKING = "generate: before the model"
+_BEFORE_IT_RAN = ("driver: before a step", "generate: ", "execute: before the claim", "begun", "ran ")
+"""Where a call that was cancelled stops."""
 
 
 @dataclass(slots=True)
@@ -66,18 +76,39 @@ class Listener:
 
 
 class Parts:
-    """Each part is made once, and none before it is asked for: listing what waits must not pay for LangGraph."""
+    """Each part is made once, and none before it is asked for: listing what waits must not pay for LangGraph.
+
+    The journal and the driver are shared by all threads.  What one call holds is its own: see `one_call`.
+    """
 
     def __init__(self, settings: Settings, listener: Listener, now: Callable[[], datetime]) -> None:
-        self._settings = settings
+        self.settings = settings
         self._listener = listener
         self._now = now
-        self._databases: dict[str, Database] = {}
-        self._noted_policy = ""
+        self._making = RLock()
+        self._made: dict[str, Any] = {}
+        self._noted: set[tuple[str, str]] = set()
+        self._idle: list[dict[str, Database]] = []
+        self._calls: set[Parts] = set()
+        self._local = local()
+        self._of_call: dict[str, Database] | None = None
+        self._cancelled = False
+        self._is_over = False
+        self._asks_model = False
 
-    @cached_property
+    def _once(self, name: str, make: Callable[[], _T]) -> _T:
+        with self._making:
+            if name not in self._made:
+                self._made[name] = make()
+            made: _T = self._made[name]
+        return made
+
+    @property
     def journal(self) -> Journal:
-        s = self._settings
+        return self._once("journal", self._journal)
+
+    def _journal(self) -> Journal:
+        s = self.settings
         signers = Signers(lambda: s.rules.signers if s.policy else None)
         if not s.store:
             return Journal(s.state_dir / "journal.db", now=self._now, reached=self.reached, signers=signers)
@@ -88,11 +119,77 @@ class Parts:
 
         return SharedJournal(s.store, s.state_dir, now=self._now, reached=self.reached, signers=signers)
 
-    @cached_property
+    @property
     def driver(self) -> Driver:
+        return self._once("driver", self._driver)
+
+    def _driver(self) -> Driver:
         from sqlagent.pipeline.thread.driver import Driver  # imports LangGraph, which takes a second
 
-        return Driver(self._settings.state_dir, store=self._settings.store, reached=self.reached)
+        return Driver(self.settings.state_dir, store=self.settings.store, reached=self.reached)
+
+    # ---- one call ------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def one_call(self, listener: Listener | None = None) -> Iterator[Parts]:
+        """These parts for one call of the agent, whatever other threads do: databases, model and listener of its own.
+
+        The databases are left open for the next call, unless this one lost its way.
+        """
+        call = copy(self)
+        call.__dict__.pop("model", None)
+        call._listener = listener or self._listener
+        own = self._databases  # what this thread has open already, outside of any call
+        call._of_call = own or self._idle_databases()
+        self._calls.add(call)
+        try:
+            yield call
+        except SqlagentError as e:
+            if isinstance(e, ConnectError):
+                call._close_databases()
+            raise
+        except BaseException:
+            call._close_databases()
+            raise
+        finally:
+            call._is_over = True
+            self._calls.discard(call)
+            if call._cancelled or (len(self._idle) >= _IDLE and call._databases is not own):
+                call._close_databases()
+            elif call._databases and call._databases is not own:
+                self._idle.append(call._databases)
+
+    def _idle_databases(self) -> dict[str, Database]:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return {}
+
+    @property
+    def _databases(self) -> dict[str, Database]:
+        """What this call has open; outside of a call, what this thread has."""
+        return self._local.__dict__ if self._of_call is None else self._of_call
+
+    def cancel(self) -> bool:
+        """Have this call, or every call there is, stop before it changes anything; what came to its COMMIT finishes.
+
+        Answers whether there is something to wait for.  Say it again until there is not: a statement may begin just
+        behind a look at it.
+        """
+        calls = [*self._calls] if self._of_call is None else [self]
+        for call in calls:
+            call._cancelled = True
+            for database in [*call._databases.values()]:
+                with suppress(SqlagentError, OSError):  # it may be closing
+                    database.interrupt()
+        return any(not call._is_over and not call._asks_model for call in calls)
+
+    def _going_on(self, point: str) -> None:
+        """Called at every named point: raises where the call was cancelled, and nothing has been committed."""
+        if self._cancelled and point.startswith(_BEFORE_IT_RAN):
+            raise KeyboardInterrupt
+        self._asks_model = point == _ASKING
+        self.reached(point)
 
     @cached_property
     def reached(self) -> Callable[[str], None]:
@@ -102,10 +199,10 @@ class Parts:
     @cached_property
     def model(self) -> Model:
         """The model that the settings name; nothing is loaded or connected before it is asked."""
-        private.make_folder(self._settings.state_dir)  # where the embedded model's server leaves its key
+        private.make_folder(self.settings.state_dir)  # where the embedded model's server leaves its key
         from sqlagent.llm.client import ModelSpec, open_model  # only the commands that ask a model pay for it
 
-        s = self._settings
+        s = self.settings
         spec = ModelSpec(
             model=s.model,
             base_url=s.base_url,
@@ -129,6 +226,8 @@ class Parts:
         from sqlagent.databases.open import open_database  # a driver that `pending` does not need
         from sqlagent.databases.password import printed_by
 
+        if self._cancelled:
+            raise KeyboardInterrupt
         if chosen.url not in self._databases:
             password = chosen.password or (printed_by(chosen.password_command) if chosen.password_command else None)
             self._databases[chosen.url] = open_database(
@@ -144,8 +243,12 @@ class Parts:
 
     def database_of(self, row: Thread) -> Database:
         """The thread's own database; refuses one that is not what it was asked of."""
-        database = self.database(self.settings_of(row))
-        identity = database.identity()
+        try:
+            database = self.database(self.settings_of(row))
+            identity = database.identity()
+        except SqlagentError as e:
+            e.thread = row.id
+            raise
         if identity != row.target:
             raise Stale(
                 f"{row.id} was asked of {row.target}, and {row.database} is {identity} now",
@@ -157,7 +260,7 @@ class Parts:
         """What the pipeline's nodes reach the world through, for this thread."""
         from sqlagent.pipeline.context import Context
 
-        s, chosen, heard = self._settings, self.settings_of(row), self._listener
+        s, chosen, heard = self.settings, self.settings_of(row), self._listener
         return Context(
             database=lambda: self.database(chosen),
             model=lambda: self.model,
@@ -184,12 +287,12 @@ class Parts:
             expires=s.expires,
             budget=MeasureBudget(),
             kept=self._kept,
-            reached=self.reached,
+            reached=self._going_on,
         )
 
     def policy(self, chosen: DatabaseSettings) -> Policy:
         """What people decided once about statements on this database."""
-        s, writes = self._settings, Writes.DENY if chosen.read_only else Writes.ASK
+        s, writes = self.settings, Writes.DENY if chosen.read_only else Writes.ASK
         plain = Policy(
             reads=Reads(s.reads), writes=writes, relaxed=frozenset(s.relax), known_as=s.known_as(chosen)
         )  # fmt: skip
@@ -197,23 +300,23 @@ class Parts:
 
     def note_policy(self, *, by: str) -> None:
         """Put on record which policy files are in force, whenever they are not those of last time."""
-        files = self._settings.policy
+        files = self.settings.policy
         if files:
-            rules = len(self._settings.rules.rules)  # which refuses what is no file
-            signers = self._settings.rules.signers
+            rules = len(self.settings.rules.rules)  # which refuses what is no file
+            signers = self.settings.rules.signers
             named = [*(f.path for f in files), *filter(None, (signers.allowed, signers.revoked) if signers else ())]
             sealed = hashlib.sha256(b"\0".join(read_plain(path, LARGEST) for path in named)).hexdigest()
-            if sealed != self._noted_policy:
+            if (by, sealed) not in self._noted:
                 self.journal.note_policy([file.label for file in files], sealed, who=by, rules=rules)
-                self._noted_policy = sealed
+                self._noted.add((by, sealed))
 
     @property
     def _kept(self) -> Path:
-        return self._settings.state_dir / "kept"
+        return self.settings.state_dir / "kept"
 
     def announce(self, report: Report, state: State, *, by: str) -> None:
         """Tell the user's program of what waits, where there is one and somebody is to be asked."""
-        s = self._settings
+        s = self.settings
         if s.on_pending and not s.auto_reject:
             from sqlagent.service.notify import Hook, announce  # what starts a program, where there is one
 
@@ -236,24 +339,31 @@ class Parts:
         """Forget what was kept for longer than `keep_undo`, and copies as old that belong to no run."""
         from sqlagent.pipeline.running.orphaned_copies import sweep  # only what is about to run or undo forgets
 
-        before = self.journal.time(ahead=-self._settings.keep_undo)
+        before = self.journal.time(ahead=-self.settings.keep_undo)
         for run in self.journal.prune(before=before):
             (self._kept / f"{run}.db").unlink(missing_ok=True)
         past = datetime.fromisoformat(before).timestamp()
-        sweep(self._kept, self.journal, locks=self._settings.state_dir / "locks", older_than=past)
+        sweep(self._kept, self.journal, locks=self.settings.state_dir / "locks", older_than=past)
 
     def close(self) -> None:
+        """Close whatever is open; a call afterwards opens it anew."""
+        self._close_databases()
+        while self._idle:
+            for database in self._idle.pop().values():
+                database.close()
+        with self._making:
+            for made in self._made.values():
+                made.close()
+            self._made.clear()
+
+    def _close_databases(self) -> None:
         for database in self._databases.values():
             database.close()
         self._databases.clear()
-        if "driver" in self.__dict__:
-            self.__dict__.pop("driver").close()
-        if "journal" in self.__dict__:
-            self.journal.close()
 
     def settings_of(self, row: Thread) -> DatabaseSettings:
         """The thread's database as it was opened then, with what is configured for it now."""
-        known = self._settings.databases.get(row.database)
+        known = self.settings.databases.get(row.database)
         if known is not None and known.url == row.url:
             return known
-        return replace(self._settings.find_database(row.url), name=row.database)
+        return replace(self.settings.find_database(row.url), name=row.database)

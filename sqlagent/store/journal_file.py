@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import apsw
 
 from sqlagent.core.errors import Altered
+from sqlagent.fork_gate import GATE
 from sqlagent.store.audit import Checked, Entry, Head, verify
 from sqlagent.store.audit_log import append_in, entries_in, head_in
 from sqlagent.store.connection import guarded, open_file, snapshot, transaction
@@ -27,7 +28,7 @@ _LOOK_SECONDS = 0.5
 
 
 class Book:
-    """One SQLite file; every method is one transaction, and safe beside other processes.
+    """One SQLite file; every method is one transaction, and safe beside other processes and other threads.
 
     Errors: `StoreError` for a file that is damaged, locked for too long or cannot be written.
     """
@@ -47,27 +48,43 @@ class Book:
         self._reached = reached
         self.signers = signers or Signers()
         self._asks_signers = signers is not None
+        self._idle: list[apsw.Connection] = []
+        self._writer = Lock()
 
-    @cached_property
-    def _connection(self) -> apsw.Connection:
-        return open_file(self.path)
+    @contextmanager
+    def _connected(self) -> Iterator[apsw.Connection]:
+        """A connection that no other thread has meanwhile."""
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = open_file(self.path)
+        try:
+            yield connection
+        finally:
+            self._idle.append(connection)
 
     def close(self) -> None:
-        if "_connection" in self.__dict__:
-            self._connection.close()
-            del self.__dict__["_connection"]
+        with GATE.inside():
+            while self._idle:
+                self._idle.pop().close()
 
     @contextmanager
     def reading(self) -> Iterator[Reader]:
-        """The connection, to read; what goes wrong is a StoreError."""
-        with guarded(self.path):
-            yield self._connection
+        """A connection, to read; what goes wrong is a StoreError."""
+        with guarded(self.path), GATE.inside(), self._connected() as connection:
+            yield connection
+
+    @contextmanager
+    def at_one_moment(self) -> Iterator[Reader]:
+        """Several reads that see the same, whatever others write meanwhile."""
+        with guarded(self.path), GATE.inside(), self._connected() as connection, snapshot(connection):
+            yield connection
 
     @contextmanager
     def writing(self, what: str) -> Iterator[apsw.Connection]:
-        """One write transaction, on disk when the block is left."""
-        with guarded(self.path):
-            with transaction(self._connection) as db:
+        """One write transaction, on disk when the block is left; threads of this process take turns."""
+        with guarded(self.path), GATE.inside(), self._connected() as connection:
+            with self._writer, transaction(connection) as db:
                 yield db
                 self._reached(f"journal: before the commit of {what}")
             self._reached(f"journal: after the commit of {what}")
@@ -78,9 +95,9 @@ class Book:
 
     def wait(self, seconds: float) -> None:
         """Until somebody else has written to it, or so long."""
-        with self.reading() as db:
-            before, end = db.execute("PRAGMA data_version").get, time.monotonic() + seconds
-            while db.execute("PRAGMA data_version").get == before and time.monotonic() < end:
+        with guarded(self.path), self._connected() as db:  # the version is told to one connection
+            before, end = _version(db), time.monotonic() + seconds
+            while _version(db) == before and time.monotonic() < end:
                 time.sleep(min(_LOOK_SECONDS, seconds))
 
     def now(self) -> datetime:
@@ -103,21 +120,18 @@ class Book:
         if self._last_policy(who) == sha256:
             return
         with self.writing("a policy") as db:
-            self.log(db, "policy loaded", who, "", files=list(files), sha256=sha256, rules=rules)
+            if _policy_in(db, who) != sha256:
+                self.log(db, "policy loaded", who, "", files=list(files), sha256=sha256, rules=rules)
 
     def _last_policy(self, who: str) -> str:
         with self.reading() as db:
-            last = db.execute(
-                "SELECT detail ->> '$.sha256' FROM audit WHERE what = 'policy loaded' AND who = ?"
-                " ORDER BY number DESC LIMIT 1",
-                (who,),
-            ).get
-        return str(last or "")
+            return _policy_in(db, who)
 
     def audit(self, *, thread: str = "", since: str = "") -> Iterator[Entry]:
         """The log's entries in order; of one thread, or from a time (ISO 8601, UTC) on."""
-        with self.reading() as db:
-            yield from entries_in(db, thread=thread, since=since)
+        with self.reading() as db:  # read at once: whoever is slow to look keeps nobody from writing
+            entries = list(entries_in(db, thread=thread, since=since))
+        yield from entries
 
     def head(self) -> Head | None:
         """The newest entry of the log: what a receipt prints, to be kept elsewhere."""
@@ -134,7 +148,7 @@ class Book:
 
     def verified(self, head: Head | None = None) -> Checked:
         """Whether the log is whole, and everything that it tells of is as it tells."""
-        with self.reading() as db, snapshot(self._connection):
+        with self.at_one_moment() as db:
             entries = list(entries_in(db))
             checked = verify(entries, head)
             if checked.problem:
@@ -150,8 +164,23 @@ class Book:
 
     def require_sealed(self, thread: str) -> None:
         """Raise `Altered` where something of a session is not as the log has it: nothing of it may be used."""
-        with self.reading() as db, snapshot(self._connection):
+        with self.at_one_moment() as db:
             require_sealed_in(db, thread)
+
+
+def _policy_in(db: Reader, who: str) -> str:
+    """What somebody's policy was when they last came."""
+    last = db.execute(
+        "SELECT detail ->> '$.sha256' FROM audit WHERE what = 'policy loaded' AND who = ? ORDER BY number DESC LIMIT 1",
+        (who,),
+    ).get
+    return str(last or "")
+
+
+def _version(db: apsw.Connection) -> object:
+    """What another connection's commit changes."""
+    with GATE.inside():
+        return db.execute("PRAGMA data_version").get
 
 
 def require_sealed_in(db: Reader, thread: str) -> None:

@@ -70,7 +70,8 @@ def test_a_second_attempt_that_keeps_other_rows_alters_nothing(journal: Journal,
 def test_what_another_process_writes_while_the_record_is_held_to_its_log_is_no_alteration(journal: Journal) -> None:
     """The log is read first and the rows after it: both as of one moment."""
     other = Journal(journal.path)
-    other._connection.set_busy_timeout(0)
+    with other._connected() as connection:
+        connection.set_busy_timeout(0)
     wrote: list[str] = []
 
     def meanwhile(_cursor: object, sql: str, _bindings: object) -> bool:
@@ -80,7 +81,8 @@ def test_what_another_process_writes_while_the_record_is_held_to_its_log_is_no_a
                 other.propose(a_proposal(2), number=2, turn=1)
         return True
 
-    journal._connection.exec_trace = meanwhile
+    with journal._connected() as connection:
+        connection.exec_trace = meanwhile
     for check in (lambda: journal.require_sealed("k7f3"), journal.verified):
         wrote.clear()
         check()

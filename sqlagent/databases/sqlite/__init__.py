@@ -52,6 +52,7 @@ from sqlagent.databases.sqlite.undo import plan as undo_plan
 from sqlagent.databases.sqlite.undo.rows import Undo
 from sqlagent.databases.sqlite.undo.run import UndoRun
 from sqlagent.databases.sqlite.undo.trial import Trial
+from sqlagent.fork_gate import GATE
 
 _T = TypeVar("_T")
 _IN_DOUBT = (
@@ -91,7 +92,8 @@ class Sqlite:
         self._busy_seconds = busy_seconds
         self._marker_table = marker_table
         self._may_recover = may_recover
-        self._open()
+        with GATE.inside():
+            self._open()
 
     def _open(self) -> None:
         self._file = self._path.stat()
@@ -106,6 +108,10 @@ class Sqlite:
 
     def _reading(self, look: Callable[[apsw.Connection], _T]) -> _T:
         """On the connection that cannot write, to the file that has the name now."""
+        with GATE.inside():
+            return self._looked(look)
+
+    def _looked(self, look: Callable[[apsw.Connection], _T]) -> _T:
         check_file(self._path)
         if not samestat(self._file, self._path.stat()):
             self._reader.close(force=True)
@@ -278,10 +284,12 @@ class Sqlite:
 
     def take_back(self) -> None:
         """Roll back what a run of ours left half done."""
-        recovered(self._path)
+        with GATE.inside():
+            recovered(self._path)
 
     def interrupt(self) -> None:
         self._running.interrupt()
 
     def close(self) -> None:
-        self._reader.close(force=True)
+        with GATE.inside():
+            self._reader.close(force=True)

@@ -16,7 +16,7 @@ from sqlagent.core.nouns.session import Outcome
 from sqlagent.core.nouns.verbs import Basis
 from sqlagent.databases.base import Concern, Limits, MeasureBudget, Sink, UndoPlan, Verdict
 from sqlagent.databases.sqlite import Sqlite
-from sqlagent.databases.sqlite.connection.child import Bounds, Child, Ended, OutOfMemory, OutOfTime, Parent
+from sqlagent.databases.sqlite.connection.child import Bounds, Cancelled, Child, Ended, OutOfMemory, OutOfTime, Parent
 
 _T = TypeVar("_T")
 _CLOCK = 6
@@ -72,8 +72,11 @@ class Isolated:
         def work(db: Sqlite, parent: Parent) -> Outcome:
             return db.read(sql, sink=parent, limits=limits, heard=parent.tell if heard else None)
 
-        with _in_words(limits):
-            return self._away(work, Bounds(limits.seconds), heard=heard, write=sink.write)
+        try:
+            with _in_words(limits):
+                return self._away(work, Bounds(limits.seconds), heard=heard, write=sink.write)
+        except Cancelled as e:
+            raise QueryError("the statement was cancelled") from e
 
     def measure(
         self, statements: Sequence[str], *, budget: MeasureBudget, heard: Callable[[str], None] | None
@@ -183,8 +186,8 @@ class Isolated:
             self._child = None
 
     def interrupt(self) -> None:
-        if self._child is not None:
-            self._child.interrupt()
+        if (child := self._child) is not None:
+            child.interrupt()
 
 
 def _nobody(_: bytes) -> None: ...

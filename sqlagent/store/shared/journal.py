@@ -66,6 +66,11 @@ class SharedJournal(Journal):
         with guarded(self.session.url):
             yield self.session
 
+    @contextmanager
+    def at_one_moment(self) -> Iterator[Reader]:
+        with self.reading() as db:
+            yield db
+
     def writing(self, what: str) -> NoReturn:
         raise AssertionError(f"{what} is written by a function of the server")
 

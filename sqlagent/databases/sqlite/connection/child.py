@@ -15,6 +15,7 @@ import gc
 import os
 import resource
 import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ from typing import Any, Generic, TypeVar
 
 import apsw
 
+from sqlagent.fork_gate import GATE
+
 _T = TypeVar("_T")
 _ROWS_AT_ONCE = 512
 _GRACE = 1.0  # seconds: what stops by itself between two steps is let do so
@@ -34,6 +37,10 @@ _MEMORY = 1_000_000_000
 """Bytes that SQLite may take."""
 _DONE, _RAISED, _TOLD, _WRITE, _CALL, _ENOUGH = "done", "raised", "told", "write", "call", "enough"
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
+
+
+_OPEN: set[pipes.Connection[Any, Any]] = set()
+"""This process's ends of the pipes to all that it forked, which the next one inherits."""
 
 
 class Ended(Exception):
@@ -44,6 +51,9 @@ class OutOfTime(Ended): ...
 
 
 class OutOfMemory(Ended): ...
+
+
+class Cancelled(Ended): ...
 
 
 class Refused(Exception):
@@ -110,32 +120,42 @@ class Child(Generic[_T]):
     is_committing: bool = False
     """From here on it is waited for, however long it takes: how it ends must be known."""
     _pid: int = 0
+    _ending: threading.Lock = field(default_factory=threading.Lock)
+    """Held by whoever sends it a signal, so that none goes to a process that has ended."""
+    _interrupted_at: float = 0.0
     _deadline: float | None = None
     _raised: BaseException | None = None
 
     def run(self) -> _T:
         """What the work returned, or what it raised; raises Ended where it did not come to its end."""
-        mine, its = pipes.Pipe()
-        self._pid = os.fork()
-        if self._pid == 0:
-            mine.close()
-            _be_the_child(self.work, its, self.bounds)
-        its.close()
+        with GATE.alone():
+            mine, its = pipes.Pipe()
+            _OPEN.add(mine)
+            pid = os.fork()
+            if pid == 0:
+                for theirs in _OPEN:  # a pipe ends where nobody else has it open
+                    theirs.close()
+                _be_the_child(self.work, its, self.bounds)
+            its.close()
+        self._pid = pid
         self.restart()
         with mine:
             try:
                 return self._waited_for(mine)
             finally:
                 self._end()
+                _OPEN.discard(mine)
 
     def restart(self) -> None:
         """Count the time from here: what was waited for until now was no work."""
         self._deadline = None if self.bounds.seconds is None else monotonic() + self.bounds.seconds + _GRACE
 
     def interrupt(self) -> None:
-        """Have it cancel what it does."""
-        if self._pid:
-            os.kill(self._pid, signal.SIGTERM)
+        """Have it cancel what it does; any thread may.  What does not stop between two steps is ended."""
+        with self._ending:
+            if self._pid and not self.is_committing:
+                self._interrupted_at = self._interrupted_at or monotonic()
+                os.kill(self._pid, signal.SIGTERM)
 
     # ---- waiting ------------------------------------------------------------------------------------------------
 
@@ -157,9 +177,13 @@ class Child(Generic[_T]):
     def _next(self, wire: pipes.Connection[Any, Any]) -> Any:
         """What it says next; a Ctrl-C meanwhile ends it, unless it is committing."""
         try:
-            left = None if self._deadline is None or self.is_committing else max(self._deadline - monotonic(), 0)
-            if not wire.poll(left):
-                raise OutOfTime(f"past {self.bounds.seconds:g} s")
+            while not wire.poll(self._patience()):
+                if self.is_committing:
+                    continue
+                if self._interrupted_at and monotonic() > self._interrupted_at + _GRACE:
+                    raise Cancelled("it was cancelled")
+                if self._deadline is not None and monotonic() >= self._deadline:
+                    raise OutOfTime(f"past {self.bounds.seconds:g} s")
             return wire.recv()
         except (EOFError, ConnectionError):
             raise self._death() from None
@@ -168,6 +192,11 @@ class Child(Generic[_T]):
                 self._stop(wire)
                 raise
             return self._next(wire)
+
+    def _patience(self) -> float:
+        """Seconds until something else than a message is to be seen to: time that is up, or another thread's word."""
+        left = _GRACE if self._deadline is None or self.is_committing else self._deadline - monotonic()
+        return min(max(left, 0.0), _GRACE)
 
     def _stop(self, wire: pipes.Connection[Any, Any]) -> None:
         """Let it take back what it did, where it can."""
@@ -178,8 +207,9 @@ class Child(Generic[_T]):
                 pass
 
     def _death(self) -> Ended:
-        _, status = os.waitpid(self._pid, 0)
-        self._pid = 0
+        with self._ending:
+            _, status = os.waitpid(self._pid, 0)
+            self._pid = 0
         code = os.waitstatus_to_exitcode(status)
         if code == -signal.SIGXCPU:
             return OutOfTime(f"past {self.bounds.cpu_seconds or 0:g} s")
@@ -244,11 +274,12 @@ class Child(Generic[_T]):
         return error
 
     def _end(self) -> None:
-        if self._pid:
-            with suppress(ProcessLookupError):
-                os.kill(self._pid, signal.SIGKILL)
-            os.waitpid(self._pid, 0)
-            self._pid = 0
+        with self._ending:
+            if self._pid:
+                with suppress(ProcessLookupError):
+                    os.kill(self._pid, signal.SIGKILL)
+                os.waitpid(self._pid, 0)
+                self._pid = 0
 
 
 # ---- in the child ---------------------------------------------------------------------------------------------------
