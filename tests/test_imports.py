@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 HEAVY = (
     *("langgraph", "langchain", "langchain_core", "langchain_openai", "openai", "sqlglot", "xllamacpp", "httpx"),
-    "psycopg",
+    *("psycopg", "prompt_toolkit"),
 )
 RULING = (
     "sqlagent.config.conditions",
@@ -119,6 +120,15 @@ def test_the_check_notices_what_is_loaded_where_it_is_needed(shop: Shop) -> None
     assert "sqlagent.config.conditions" not in loaded(shop.asking), "there is no policy file to read"
     ruled = sqlagent(shop.folder, "policy", "test", "nowhere.toml")
     assert {*RULING} <= loaded(ruled)
+
+
+def test_prompt_toolkit_is_known_to_the_session_alone() -> None:
+    users = {
+        path.relative_to(ROOT / "sqlagent").parent.as_posix()
+        for path in (ROOT / "sqlagent").rglob("*.py")
+        if re.search(r"^\s*(from|import) prompt_toolkit", path.read_text(), re.MULTILINE)
+    }
+    assert users == {"cli/shell"}
 
 
 @pytest.mark.parametrize("module", ["sqlagent", "sqlagent.config", "sqlagent.core.nouns.analysis", "sqlagent.service"])

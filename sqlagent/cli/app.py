@@ -14,6 +14,7 @@ from typer.main import get_command
 
 from sqlagent import __version__
 from sqlagent.cli.commands import LoadedWhenRun, enlist
+from sqlagent.cli.first_words import SESSION, is_a_question, is_a_session, offered
 from sqlagent.cli.options import given, help_alone
 from sqlagent.cli.plain_values import HELP_NAMES, without_pydantic
 from sqlagent.core.errors import AuthError, ConnectError, ModelError, UsageError
@@ -70,7 +71,7 @@ def run(arguments: Sequence[str]) -> int:
     except SystemExit as e:  # how typer ends when it has written a completion
         return e.code if isinstance(e.code, int) else ExitCode.OK
     except BaseException as e:  # noqa: BLE001 - the one catch-all: no traceback reaches a person unasked
-        return report_error(_ours(e), saying=saying, traces=traces, secrets=secrets_of(os.environ))
+        return report_error(in_our_words(e), saying=saying, traces=traces, secrets=secrets_of(os.environ))
     return code if isinstance(code, int) else ExitCode.OK
 
 
@@ -104,6 +105,10 @@ def _invoke(arguments: list[str]) -> object:
     Not by typer's `main`, which ends in silence at Ctrl-C and in a code of its own at a closed pipe; only the shell's
     completion needs it.
     """
+    if is_a_session(arguments):
+        arguments = [SESSION, *arguments]
+    elif is_a_question(arguments):
+        arguments = offered(arguments)
     command = without_pydantic(get_command(app))
     if "_SQLAGENT_COMPLETE" in os.environ:
         return command.main(arguments, prog_name="sqlagent", standalone_mode=False)
@@ -111,7 +116,7 @@ def _invoke(arguments: list[str]) -> object:
         return command.invoke(context)
 
 
-def _ours(error: BaseException) -> BaseException:
+def in_our_words(error: BaseException) -> BaseException:
     """typer's own errors in our words, what it guesses was meant as the hint; ours with how to go on."""
     if isinstance(error, typer.Abort):
         return KeyboardInterrupt()

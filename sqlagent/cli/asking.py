@@ -31,7 +31,9 @@ from sqlagent.ui.out import say
 @takes(DATABASE, MODEL, PERSON, PROPOSING, ROWS)
 def ask(
     call: Call,
-    question: Annotated[str, typer.Argument(help="What you want to know or to have changed, in words.")],
+    question: Annotated[
+        list[str], typer.Argument(help="What you want to know or to have changed, in words.", metavar="QUESTION")
+    ],
     thread: Annotated[
         str, typer.Option("--thread", help="Continue this finished conversation.", metavar="THREAD")
     ] = "",
@@ -46,7 +48,7 @@ def ask(
     """
     if not thread:
         call.say_which_database()
-    return attend(call, call.agent.ask(question, thread=thread))
+    return attend(call, call.agent.ask(" ".join(question), thread=thread))
 
 
 @takes(DATABASE, PERSON, PROPOSING, ROWS)
@@ -178,12 +180,13 @@ def undo(
     sqlagent undo --list
     """
     if list_ or not thread:
-        return _undoable(call)
+        return list_undoable(call)
     on_conflict = OnConflict.REFUSE if all_or_nothing else OnConflict.LEAVE_ALONE
     return attend(call, call.agent.undo(thread, on_conflict=on_conflict))
 
 
-def _undoable(call: Call) -> ExitCode:
+def list_undoable(call: Call) -> ExitCode:
+    """What can be taken back, the newest first."""
     kept = call.agent.undoable()
     if call.json:
         call.print_json({"undoable": [asdict(k) for k in kept]})

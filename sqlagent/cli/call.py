@@ -15,6 +15,7 @@ from typing import Any, Self
 from sqlagent import config
 from sqlagent.cli.narrator import Narrator
 from sqlagent.config import Settings
+from sqlagent.databases.base import Sink
 from sqlagent.service import Agent, Listener
 from sqlagent.ui.export import Existing, Rows, open_rows, refuse_existing
 from sqlagent.ui.file_formats import format_of
@@ -149,13 +150,19 @@ class Call:
     @cached_property
     def agent(self) -> Agent:
         """With `--json` rows are kept for the document, if no file is named for them; otherwise they stream."""
+        return self.open_agent(self.kept if self.json and self._to_file is None else self.rows)
+
+    def open_agent(self, sink: Sink) -> Agent:
+        """An agent of these settings, which tells of its work on this screen."""
         listener = Listener(environment=self.environment)
         if not self.json:
             n = self.narrator
             listener = Listener(n.begin, n.note, n.heard, n.downloading, n.done, n.unasked, self.environment, n.so_far)
-        return Agent(
-            self.settings, sink=self.kept if self.json and self._to_file is None else self.rows, listener=listener
-        )
+        return Agent(self.settings, sink=sink, listener=listener)
+
+    def again(self, *, output: Path | None) -> dict[str, Any]:
+        """The flags of one more call as this one was typed, whose rows go elsewhere."""
+        return {"json": self.json, "output": output, **self._flags}
 
     def flag(self, name: str) -> object:
         """What was typed for a setting on this command line; None where it was not."""

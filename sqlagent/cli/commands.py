@@ -12,6 +12,7 @@ from typer.main import get_command
 from sqlagent.cli.plain_values import without_pydantic
 
 COMMANDS = {
+    "shell": ("shell.shell", "Stay on one database: ask, run SQL, follow up; `sqlagent` alone is the same."),
     "ask": ("asking.ask", "Ask in words: SQL is drafted, measured, and you decide."),
     "run": ("asking.run", "Review and run your own SQL."),
     "resume": ("asking.resume", "Show what a session waits for, and go on with it."),

@@ -45,13 +45,17 @@ def pending(
 
 
 def list_pending(call: Call, limit: int) -> ExitCode:
-    """What waits, once."""
+    """What waits, one a line, and apart from it what was cut off before there was anything to decide."""
     threads = call.agent.pending(limit=limit)
     if call.json:
         call.print_json(threads_json(threads))
         return ExitCode.OK
-    _print(listing.pending_table(threads, now=datetime.now(UTC), columns=_width(call)), threads)
-    call.screen.show(listing.pending_footer(threads, yours=call.agent.answerable(threads)))
+    waiting = tuple(t for t in threads if t.status is not Status.NEW)
+    cut_off = tuple(t for t in threads if t.status is Status.NEW)
+    _print(listing.pending_table(waiting, now=datetime.now(UTC), columns=_width(call)), waiting)
+    call.screen.show(listing.pending_footer(waiting, yours=call.agent.answerable(waiting)))
+    if cut_off:
+        call.screen.show(listing.cut_off(cut_off))
     return ExitCode.OK
 
 
@@ -66,7 +70,8 @@ def sessions(
         call.print_json(threads_json(threads))
         return ExitCode.OK
     _print(listing.sessions_table(threads, now=datetime.now(UTC), columns=_width(call)), threads)
-    call.screen.line(f"({len(threads)} sessions)" if threads else "no session yet: sqlagent ask QUESTION")
+    counted = f"({len(threads):,} session{'s' * (len(threads) != 1)})"
+    call.screen.line(counted if threads else "no session yet: sqlagent ask QUESTION")
     return ExitCode.OK
 
 
@@ -91,9 +96,14 @@ def schema(
     table: Annotated[str, typer.Argument(help="One table or view.", metavar="[TABLE]")] = "",
 ) -> ExitCode:
     """Show the exact schema text that is sent to the model."""
+    call.say_which_database()
+    return describe(call, table)
+
+
+def describe(call: Call, table: str) -> ExitCode:
+    """The schema, or one table of it, as a model is told it."""
     from sqlagent.llm.prompt import schema_text
 
-    call.say_which_database()
     facts = call.agent.database.schema(examples=call.settings.database.examples)
     if table and table not in {t.name for t in facts.tables}:
         near = get_close_matches(table, [t.name for t in facts.tables], n=1)

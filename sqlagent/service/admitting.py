@@ -45,6 +45,7 @@ def admitted(parts: Parts, turn: Turn, *, database: DatabaseSettings | None = No
     parts.prune()
     settings = parts.settings
     chosen = database or settings.database
+    parts.policy(chosen)  # a file of rules that cannot be read is said before there is a thread
     target = parts.database(chosen).identity()
     now = parts.journal.time()
     row = Thread(

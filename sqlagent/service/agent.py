@@ -102,6 +102,10 @@ class Agent:
         """
         return self._parts.cancel()
 
+    def use(self, settings: Settings) -> None:
+        """Go on with other settings; what is open stays open."""
+        self.settings = self._parts.settings = settings
+
     @property
     def journal(self) -> Journal:
         return self._parts.journal

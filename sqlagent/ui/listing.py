@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlagent.core.nouns.analysis import Verb
-from sqlagent.core.nouns.draft import Attempt
+from sqlagent.core.nouns.draft import Attempt, Table
 from sqlagent.core.nouns.effect import Measurement
 from sqlagent.core.nouns.session import TERMINAL, Choice, Outcome, Report, Status, Thread
 from sqlagent.core.text.titles import cut_at_word
@@ -87,6 +87,20 @@ def pending_footer(threads: Sequence[Thread], *, yours: Sequence[str]) -> Block:
     if threads:
         lines.append(text_line(f"next: sqlagent show {one_line((yours or [threads[0].id])[0])}"))
     return Block(tuple(lines))
+
+
+def cut_off(threads: Sequence[Thread]) -> Block:
+    """Those that ended before there was anything to decide: they wait for nobody."""
+    named = _several([one_line(thread.id) for thread in threads])
+    lines = [f"({len(threads):,} begun and cut off, so without anything to decide: {named})"]
+    lines += [f"next: sqlagent resume {one_line(threads[0].id)}"]
+    return Block(tuple(map(text_line, lines)))
+
+
+def tables_table(tables: Sequence[Table], *, columns: int | None = None) -> Block:
+    """Tables and views, one a line, each with its columns."""
+    rows = [(t.name, "view" if t.is_view else "table", ", ".join(one_line(c.name) for c in t.columns)) for t in tables]
+    return _table(("name", "kind", "columns"), rows, columns)
 
 
 def sessions_table(threads: Sequence[Thread], *, now: datetime, columns: int | None = None) -> Block:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from cli_shop import Asked, Shop
+from openai_server import Reply
 
 from sqlagent.ui.diagnostics import ExitCode
 
@@ -36,6 +37,30 @@ def test_what_waits_is_a_line_each_the_newest_first(shop: Shop) -> None:
     assert [line.split("|")[0].strip() for line in lines] == [second, first]
     assert [line.split("|")[2].strip() for line in lines] == ["SEVERE", "WRITE"]
     assert ran.err.splitlines() == ["(2 waiting)", f"next: sqlagent show {second}"]
+
+
+def test_what_was_cut_off_before_it_was_analyzed_waits_for_nobody(shop: Shop, model: Asked) -> None:
+    model.answers(Reply.error(401))
+    assert shop.run("ask", "how many?").code == 4
+    ran = shop.run("pending")
+    (thread,) = (t["thread"] for t in shop.run("pending", "--json").document["threads"])
+    assert ran.out == b""
+    assert ran.err.splitlines() == [
+        "(0 waiting)",
+        f"(1 begun and cut off, so without anything to decide: {thread})",
+        f"next: sqlagent resume {thread}",
+    ]
+
+
+def test_one_session_is_one(shop: Shop) -> None:
+    shop.run("run", "--sql", WRITE)
+    assert shop.run("sessions").err == "(1 session)\n"
+
+
+def test_a_policy_that_is_not_there_leaves_nothing_behind(shop: Shop) -> None:
+    ran = shop.run("run", "--sql", WRITE, "--policy", "nope.toml")
+    assert (ran.code, ran.error[0]) == (2, "nope.toml does not exist")
+    assert shop.run("sessions", "--json").document["threads"] == []
 
 
 @pytest.mark.parametrize(("limit", "count"), [("1", 1), ("-1", 3), ("50", 3)])
@@ -104,7 +129,7 @@ PROGRAM = (
 )
 
 
-@pytest.mark.parametrize("arguments", [(), ("--help",), ("-h",)])
+@pytest.mark.parametrize("arguments", [("--help",), ("-h",)])
 def test_the_program_leads_with_how_to_start(shop: Shop, arguments: tuple[str, ...]) -> None:
     ran = shop.run(*arguments)
     assert (ran.code, ran.err) == (0, "")
