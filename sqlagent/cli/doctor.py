@@ -119,12 +119,34 @@ def _rules(call: Call) -> Iterator[Check]:
     for rule in rules:
         if "environment" in rule.when:
             yield Check("policy", State.NOTE, f"{rule.id} goes by what a process says of itself: only the honest do")
-        if isinstance(rule.then, Ask) and any(stage.via is not None for stage in rule.then.stages):
+        if isinstance(rule.then, Ask) and any(stage.via not in _FIRM for stage in rule.then.stages):
             yield Check(
                 "policy", State.NOTE, f"{rule.id} names doors: a program that runs as you can type what you can"
             )
         if isinstance(rule.then, Ask) and any(stage.not_requester for stage in rule.then.stages):
             yield Check("policy", State.NOTE, f"{rule.id} takes somebody else, and {ONE_PERSON}")
+    signed = [rule.id for rule in rules if isinstance(rule.then, Ask) and any(s.signed for s in rule.then.stages)]
+    if signed:
+        yield _tried("policy", lambda: _signers(call, ", ".join(signed)))
+
+
+_FIRM = (None, ("signature",))
+"""Doors that a program which types what the user can type does not get through, or no doors at all."""
+
+
+def _signers(call: Call, rules: str) -> Check:
+    """Who may sign for these rules, and whether whom they are to keep from something could name others."""
+    from sqlagent.store import ssh_keygen  # what starts programs, where something is signed
+
+    program, signers = ssh_keygen.program(), call.settings.rules.signers
+    assert signers is not None  # a policy without is refused
+    files = [path for path in (signers.allowed, signers.revoked) if path is not None]
+    open_to_you = [p for file in files for p in (file, file.resolve().parent) if os.access(p, os.W_OK)]
+    said = f"{rules}: signers in {signers.allowed} [{signers.where}], asked of {program}"
+    if open_to_you:
+        why = f"{said}; binds only the honest: you can write {open_to_you[0]}, and with it name whom you like"
+        return Check("policy", State.NOTE, why, "sudo chown root, or name it in /etc/sqlagent/policy.toml")
+    return Check("policy", State.OK, said)
 
 
 def _packages() -> Check:

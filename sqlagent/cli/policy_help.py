@@ -67,6 +67,10 @@ then          "deny", "allow", "ask", { ask = { ... } } of one stage, or
               "escalate" to the next stage
   via         ["terminal"]: no flag, library, graph or signature fills it; a
               program that runs as you can still type what you can
+signed        true: only a signature counts: sqlagent plan THREAD -o FILE, then
+              sqlagent approve FILE where the key is, resume --approval here
+              allowed_signers = "FILE" beside the rules says whose key is whose
+              (man ssh-keygen), revoked_keys = "FILE" which count no more
 several ask   all their stages are filled; one of the same name and role once,
               by the stricter; a plain { people = 2 } by those of the others
 

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,9 @@ from typing import Any
 import pytest
 from cli_shop import Shop
 from signing import POLICY, People, altered, needs_ssh_keygen, some_people, without
+from strangers import NOBODY, open_to_strangers
 
+from sqlagent.cli import run
 from sqlagent.core.approval.plan import Plan, read, written
 from sqlagent.core.approval.signed import Signed, fields
 from sqlagent.core.errors import UsageError
@@ -175,37 +178,35 @@ def test_approve_needs_no_store_no_database_and_no_settings_of_the_folder(
 
 @pytest.fixture
 def agent(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """An SSH agent of the test's own."""
-    socket = tmp_path / "agent"
-    process = subprocess.Popen(["ssh-agent", "-D", "-a", str(socket)], stdout=subprocess.PIPE)
+    """An SSH agent of the test's own, which asks whoever it asks; `answer` beside it has their exit code."""
+    socket, ask = tmp_path / "agent", tmp_path / "askpass"
+    ask.write_text(f"#!/bin/sh\necho asked >> {tmp_path}/questions\nexit $(cat {tmp_path}/answer)\n")
+    ask.chmod(0o755)
+    env = {**os.environ, "SSH_ASKPASS": str(ask), "DISPLAY": ":9", "SSH_ASKPASS_REQUIRE": "force"}
+    process = subprocess.Popen(["ssh-agent", "-D", "-a", str(socket)], stdout=subprocess.PIPE, env=env)
     assert process.stdout is not None
     process.stdout.readline()  # printed once it listens
     yield {"SSH_AUTH_SOCK": str(socket)}
     process.terminate()
     process.wait(20)
+    process.stdout.close()
 
 
-@pytest.mark.parametrize(("confirmed", "code"), [("", 0), ("yes", 0), ("no", 4)])
+@pytest.mark.parametrize(("flags", "answer", "code"), [([], "1", 0), (["-c"], "0", 0), (["-c"], "1", 4)])
 def test_a_key_in_an_agent_signs_and_one_that_asks_first_only_after_a_yes(
-    desk: Desk, agent: dict[str, str], monkeypatch: pytest.MonkeyPatch, confirmed: str, code: int
+    desk: Desk, agent: dict[str, str], monkeypatch: pytest.MonkeyPatch, flags: list[str], answer: str, code: int
 ) -> None:
     folder = desk.shop.folder
-    ask = folder / "askpass"
-    ask.write_text(f"#!/bin/sh\n{'exit 0' if confirmed == 'yes' else 'exit 1'}\n")
-    ask.chmod(0o755)
-    for name, value in {**agent, "SSH_ASKPASS": str(ask), "DISPLAY": ":9", "SSH_ASKPASS_REQUIRE": "force"}.items():
-        monkeypatch.setenv(name, value)
-    added = subprocess.run(["ssh-add", "-q", *(["-c"] if confirmed else []), "ana"], cwd=folder, capture_output=True)
-    assert added.returncode == 0, added.stderr
+    (folder / "answer").write_text(answer)
+    monkeypatch.setenv("SSH_AUTH_SOCK", agent["SSH_AUTH_SOCK"])
+    subprocess.run(["ssh-add", "-q", *flags, "ana"], cwd=folder, check=True, capture_output=True)
     (folder / "ana").rename(folder / "kept-away")
     desk.shop.run("plan", desk.thread, "-o", "p.json")
     done = desk.shop.run("approve", "p.json", "--as", "ana", "--key", "ana.pub", "--digest", desk.plan.asked.digest)
-    if confirmed:  # who asks is the agent, which has the environment that it was started with
-        assert done.code in (0, 4)
-        return
-    assert done.code == code, done.err
-    assert desk.give((folder / f"{desk.thread}.approval").read_bytes()).code == 8
-    assert desk.stage == 2
+    assert (done.code, (folder / "questions").exists()) == (code, bool(flags)), done.err
+    if code == 0:
+        assert desk.give((folder / f"{desk.thread}.approval").read_bytes()).code == 8
+    assert desk.stage == (2 if code == 0 else 1)
 
 
 def a_security_key(folder: Path) -> None:
@@ -497,7 +498,7 @@ def test_an_approval_that_somebody_writes_into_the_journal_runs_nothing(desk: De
     late = fields(now.digest, now.thread, now.stage, now.target, "zoe", at(0))
     journal.decide(now, desk.people.approval(late).decision)
     journal.close()
-    assert desk.shop.run("resume", desk.thread).code == 7 or desk.unpaid == 10
+    desk.shop.run("resume", desk.thread)
     assert desk.unpaid == 10
     checked = desk.shop.run("audit", "verify")
     assert (checked.code, "is not proven" in checked.err) == (1, True)
@@ -689,3 +690,145 @@ def test_a_policy_that_could_not_be_kept_is_refused(desk: Desk, changed: tuple[s
     refused = desk.shop.run("policy", "check")
     assert refused.code == 2
     assert words in refused.err + refused.text
+
+
+# ---- the other doors -------------------------------------------------------------------------------------------------
+
+
+def resumed(desk: Desk, answer: Any) -> dict[str, Any]:
+    """What a LangGraph client is asked next, after this answer."""
+    from langgraph.types import Command
+
+    from sqlagent.graph import open_graph
+
+    with open_graph() as opened:
+        state = opened.invoke(Command(resume=answer), {"configurable": {"thread_id": desk.thread}})
+    return dict(state)
+
+
+def test_a_langgraph_client_brings_a_signature_and_nothing_less_counts(desk: Desk) -> None:
+    digest = desk.plan.asked.digest
+    forged = json.loads(desk.people.approval(desk.asks, key="eve").text)
+    for answer in (
+        {"type": "approve", "digest": digest},
+        {"type": "approve", "digest": digest, "signature": "yes"},
+        {"type": "approve", "digest": digest, "signature": forged},
+        {"type": "approve", "digest": "0" * 64, "signature": json.loads(desk.good())},
+    ):
+        before = len(desk.entries("refused"))
+        resumed(desk, answer)
+        assert (desk.stage, desk.entries("approved"), len(desk.entries("refused"))) == (1, [], before + 1)
+    resumed(desk, {"type": "approve", "signature": json.loads(desk.good())})
+    (entry,) = desk.entries("approved")
+    assert (desk.stage, entry["who"], "signature" in entry["detail"]) == (2, "ana", True)
+
+
+def test_what_is_printed_of_plans_is_as_published(desk: Desk) -> None:
+    from jsonschema import Draft202012Validator
+
+    from sqlagent import schemas
+
+    digest = desk.plan.asked.digest
+    documents = {
+        "planned": desk.shop.run("plan", desk.thread, "-o", "p.json", "--json"),
+        "signed": desk.shop.run("approve", "p.json", "--as", "ana", "--key", "ana", "--digest", digest, "--json"),
+        "fits": desk.shop.run("check", "--plan", "p.json", "--db", "shop.db", "--json"),
+    }
+    for name, ran in documents.items():
+        assert ran.code == 0, ran.err
+        schema = {"additionalProperties": False, **schemas.load(name)}
+        assert not [e.message for e in Draft202012Validator(schema).iter_errors(ran.document)]
+    answer = {"type": "approve", "signature": json.loads(desk.good())}
+    assert Draft202012Validator(schemas.load("answer")).is_valid(answer)
+
+
+def test_doctor_says_whom_signatures_bind(desk: Desk) -> None:
+    """Here the signers are the user's own to write; root's are not tried, since root may write all."""
+    said = desk.shop.run("doctor").text
+    assert "signed: signers in" in said
+    assert "binds only the honest: you can write" in said
+
+
+# ---- examples that people copy ---------------------------------------------------------------------------------------
+
+
+def steps(job: str) -> list[str]:
+    import yaml
+
+    root = Path(__file__).parents[2]
+    workflow = yaml.safe_load((root / "fixtures" / "ci" / "approve-by-pull-request.yml").read_text())
+    return [step["run"] for step in workflow["jobs"][job]["steps"] if "run" in step]
+
+
+def as_the_runner(desk: Desk, script: str) -> subprocess.CompletedProcess[str]:
+    """As GitHub starts a step, with the program of this environment."""
+    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    return subprocess.run(
+        ["bash", "-e", "-c", script], cwd=desk.shop.folder, env=env, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_pull_request_carries_a_plan_and_its_approvals(desk: Desk) -> None:
+    folder = desk.shop.folder / "approvals"
+    folder.mkdir()
+    (folder / f"{desk.thread}.plan.json").write_bytes(written(desk.plan))
+    (fits,), (runs,) = steps("fits"), steps("run")
+    checked = as_the_runner(desk, fits)
+    assert checked.returncode == 0, checked.stderr
+    first = desk.people.approval(desk.asks)
+    now = desk.plan.after([first]).asked
+    second = desk.people.approval(fields(now.digest, now.thread, now.stage, now.target, "zoe", at(0)))
+    (folder / f"{desk.thread}.1.approval").write_text(first.text)
+    assert as_the_runner(desk, runs).returncode == 8, "zoe has not signed"
+    assert desk.unpaid == 10
+    (folder / f"{desk.thread}.1.approval").unlink()
+    (folder / f"{desk.thread}.2.approval").write_text(second.text)
+    ran = as_the_runner(desk, runs)
+    assert (ran.returncode, desk.unpaid) == (0, 0), ran.stderr
+    desk.shop.write("UPDATE orders SET status = 'pending' WHERE id = 3")
+    assert as_the_runner(desk, fits).returncode == 7
+
+
+def as_another_user(folder: Path, words: list[str], *, unreadable: list[Path]) -> int:
+    """A process of another user, who can do what that user can; answers its exit code."""
+    child = os.fork()
+    if child == 0:
+        code = 99
+        try:
+            os.setgroups([])
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+            os.chdir(folder)
+            os.environ["HOME"] = str(folder)
+            code = 98 if any(os.access(path, os.R_OK) for path in unreadable) else run(words)
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another user of the machine can only be had by root")
+def test_signatures_alone_are_enough_for_two_users_of_one_machine(desk: Desk, tmp_path_factory: Any) -> None:
+    """As `fixtures/readme/signatures.txt` has it; ben can read neither the database nor the store."""
+    policy = POLICY.partition("stages")[0].replace('then = "ask"', 'then = { ask = { role = "dba", signed = true } }')
+    (desk.shop.folder / "policy.toml").write_text(policy)
+    desk = desk.ask("UPDATE orders SET status = 'paid' WHERE id = 4")
+    theirs = tmp_path_factory.mktemp("ben")
+    open_to_strangers(theirs / "x")
+    shutil.copy(desk.shop.folder / "ben", theirs / "ben.key")
+    for path in (theirs, theirs / "ben.key"):
+        os.chown(path, NOBODY, NOBODY)
+    screen = (Path(__file__).parents[2] / "fixtures" / "readme" / "signatures.txt").read_text()
+    plan = theirs / f"{desk.thread}.plan.json"
+    for line in screen.splitlines()[1:]:
+        who, _, command = line.partition("$ sqlagent ")
+        words = command.replace("k7f3", desk.thread).replace("DIGEST", desk.plan.asked.digest).split()
+        if who == "ana":
+            words = [str(theirs / w) if w.startswith(f"{desk.thread}.") else w for w in words]
+            assert desk.shop.run(*words).code == 0
+            continue
+        assert plan.exists()
+        warm = [*words[:-1], "0" * 64]
+        desk.shop.run(warm[0], str(plan), *warm[2:])  # imports what the other user may not be able to read
+        assert as_another_user(theirs, words, unreadable=[desk.shop.path, desk.shop.state / "journal.db"]) == 0
+    assert desk.shop.rows("SELECT status FROM orders WHERE id = 4") == [("paid",)]
+    assert desk.entries("approved")[0]["who"] == "ben"

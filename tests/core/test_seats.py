@@ -335,3 +335,30 @@ def test_filling_a_seat_for_fewer_doors_fills_one_for_more_and_not_the_reverse()
     assert cover([terminal], [any_])
     assert not cover([two], [terminal])
     assert not cover([any_], [terminal])
+
+
+# ---- seats that want a signature -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["enter", "key", "typed", "flag", "library", "graph", "part of k7f3.1", "signature"])
+def test_a_signed_seat_takes_nothing_that_is_not_proven(how: str) -> None:
+    """Not even what says that it is signed: without the file there is nothing to verify."""
+    first = standing(a_proposal(replace(DBA, signed=True)), ())
+    decision = yes("ben", first.digest, how=how)
+    assert refusal(first, decision, check=lambda _signed, _at: "")
+    assert unfilled(first, [Decided(1, decision, T0)], check=lambda _signed, _at: "")
+
+
+def test_of_rules_that_agree_on_a_stage_one_signature_is_enough_to_want_it() -> None:
+    plain, signed = Stage("t", "dba", ("ben", "eva")), Stage("t", "dba", ("ben", "eva"), signed=True)
+    for order in ((plain, signed), (signed, plain)):
+        (stage,) = merge([(s,) for s in order])
+        assert stage.signed
+    first, second = DBA, replace(DBA, signed=True)
+    assert cover([second], [first])
+    assert not cover([first], [second])
+
+
+def test_whether_a_seat_wants_a_signature_is_in_the_digest() -> None:
+    seats = (DBA, replace(DBA, signed=True))
+    assert len({first_digest(a_proposal(seat), target="t", schema="s") for seat in seats}) == 2
