@@ -12,7 +12,7 @@ import typer
 from sqlagent.cli.call import Call
 from sqlagent.cli.each import each as one_by_one
 from sqlagent.cli.options import DATABASE, MODEL, PERSON, PROPOSING, ROWS, takes
-from sqlagent.cli.session import attend, conclude
+from sqlagent.cli.session import attend, conclude, left_to_others
 from sqlagent.cli.sources import open_source, script
 from sqlagent.config import show_duration
 from sqlagent.core.approval.batch import places, rejection
@@ -260,6 +260,8 @@ def _scripted(
     else:
         decision = Decision(Choice.REJECT, proposal.digest, call.agent.by, "flag", reason=reject or "")
     after = call.agent.decide(report.thread, decision)
+    if after.status is Status.PENDING and after.decided_by and approve is not None:
+        return left_to_others(call, after)
     return attend(call, after) if edit is not None else conclude(call, after)
 
 
@@ -272,11 +274,7 @@ def _approved_alone(call: Call, report: Report, typed: str, *, only: str | None,
     after = call.agent.decide(report.thread, decision, run=False)
     if after.status is not Status.PENDING or not after.decided_by:  # time had run out, or another seat is asked
         return conclude(call, after)
-    if call.json:
-        call.print_json(report_json(after))
-    else:
-        call.screen.line(f"  {after.message}; next: {after.hint}")
-    return ExitCode.OK
+    return left_to_others(call, after)
 
 
 def _of_part(approval: Decision, proposal: Proposal, only: str, because: str) -> Decision:

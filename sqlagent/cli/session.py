@@ -39,6 +39,8 @@ def attend(call: Call, report: Report) -> ExitCode:
         if call.settings.auto_reject:
             report = reject_unasked(call, proposal)
             break
+        if report.decided_by:  # from a machine that does not reach the database
+            return left_to_others(call, report)
         if not call.interactive:
             return _leave_pending(call, report)
         if report.status is Status.STALE and shown_stale != proposal.id:
@@ -53,6 +55,15 @@ def attend(call: Call, report: Report) -> ExitCode:
         if report.status is Status.PENDING and (why := why_again(report, proposal)):
             call.screen.show(Block(tuple(paragraph(f"asked again: {why}", call.screen.columns))))
     return conclude(call, report)
+
+
+def left_to_others(call: Call, report: Report) -> ExitCode:
+    """It is decided, and whoever has the database goes on with it."""
+    if call.json:
+        call.print_json(report_json(report))
+    else:
+        call.screen.line(f"  {report.message}; next: {report.hint}")
+    return ExitCode.OK
 
 
 def _waits_for_others(call: Call, report: Report) -> bool:

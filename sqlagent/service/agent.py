@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, ca
 
 from sqlagent import config
 from sqlagent.core.approval.seats import EXPIRED, takes_a_signature, unfit
-from sqlagent.core.errors import Finished, NeedsApproval, SqlagentError, UsageError
+from sqlagent.core.errors import AuthError, ConnectError, Finished, NeedsApproval, SqlagentError, UsageError
 from sqlagent.core.nouns.session import Choice, Decision, Proposal, Report, Source, Status, Thread
 from sqlagent.databases.base import Database, OnConflict, Sink
 from sqlagent.service.admitting import Turn, admitted, continued
@@ -173,6 +173,7 @@ class Agent:
             raise NeedsApproval(f"{thread} asks back first", hint=f"sqlagent resume {thread} --answer TEXT")
         self.journal.require_sealed(thread)
         proposal = self.journal.proposal(row.proposal)
+        run = run and self._is_here(row)
         rewrites = decision.choice in (Choice.EDIT, Choice.PARTIAL) and decision.digest == proposal.digest
         if run or rewrites:  # whoever only says yes or no need not reach the database
             database = self._parts.database_of(row)
@@ -208,11 +209,14 @@ class Agent:
     def resume(self, thread: str) -> Report:
         """Go on with a thread that was left or cut short, as far as it goes without a decision.
 
-        Raises `Finished` where there is nothing to go on with.
+        In a team's store, of a database that this machine does not reach: where it stands, to be decided on and run
+        elsewhere.  Raises `Finished` where there is nothing to go on with.
         """
         row = self.journal.thread(thread)
         self.journal.require_sealed(thread)
         if row.status in (Status.NEW, Status.PENDING):
+            if row.status is Status.PENDING and not self._is_here(row):
+                return self.show(thread)
             self._parts.database_of(row)
             if row.proposal:
                 self.journal.expire(row.proposal)
@@ -334,6 +338,16 @@ class Agent:
     def show(self, thread: str) -> Report:
         """Where a thread stands, from the journal alone.  Raises `Altered` where that is not as its log has it."""
         return report_of(self.journal, thread)
+
+    def _is_here(self, row: Thread) -> bool:
+        """Whether this machine reaches the thread's database; in a folder of one's own that is no question."""
+        if not self.settings.store:
+            return True
+        try:
+            self._parts.database_of(row)
+        except (AuthError, ConnectError):
+            return False
+        return True
 
     # ---- moving --------------------------------------------------------------------------------------------------
 
