@@ -170,13 +170,17 @@ def test_a_forged_checkpoint_runs_nothing(store: Store, shop_db: Path) -> None:
     assert store.owner("SELECT count(*) FROM sqlagent.runs") == [(0,)]
 
 
-def test_a_thread_is_one_process_s_at_a_time_and_free_when_that_has_died(store: Store) -> None:
+def test_a_thread_is_one_machine_s_at_a_time_and_free_when_its_process_has_died(store: Store) -> None:
     url = store.url_of("ana")
-    with lease(url, "k7f3"), pytest.raises(Busy, match="ana is working on k7f3"), lease(url, "k7f3", wait=0.0):
+    busy = pytest.raises(Busy, match="ana is working on k7f3")
+    with lease(url, "k7f3", holder="a"), busy, lease(url, "k7f3", holder="b", wait=0.0):
         pass
     dead = Session(url)
-    assert dead.call("lease", "k7f3", "dead", 0.0) == [""]
-    with lease(url, "k7f3", wait=5.0):
+    assert dead.call("lease", "k7f3", "a", 100.0) == [""]
+    with lease(url, "k7f3", holder="a", wait=0.0):  # the same folder's own lock says that the other one is gone
+        pass
+    assert dead.call("lease", "k7f3", "a", 0.0) == [""]
+    with lease(url, "k7f3", holder="b", wait=5.0):
         pass
     dead.close()
 

@@ -45,9 +45,10 @@ class Driver:
             if not self._store:
                 yield
                 return
-            from sqlagent.store.shared.lease import lease  # with a driver of PostgreSQL
+            from sqlagent.store.shared.connection import here  # with a driver of PostgreSQL
+            from sqlagent.store.shared.lease import lease
 
-            with lease(self._store, thread_id):
+            with lease(self._store, thread_id, holder=here(self._locks.parent)):
                 yield
 
     def drive(self, thread_id: str, x: Context) -> State:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import platform
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any, NoReturn
 
 import psycopg
@@ -42,6 +44,16 @@ class Session:
         places = sql.SQL(", ").join(sql.SQL(f"${n}") for n in range(1, len(arguments) + 1))
         query = sql.SQL("SELECT sqlagent.{}({})").format(sql.Identifier(function), places)
         return self.again(lambda db: [row[0] for row in db.execute(query, arguments)])
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Everything that is read inside is as it stood at one moment."""
+        self.again(lambda db: db.execute(b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+        try:
+            yield
+        finally:
+            if self._open is not None and not self._open.closed:
+                self._open.execute(b"ROLLBACK")
 
     def again(self, work: Any) -> Any:
         """What `work` answers; a second time where the connection was lost under it."""
@@ -90,6 +102,11 @@ def connect(url: str, password: Secret | None = None) -> psycopg.Connection[Any]
     )  # fmt: skip
     db.execute(b"SET search_path = sqlagent, pg_catalog, pg_temp")
     return db
+
+
+def here(folder: Path) -> str:
+    """What tells one state folder from those of other machines."""
+    return f"{platform.node()}:{folder}"
 
 
 def listen(db: psycopg.Connection[Any], seconds: float) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ from sqlagent.store.examples import lesson_of
 from sqlagent.store.journal import Alike, Journal
 from sqlagent.store.reader import Reader
 from sqlagent.store.rows import Marked, Refusal, Run, RunState, decided_in, proposed_in, run_in
-from sqlagent.store.shared.connection import Session, guarded, listen
+from sqlagent.store.shared.connection import Session, guarded, here, listen
 from sqlagent.store.signatures import Signers
 
 _SEAT = "the server says who you are; the policy says whom the seat takes"
@@ -48,7 +47,7 @@ class SharedJournal(Journal):
         """`folder` is this process's own state folder: marks of runs are there, and on no other machine."""
         super().__init__(folder / "journal.db", now=now, reached=reached, signers=signers)
         self.session = Session(url, password)
-        self._here = f"{platform.node()}:{folder}"
+        self._here = here(folder)
 
     def close(self) -> None:
         self.session.close()
@@ -68,8 +67,8 @@ class SharedJournal(Journal):
 
     @contextmanager
     def at_one_moment(self) -> Iterator[Reader]:
-        with self.reading() as db:
-            yield db
+        with guarded(self.session.url), self.session.snapshot():
+            yield self.session
 
     def writing(self, what: str) -> NoReturn:
         raise AssertionError(f"{what} is written by a function of the server")

@@ -5,7 +5,6 @@ It keeps order and is no guard.  What runs once does so by its claim.
 
 from __future__ import annotations
 
-import secrets
 import threading
 import time
 from collections.abc import Iterator
@@ -21,9 +20,14 @@ _POLL = 0.25
 
 
 @contextmanager
-def lease(url: str, thread: str, *, wait: float = WAIT_SECONDS, seconds: float = SECONDS) -> Iterator[None]:
-    """Hold the thread's lease; raises Busy when somebody keeps it for longer than `wait` seconds."""
-    holder, session = secrets.token_hex(8), Session(url)
+def lease(
+    url: str, thread: str, *, holder: str, wait: float = WAIT_SECONDS, seconds: float = SECONDS
+) -> Iterator[None]:
+    """Hold the thread's lease; raises Busy when somebody keeps it for longer than `wait` seconds.
+
+    `holder` is the state folder, whose own lock is held: a lease that it has already is of a process that died.
+    """
+    session = Session(url)
     try:
         _take(session, thread, holder, time.monotonic() + wait, seconds)
         done = threading.Event()
