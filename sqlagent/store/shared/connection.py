@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from threading import RLock
 from typing import Any, NoReturn
 
 import psycopg
@@ -23,12 +24,13 @@ _CONNECT_SECONDS = 10
 
 
 class Session:
-    """One connection, opened when it is first used and again where it was lost."""
+    """One connection, opened when it is first used and again where it was lost; threads take turns."""
 
     def __init__(self, url: str, password: Secret | None = None) -> None:
         self.url = url
         self._password = password
         self._open: psycopg.Connection[Any] | None = None
+        self._mine = RLock()
 
     def close(self) -> None:
         if self._open is not None:
@@ -48,16 +50,17 @@ class Session:
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Everything that is read inside is as it stood at one moment."""
-        self.again(lambda db: db.execute(b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"))
-        try:
-            yield
-        finally:
-            if self._open is not None and not self._open.closed:
-                self._open.execute(b"ROLLBACK")
+        with self._mine:
+            self.again(lambda db: db.execute(b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+            try:
+                yield
+            finally:
+                if self._open is not None and not self._open.closed:
+                    self._open.execute(b"ROLLBACK")
 
     def again(self, work: Any) -> Any:
         """What `work` answers; a second time where the connection was lost under it."""
-        with guarded(self.url):
+        with guarded(self.url), self._mine:
             try:
                 return work(self._connection())
             except (psycopg.OperationalError, psycopg.InterfaceError):
