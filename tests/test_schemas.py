@@ -184,7 +184,7 @@ def test_help_lists_every_schema_and_prints_each(shop: Shop) -> None:
 
 # ---- what is answered ------------------------------------------------------------------------------------------------
 
-ONE = Pending("3f" * 32, "SELECT 1", ("SELECT 1",), addressed=True)
+ONE = Pending("3f" * 32, "SELECT 1", ("SELECT 1",), "0f" * 16, addressed=True)
 WORDS = st.sampled_from(
     ["approve", "accept", "edit", "reject", "partial", "respond", "response", "ignore", "execute_sql", "SELECT 1", "",
      "3f" * 32, "no"]
@@ -198,9 +198,19 @@ SAID = st.fixed_dictionaries(
               "args": ACTION | WORDS | st.none(), "edited_action": ACTION, "text": WORDS, "by": WORDS,
               "keep": st.lists(st.integers(0, 2), max_size=2)},
 )  # fmt: skip
+PAYLOAD = st.fixed_dictionaries(
+    {"approved": st.booleans()},
+    optional={"digest": WORDS, "reason": WORDS, "message": WORDS,
+              "editedArgs": st.fixed_dictionaries({"sql": WORDS}) | st.none()},
+)  # fmt: skip
+ENTRY = st.fixed_dictionaries(
+    {"interruptId": st.just("0f" * 16) | WORDS, "status": st.sampled_from(["resolved", "cancelled", "no"])},
+    optional={"payload": PAYLOAD | st.none() | WORDS},
+)
 ANY = st.one_of(
     SAID, st.fixed_dictionaries({"decisions": st.lists(SAID, max_size=2)}), st.lists(SAID, max_size=2), WORDS,
     st.none(), st.booleans(),
+    ENTRY, st.lists(ENTRY, min_size=1, max_size=2), PAYLOAD,
     st.fixed_dictionaries({}, optional={"answer": WORDS, "choice": st.integers(0, 3) | st.booleans()}),
 )  # fmt: skip
 
@@ -220,7 +230,7 @@ def test_what_is_taken_for_an_answer_is_as_published(raw: Any) -> None:
 @given(ANY)
 def test_what_is_taken_for_an_answer_to_a_question_back_is_as_published(raw: Any) -> None:
     try:
-        decode_answer(raw, choices=("a", "b"))
+        decode_answer(raw, choices=("a", "b"), interrupt_id=ONE.interrupt_id)
     except Invalid:
         return
     assert CLARIFIED.is_valid(raw) or "decisions" in raw
@@ -242,6 +252,11 @@ def examples() -> Iterator[Any]:
     yield [{"type": "accept", "args": action}]
     yield [{"type": "response", "args": "no"}]
     yield [{"type": "ignore", "args": None}]
+    approved = {"approved": True, "digest": digest}
+    for payload in (approved, approved | {"editedArgs": {"sql": "SELECT 2"}}, {"approved": False, "reason": "no"}):
+        entry = {"interruptId": ONE.interrupt_id, "status": "resolved", "payload": payload}
+        yield from (payload, entry, [entry])
+    yield {"interruptId": ONE.interrupt_id, "status": "cancelled"}
 
 
 @pytest.mark.parametrize("raw", list(examples()), ids=json.dumps)

@@ -113,6 +113,8 @@ class State(TypedDict, total=False):
     ran_sql: str
     status: str
     """Set by `finish` alone, when the journal has it."""
+    answered: str
+    """The id of the interrupt that was resumed last."""
 
 
 def attempts_of(state: State) -> tuple[Attempt, ...]:

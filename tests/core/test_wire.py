@@ -37,7 +37,27 @@ def edited(sql: str) -> dict[str, Any]:
 APPROVE = {"type": "approve"}
 OURS = {"type": "approve", "digest": f"sha256:{DIGEST}"}
 
+BARE: dict[str, Any] = {"approved": True, "digest": f"sha256:{DIGEST}"}
+
+
+def entry(payload: Any, name: object = ID, status: object = "resolved") -> dict[str, Any]:
+    """One of AG-UI's `resume`."""
+    return {"interruptId": name, "status": status, "payload": payload}
+
+
+CANCELLED = {"interruptId": ID, "status": "cancelled"}
 APPROVALS = {
+    "AG-UI's": (entry(BARE), ONE),
+    "AG-UI's, the digest bare": (entry(BARE | {"digest": DIGEST}), ONE),
+    "AG-UI's, as `resume` has it": ([entry(BARE)], ONE),
+    "AG-UI's of a batch": ([entry(BARE)], MANY),
+    "AG-UI's by the interrupt's id": ({ID: entry(BARE)}, ONE),
+    "AG-UI's, the SQL returned": (entry(BARE | {"editedArgs": {"sql": ONE.sql}}), ONE),
+    "AG-UI's, whose id its adapter has taken off": (BARE, ONE),
+    "AG-UI's, as its adapter sends several": (
+        {"__agui_resume_map__": {ID: {"status": "resolved", "payload": BARE}}},
+        ONE,
+    ),
     "ours": (OURS, ONE),
     "ours, the digest bare": ({"type": "approve", "digest": DIGEST}, ONE),
     "ours, of a batch": (OURS, MANY),
@@ -62,6 +82,12 @@ def test_an_explicit_approval_of_the_right_form_approves(raw: Any, pending: Pend
 
 
 REJECTIONS = {
+    "AG-UI's": (entry({"approved": False, "reason": "no"}), "no"),
+    "AG-UI's, a message": ([entry({"approved": False, "message": "no", "digest": DIGEST})], "no"),
+    "AG-UI's, bare": ({"approved": False}, ""),
+    "AG-UI's, cancelled": (CANCELLED, ""),
+    "AG-UI's, cancelled with null": ([CANCELLED | {"payload": None}], ""),
+    "AG-UI's, cancelled by its adapter": ({"__agui_cancelled__": True, "interrupt_id": ID}, ""),
     "ours": ({"type": "reject", "reason": "no"}, "no"),
     "ours, with the digest": ({"type": "reject", "reason": "no", "digest": DIGEST}, "no"),
     "without why": ({"type": "reject"}, ""),
@@ -89,6 +115,8 @@ def test_a_rejection_may_ask_for_another_draft() -> None:
 
 
 EDITS = {
+    "AG-UI's": entry(BARE | {"editedArgs": {"sql": "SELECT 2"}}),
+    "AG-UI's, bare": BARE | {"editedArgs": {"sql": "SELECT 2"}},
     "ours": {"type": "edit", "sql": "SELECT 2"},
     "ours, with the digest": {"type": "edit", "sql": "SELECT 2", "digest": DIGEST},
     "LangChain's for one call": edited("SELECT 2"),
@@ -157,6 +185,37 @@ for _ in range(100_000):
     NESTED = [NESTED]
 
 JUNK = {
+    "AG-UI's without a digest": entry({"approved": True}),
+    "AG-UI's bare without a digest": {"approved": True},
+    "AG-UI's without a digest by id": {ID: {"approved": True}},
+    "AG-UI's of another digest": entry(BARE | {"digest": OTHER}),
+    "AG-UI's to another interrupt": entry(BARE, "f" * 32),
+    "AG-UI's to no interrupt": entry(BARE, ""),
+    "AG-UI's to null": entry(BARE, None),
+    "AG-UI's without a status": {"interruptId": ID, "payload": BARE},
+    "AG-UI's of another status": entry(BARE, status="approved"),
+    "AG-UI's whose status is true": entry(BARE, status=True),
+    "AG-UI's without a payload": {"interruptId": ID, "status": "resolved"},
+    "AG-UI's with a key too many": entry(BARE) | {"by": "root"},
+    "AG-UI's with a payload too many": entry(BARE | {"by": "root"}),
+    "AG-UI's of yes": entry({"approved": "true", "digest": DIGEST}),
+    "AG-UI's of 1": entry({"approved": 1, "digest": DIGEST}),
+    "AG-UI's of text": entry("yes"),
+    "AG-UI's of our shape": entry(OURS),
+    "AG-UI's edit of null": entry(BARE | {"editedArgs": None}),
+    "AG-UI's edit of more": entry(BARE | {"editedArgs": {"sql": "SELECT 1", "db": "x"}}),
+    "AG-UI's edit without a digest": entry({"approved": True, "editedArgs": {"sql": "SELECT 1"}}),
+    "AG-UI's no with an edit": entry({"approved": False, "editedArgs": {"sql": "SELECT 1"}}),
+    "AG-UI's cancelled with an approval": entry(BARE, status="cancelled"),
+    "AG-UI's cancelled, another interrupt": {"__agui_cancelled__": True, "interrupt_id": "f" * 32},
+    "AG-UI's cancelled, perhaps": {"__agui_cancelled__": 1, "interrupt_id": ID},
+    "AG-UI's two": [entry(BARE), entry(BARE)],
+    "AG-UI's and ours": [entry(BARE), OURS],
+    "AG-UI's whole input": {"resume": [entry(BARE)]},
+    "AG-UI's two by its adapter": {
+        "__agui_resume_map__": {key: {"status": "resolved", "payload": BARE} for key in (ID, "f" * 32)}
+    },
+    "AG-UI's snake case": {"interrupt_id": ID, "status": "resolved", "payload": BARE},
     "true": True,
     "false": False,
     "yes": "yes",
@@ -383,6 +442,9 @@ def test_of_all_json_only_an_explicit_approval_approves(raw: Any, pending: Pendi
 
 CHOICES = ("by order date", "by invoice date")
 ANSWERS = {
+    "AG-UI's": (entry({"answer": "net of tax"}), "net of tax"),
+    "AG-UI's text, as `resume` has it": ([entry("net of tax")], "net of tax"),
+    "AG-UI's choice": (entry({"choice": 1}), CHOICES[0]),
     "ours": ({"type": "answer", "text": " gross "}, "gross"),
     "in short": ({"answer": "gross"}, "gross"),
     "a choice": ({"choice": 2}, "by invoice date"),
@@ -399,6 +461,11 @@ def test_a_question_back_is_answered_in_words_or_by_a_choice(raw: Any, text: str
 
 
 NO_ANSWERS = {
+    "AG-UI's cancelled": CANCELLED,
+    "AG-UI's approval": entry(BARE),
+    "AG-UI's to another": entry("net", "f" * 32),
+    "AG-UI's empty": entry(" "),
+    "AG-UI's true": entry(True),
     "true": True,
     "text": "gross",
     "null": None,

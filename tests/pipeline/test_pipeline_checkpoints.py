@@ -85,7 +85,7 @@ def test_the_names_of_fields_are_what_paused_threads_hold() -> None:
         "proposal", "digest", "risk", "statements", "tables", "stage", "stages", "requested_at", "confidence",
         "drafts", "chance", "others", "stage_name", "expires_at", "approvals", "effect", "undo", "problem", "part_of",
         "rejected", "asks", "choices", "asked", "reply", "verdict", "decision", "end", "failure", "message", "hint",
-        "ran_sql", "status",
+        "ran_sql", "status", "answered",
     ]  # fmt: skip
     assert list(state.Answer.__annotations__) == ["choice", "digest", "by", "how", "sql", "reason", "retry", "keep"]
     assert list(state.Failed.__annotations__) == ["sql", "error", "author", "rejected_by"]

@@ -111,11 +111,18 @@ def action(sql: str, called: str = "action") -> dict[str, Any]:
     return {called: TOOL, "args": {"sql": sql}}
 
 
+def ag_ui(name: str, payload: object) -> dict[str, Any]:
+    return {"interruptId": name, "status": "resolved", "payload": payload}
+
+
 # ---- answers ---------------------------------------------------------------------------------------------------------
 
 Answer = Callable[[str, str], Any]
 """Of the interrupt's id and the digest."""
 APPROVALS: dict[str, Answer] = {
+    "AG-UI": lambda name, digest: [ag_ui(name, {"approved": True, "digest": f"sha256:{digest}"})],
+    "AG-UI, alone": lambda name, digest: ag_ui(name, {"approved": True, "digest": digest}),
+    "AG-UI, its adapter": lambda _, digest: {"approved": True, "digest": digest},
     "ours": lambda _, digest: {"type": "approve", "digest": f"sha256:{digest}"},
     "LangChain, batched": lambda _, __: {"decisions": [{"type": "approve"}]},
     "LangChain, per call": lambda name, _: {name: {"type": "approve"}},
@@ -203,6 +210,9 @@ def test_who_saw_only_the_first_of_several_statements_cannot_approve_them(shop: 
 
 INTERNAL = {"choice": "approve", "by": "ana", "how": "key", "sql": "", "reason": "", "retry": False, "keep": []}
 NO_ANSWERS: dict[str, Answer] = {
+    "AG-UI, another interrupt": lambda _, digest: ag_ui("f" * 32, {"approved": True, "digest": digest}),
+    "AG-UI, no digest": lambda name, _: [ag_ui(name, {"approved": True})],
+    "AG-UI, another digest": lambda name, _: ag_ui(name, {"approved": True, "digest": "0" * 64}),
     "true": lambda _, __: True,
     "yes": lambda _, __: "yes",
     "approve": lambda _, __: "approve",
@@ -346,6 +356,8 @@ REPLIES: dict[str, Any] = {
     "a choice": {"choice": 2},
     "Agent Inbox": [{"type": "response", "args": "net"}],
     "LangChain": {"decisions": [{"type": "respond", "message": "net"}]},
+    "AG-UI": lambda name: [ag_ui(name, {"answer": "net"})],
+    "AG-UI, text": lambda name: ag_ui(name, "net"),
 }
 
 
@@ -358,7 +370,9 @@ def test_a_question_back_is_answered_by_any_client(shop: Shop, cli: Cli, model: 
     assert (asked["question"], asked["choices"]) == ("Gross or net?", ["gross", "net"])
     resumed(shop, thread, True)
     assert refusals(shop, thread) == ["true answers no question"]
-    resumed(shop, thread, reply)
+    name, asked = waits_for(shop, thread)
+    assert (asked["id"], asked["reason"]) == (name, "input_required")
+    resumed(shop, thread, reply(name) if callable(reply) else reply)
     proposal = shop.report(thread).proposal
     assert proposal is not None
     assert [c.answer for c in proposal.clarified] == ["net"]
@@ -381,6 +395,11 @@ def test_a_payload_is_as_published_and_reads_in_every_dialect(shop: Shop, cli: C
     assert asked["args"] == asked["action_request"]["args"] == {"sql": sql}
     assert len(asked["action_requests"]) == len(asked["review_configs"]) == len(waits["statements"])
     assert all(request["arguments"] == request["args"] for request in asked["action_requests"])
+    assert asked["id"] == waits_for(shop, waits["thread"])[0]
+    assert (asked["reason"], asked["toolCallId"]) == ("tool_call", waits["proposal"])
+    form = Draft202012Validator(asked["responseSchema"])
+    assert form.is_valid({"approved": True, "digest": asked["sqlagent"]["digest"]})
+    assert not form.is_valid({"approved": True, "digest": "sha256:" + "0" * 64})
     with the_graph(shop) as opened:
         (interrupt,) = opened.get_state(at(waits["thread"])).interrupts
     assert interrupt.response_schema == schemas.load("answer")

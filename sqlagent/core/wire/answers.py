@@ -1,4 +1,4 @@
-"""Answers of other programs, read strictly: LangChain's decisions, Agent Inbox's responses and our own shapes.
+"""Answers of other programs, read strictly: LangChain's decisions, Agent Inbox's responses, AG-UI's and our own shapes.
 
 Only an explicit approval of the right form approves.  A bool, a "yes", an empty object, a count that is off, an id or a
 digest of something else, a key that the shape does not have: each is Invalid, and says what would have been right.
@@ -7,7 +7,6 @@ digest of something else, a key that the shape does not have: each is Invalid, a
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,30 +14,27 @@ from sqlagent.core.approval.signed import of_object
 from sqlagent.core.errors import UsageError
 from sqlagent.core.nouns.session import Choice, Decision
 from sqlagent.core.text.split import joined
+from sqlagent.core.wire import ag_ui
+from sqlagent.core.wire.parts import LONGEST_TEXT, Invalid, exactly, only, shown, text, words
+
+__all__ = [
+    "LONGEST_SQL", "LONGEST_TEXT", "MOST_DECISIONS", "TOOL", "Invalid", "Pending", "decode", "decode_answer", "shown",
+]  # fmt: skip
 
 TOOL = "execute_sql"
 """What our one action is called in the shapes of LangChain and Agent Inbox."""
 LONGEST_SQL = 1_000_000
-LONGEST_TEXT = 10_000
-"""Characters of a reason, or of an answer in words."""
 MOST_DECISIONS = 10_000
 
 _INTERRUPT = re.compile(r"[0-9a-f]{32}").fullmatch
 _DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{64})").fullmatch
 _ANSWERS = (
     '{"type": "approve", "digest": "<the pending digest>"}, {"type": "reject", "reason": "..."}, '
-    '{"type": "edit", "sql": "..."}, LangChain\'s {"decisions": [...]} or Agent Inbox\'s [{"type": ..., "args": ...}]; '
+    '{"type": "edit", "sql": "..."}, LangChain\'s {"decisions": [...]}, Agent Inbox\'s [{"type": ..., "args": ...}] '
+    'or AG-UI\'s {"interruptId": ..., "status": ..., "payload": {"approved": true, "digest": ...}}; '
     "sqlagent help json-answer"
 )
 _CLARIFIED = '{"type": "answer", "text": "..."} or {"choice": 1}; sqlagent help json-clarified'
-
-
-class Invalid(UsageError):
-    """An answer that is none: `message` says what came, `hint` what was expected."""
-
-    def __init__(self, message: str, expected: str) -> None:
-        super().__init__(message, hint=f"expected {expected}")
-        self.expected = expected
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +66,9 @@ def decode(raw: Any, *, pending: Pending) -> Decision:
     `by` is left empty, since no answer says who sent it; but for one that is signed, which the store verifies.
     """
     answer, addressed = _opened(raw, pending)
+    answer = ag_ui.decision(answer, interrupt_id=pending.interrupt_id, sql=pending.sql)
     if type(answer) is list:
-        return _decision(_of_inbox(_only(answer), pending.sql), pending)
+        return _decision(_of_inbox(only(answer), pending.sql), pending)
     if type(answer) is not dict:
         raise Invalid(f"{shown(answer)} is no answer", _ANSWERS)
     if "decisions" in answer:
@@ -82,44 +79,25 @@ def decode(raw: Any, *, pending: Pending) -> Decision:
 def decode_answer(raw: Any, *, choices: tuple[str, ...] = (), interrupt_id: str = "") -> str:
     """The words that a program answers a clarifying question with; raises Invalid."""
     answer, _ = _opened(raw, Pending("", "", (), interrupt_id))
+    answer = ag_ui.words_back(answer, interrupt_id=interrupt_id)
     if type(answer) is dict and "decisions" in answer:
-        answer = _only(_exactly(answer, "decisions")["decisions"])
+        answer = only(exactly(answer, "decisions")["decisions"])
     elif type(answer) is list:
-        answer = _only(answer)
+        answer = only(answer)
         if answer.get("type") != "response":
             raise Invalid(f"{shown(answer.get('type'))} answers no question", _CLARIFIED)
     if type(answer) is not dict:
         raise Invalid(f"{shown(answer)} answers no question", _CLARIFIED)
     match answer.get("type"):
         case "answer":
-            return _words(_exactly(answer, "type", "text"), "text")
+            return words(exactly(answer, "type", "text"), "text")
         case "respond":
-            return _words(_exactly(answer, "type", "message"), "message")
+            return words(exactly(answer, "type", "message"), "message")
         case "response":
-            return _words(_exactly(answer, "type", "args"), "args")
+            return words(exactly(answer, "type", "args"), "args")
     if "choice" in answer:
-        return _chosen(_exactly(answer, "choice")["choice"], choices)
-    return _words(_exactly(answer, "answer"), "answer")
-
-
-def shown(value: Any) -> str:
-    """What came, in a few ASCII characters: nothing of it can move a cursor or fill a screen."""
-    if value is None or type(value) is bool:
-        return {None: "null", True: "true", False: "false"}[value]
-    if type(value) is int:
-        return str(value) if abs(value) < 10**18 else "a number of more than 18 digits"
-    if type(value) is float:
-        return repr(value)
-    if type(value) is str:
-        cut = value[:40]
-        return ascii(cut) + (f"... ({len(value):,} characters)" if len(value) > len(cut) else "")
-    if type(value) is list:
-        return f"a list of {len(value):,}"
-    if type(value) is dict:
-        keys = [ascii(key[:20]) if type(key) is str else type(key).__name__ for key in list(value)[:4]]
-        more = ", ..." if len(value) > len(keys) else ""
-        return f"an object with {', '.join(keys)}{more}" if keys else "{}"
-    return f"a {ascii(type(value).__name__)[1:41]}"
+        return _chosen(exactly(answer, "choice")["choice"], choices)
+    return words(exactly(answer, "answer"), "answer")
 
 
 # ---- shapes ----------------------------------------------------------------------------------------------------------
@@ -141,7 +119,7 @@ def _single(answer: dict[str, Any], pending: Pending, *, addressed: bool) -> Dec
     """Our own shapes, and LangChain's for one call."""
     match answer.get("type"):
         case "approve":
-            _exactly(answer, "type", digest=True, signature=True)
+            exactly(answer, "type", digest=True, signature=True)
             if "signature" in answer:
                 return _signed(answer, pending)
             if "digest" not in answer and not addressed:
@@ -151,17 +129,17 @@ def _single(answer: dict[str, Any], pending: Pending, *, addressed: bool) -> Dec
             _same_digest(answer, pending)
             return _decision(_Word(Choice.APPROVE, returned=pending.sql), pending)
         case "reject" if "retry" in answer:
-            _exactly(answer, "type", "retry", reason=True, message=True, digest=True)
+            exactly(answer, "type", "retry", reason=True, message=True, digest=True)
             if type(answer["retry"]) is not bool:
                 raise Invalid(f"retry is {shown(answer['retry'])}", "true or false")
             said = _rejection(answer, pending)
             return Decision(Choice.REJECT, pending.digest, "", "graph", reason=said.reason, retry=answer["retry"])
         case "edit" if "sql" in answer:
-            _exactly(answer, "type", "sql", digest=True)
+            exactly(answer, "type", "sql", digest=True)
             _same_digest(answer, pending)
             return _decision(_Word(Choice.EDIT, _sql(answer)), pending)
         case "partial":
-            return _partial(_exactly(answer, "type", "keep", "digest", reason=True), pending)
+            return _partial(exactly(answer, "type", "keep", "digest", reason=True), pending)
         case "reject" | "edit" | "respond":
             return _decision(_of_langchain(answer, pending.sql, pending), pending)
     what = f"an answer of type {shown(answer['type'])}" if "type" in answer else shown(answer)
@@ -174,7 +152,7 @@ def _batch(answer: dict[str, Any], pending: Pending) -> Decision:
     Agent Inbox shows the first statement of several and answers with one decision, so that one alone approves only
     where it returns the whole SQL, and one alone never edits.
     """
-    entries = _exactly(answer, "decisions")["decisions"]
+    entries = exactly(answer, "decisions")["decisions"]
     count = max(1, len(pending.statements))
     if type(entries) is not list or not entries or len(entries) > MOST_DECISIONS:
         raise Invalid(f"decisions is {shown(entries)}", f"a list of {count:,}, one for each statement")
@@ -223,15 +201,15 @@ def _of_langchain(entry: Any, sql: str, pending: Pending) -> _Word:
         return _of_inbox(entry | {"type": renamed.get(kind, kind)}, sql)
     match entry.get("type"):
         case "approve":
-            _same_digest(_exactly(entry, "type", digest=True), pending)
+            _same_digest(exactly(entry, "type", digest=True), pending)
             return _Word(Choice.APPROVE)
         case "edit":
-            _same_digest(_exactly(entry, "type", "edited_action", digest=True), pending)
+            _same_digest(exactly(entry, "type", "edited_action", digest=True), pending)
             return _Word(Choice.EDIT, _sql_of_action(entry["edited_action"], "name"))
         case "reject":
-            return _rejection(_exactly(entry, "type", reason=True, message=True, digest=True), pending)
+            return _rejection(exactly(entry, "type", reason=True, message=True, digest=True), pending)
         case "respond":
-            return _Word(Choice.REJECT, reason=_words(_exactly(entry, "type", "message"), "message"))
+            return _Word(Choice.REJECT, reason=words(exactly(entry, "type", "message"), "message"))
     raise Invalid(f"a decision is of type {shown(entry.get('type'))}", '"approve", "edit" or "reject"')
 
 
@@ -239,14 +217,14 @@ def _of_inbox(entry: dict[str, Any], sql: str) -> _Word:
     """Agent Inbox's: what it calls accepting sends the SQL back, and approves only what it sends."""
     match entry.get("type"):
         case "accept":
-            returned = _sql_of_action(_exactly(entry, "type", "args")["args"], "action")
+            returned = _sql_of_action(exactly(entry, "type", "args")["args"], "action")
             return _Word(Choice.APPROVE, returned=sql) if returned == sql else _Word(Choice.EDIT, returned)
         case "edit":
-            return _Word(Choice.EDIT, _sql_of_action(_exactly(entry, "type", "args")["args"], "action"))
+            return _Word(Choice.EDIT, _sql_of_action(exactly(entry, "type", "args")["args"], "action"))
         case "response":
-            return _Word(Choice.REJECT, reason=_words(_exactly(entry, "type", "args"), "args"))
+            return _Word(Choice.REJECT, reason=words(exactly(entry, "type", "args"), "args"))
         case "ignore":
-            if _exactly(entry, "type", args=True).get("args") is not None:
+            if exactly(entry, "type", args=True).get("args") is not None:
                 raise Invalid(f"an ignore has args: {shown(entry['args'])}", '{"type": "ignore", "args": null}')
             return _Word(Choice.REJECT)
     raise Invalid(f"a response is of type {shown(entry.get('type'))}", '"accept", "edit", "response" or "ignore"')
@@ -282,7 +260,7 @@ def _partial(answer: dict[str, Any], pending: Pending) -> Decision:
         raise Invalid(f"keep is {_list_shown(keep)}", f"places of statements, from 1 to {count:,}, each once")
     if len(places) == count:
         raise Invalid("keep has every statement", 'an approval of the whole: {"type": "approve", "digest": "..."}')
-    reason = _text(answer, "reason") if "reason" in answer else ""
+    reason = text(answer, "reason") if "reason" in answer else ""
     return _decision(_Word(Choice.PARTIAL, reason=reason), pending, keep=tuple(sorted(places)))
 
 
@@ -291,22 +269,7 @@ def _rejection(answer: dict[str, Any], pending: Pending) -> _Word:
     if "reason" in answer and "message" in answer:
         raise Invalid("a rejection has a reason and a message", "one of them")
     key = "reason" if "reason" in answer else "message"
-    return _Word(Choice.REJECT, reason=_text(answer, key) if key in answer else "")
-
-
-def _exactly(answer: dict[str, Any], *required: str, **optional: bool) -> dict[str, Any]:
-    """The object, if it has these keys and no others."""
-    for key in required:
-        if key not in answer:
-            raise Invalid(f"{shown(answer)} lacks {key!r}", _names(required, optional))
-    for key in answer:
-        if key not in required and key not in optional:
-            raise Invalid(f"{shown(key)} is not a key of this answer", _names(required, optional))
-    return answer
-
-
-def _names(required: tuple[str, ...], optional: Mapping[str, bool]) -> str:
-    return ", ".join(required) + "".join(f", {key} if you like" for key in optional)
+    return _Word(Choice.REJECT, reason=text(answer, key) if key in answer else "")
 
 
 def _same_digest(answer: dict[str, Any], pending: Pending) -> None:
@@ -325,12 +288,12 @@ def _sql_of_action(action: Any, called: str) -> str:
     """The SQL of `{"name": "execute_sql", "args": {"sql": ...}}`; another action is none of ours."""
     if type(action) is not dict:
         raise Invalid(f"the action is {shown(action)}", f'{{"{called}": "{TOOL}", "args": {{"sql": "..."}}}}')
-    _exactly(action, called, "args")
+    exactly(action, called, "args")
     if type(action[called]) is not str or action[called] != TOOL:
         raise Invalid(f"the action is {shown(action[called])}", TOOL)
     if type(action["args"]) is not dict:
         raise Invalid(f"args is {shown(action['args'])}", '{"sql": "..."}')
-    return _sql(_exactly(action["args"], "sql"))
+    return _sql(exactly(action["args"], "sql"))
 
 
 def _sql(answer: dict[str, Any]) -> str:
@@ -342,34 +305,11 @@ def _sql(answer: dict[str, Any]) -> str:
     return sql
 
 
-def _text(answer: dict[str, Any], key: str) -> str:
-    text = answer[key]
-    if type(text) is not str:
-        raise Invalid(f"{key} is {shown(text)}", "text")
-    if len(text) > LONGEST_TEXT:
-        raise Invalid(f"{key} has {len(text):,} characters", f"{LONGEST_TEXT:,} at most")
-    return text.strip()
-
-
-def _words(answer: dict[str, Any], key: str) -> str:
-    text = _text(answer, key)
-    if not text:
-        raise Invalid(f"{key} is empty", "words")
-    return text
-
-
 def _chosen(number: Any, choices: tuple[str, ...]) -> str:
     if type(number) is not int or not 1 <= number <= len(choices):
         among = f"a number from 1 to {len(choices)}" if choices else 'words: {"type": "answer", "text": "..."}'
         raise Invalid(f"choice is {shown(number)}", among)
     return choices[number - 1]
-
-
-def _only(entries: Any) -> dict[str, Any]:
-    if type(entries) is not list or len(entries) != 1 or type(entries[0]) is not dict:
-        raise Invalid(f"{shown(entries)} is no answer", "a list of one object")
-    only: dict[str, Any] = entries[0]
-    return only
 
 
 def _list_shown(keep: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from langgraph.config import get_config
+from langgraph.types import Interrupt
 
 from sqlagent import schemas
 from sqlagent.core.nouns.session import Proposal
@@ -29,6 +30,11 @@ def addressed(answer: Any) -> bool:
     """
     by_id = get_config().get("configurable", {}).get(_BY_ID)
     return isinstance(by_id, dict) and any(value is answer or value == answer for value in by_id.values())
+
+
+def interrupt_id() -> str:
+    """The id that LangGraph gives the one interrupt of the node that runs."""
+    return Interrupt.from_ns(None, get_config()["configurable"]["checkpoint_ns"]).id
 
 
 def restored(state: State, proposal: Proposal) -> State:

@@ -1,4 +1,4 @@
-"""What a waiting thread asks whoever answers it: one object that LangChain's middleware and Agent Inbox read as well.
+"""What a waiting thread asks whoever answers it: one object that LangChain, Agent Inbox and AG-UI read.
 
 Made of the state alone, and total: anybody may have written the checkpoint that the state came from.
 """
@@ -18,8 +18,8 @@ _MOST_LINES = 40
 """Of what it does, in the words for people; the facts have all of it."""
 
 
-def question(state: State) -> dict[str, Any]:
-    """The payload of review's interrupt."""
+def question(state: State, interrupt_id: str = "") -> dict[str, Any]:
+    """The payload of review's interrupt, whose own id AG-UI's clients answer."""
     sql = _text(state, "sql")
     decisions = ["approve", "reject"] if state.get("source") == "undo" else ["approve", "edit", "reject"]
     words = _markdown(_review_lines(state), _text(state, "risk") or "UNKNOWN")
@@ -45,20 +45,26 @@ def question(state: State) -> dict[str, Any]:
         # Agent Inbox sends back what was accepted only where it may also be edited.
         "config": {"allow_accept": True, "allow_edit": True, "allow_respond": True, "allow_ignore": True},
         "description": words,
+        "reason": "tool_call",
+        "toolCallId": _text(state, "proposal"),
+        **_of_ag_ui(interrupt_id, words, _approval(_text(state, "digest")), _text(state, "expires_at")),
         "sqlagent": _review_facts(state),
     }
 
 
-def clarification(state: State) -> dict[str, Any]:
+def clarification(state: State, interrupt_id: str = "") -> dict[str, Any]:
     """The payload of clarify's interrupt.  Without `action_requests`, which Agent Inbox would let nobody respond to."""
     asks, choices = _text(state, "asks"), _texts(state, "choices")
+    words = _markdown(_clarification_lines(state, asks, choices), "question")
     return {
         "type": "clarification",
         "question": asks,
         "choices": choices,
         "action_request": {"action": CLARIFY, "args": {"question": asks, "choices": choices}},
         "config": {"allow_accept": False, "allow_edit": False, "allow_respond": True, "allow_ignore": False},
-        "description": _markdown(_clarification_lines(state, asks, choices), "question"),
+        "description": words,
+        "reason": "input_required",
+        **_of_ag_ui(interrupt_id, words, _reply(choices), ""),
         "sqlagent": {
             "v": VERSION,
             "thread": _text(state, "thread"),
@@ -68,6 +74,29 @@ def clarification(state: State) -> dict[str, Any]:
             "problem": _text(state, "problem") or None,
         },
     }
+
+
+def _of_ag_ui(interrupt_id: str, message: str, response: dict[str, Any], expires_at: str) -> dict[str, Any]:
+    return {"id": interrupt_id, "message": message, "responseSchema": response, "expiresAt": expires_at or None}
+
+
+def _approval(digest: str) -> dict[str, Any]:
+    """The form that a client of AG-UI makes of it sends the digest back without anybody typing it."""
+    return {
+        "type": "object",
+        "properties": {
+            "approved": {"type": "boolean"},
+            "digest": {"const": f"sha256:{digest}"},
+            "editedArgs": {"type": "object", "properties": {"sql": {"type": "string"}}, "required": ["sql"]},
+            "reason": {"type": "string"},
+        },
+        "required": ["approved", "digest"],
+    }
+
+
+def _reply(choices: list[str]) -> dict[str, Any]:
+    answer = {"type": "string"} | ({"examples": choices} if choices else {})
+    return {"type": "object", "properties": {"answer": answer}, "required": ["answer"], "additionalProperties": False}
 
 
 def _review_facts(state: State) -> dict[str, Any]:

@@ -106,7 +106,9 @@ def _alike(state: State, x: Context) -> tuple[Example, ...]:
 
 def clarify(state: State) -> State:
     """Wait for a person's answer to what the model asks back; as bare as `review`, for the same reasons."""
-    return {"reply": interrupt(interrupt_payload.clarification(state), response_schema=answer_arrival.CLARIFIED)}
+    name = answer_arrival.interrupt_id()
+    asked = interrupt_payload.clarification(state, name)
+    return {"reply": interrupt(asked, response_schema=answer_arrival.CLARIFIED), "answered": name}
 
 
 def hear(state: State, runtime: Runtime[Context]) -> State:
@@ -116,7 +118,7 @@ def hear(state: State, runtime: Runtime[Context]) -> State:
     asked = x.journal.clarifications(state["thread"], turn)[number - 1]
     if not asked.answer:
         try:
-            text = wire.decode_answer(state.get("reply"), choices=asked.choices)
+            text = wire.decode_answer(state.get("reply"), choices=asked.choices, interrupt_id=state.get("answered", ""))
         except UsageError as e:
             x.journal.note("refused", who=x.by, thread=state["thread"], because=e.message)
             return {"reply": None, "problem": f"{e.message}; {e.hint}"}
@@ -144,7 +146,9 @@ def analyze(state: State, runtime: Runtime[Context]) -> State:
 
 def review(state: State) -> State:
     """Wait for a person.  Nothing before the interrupt has an effect, and nothing after it can fail."""
-    return {"decision": interrupt(interrupt_payload.question(state), response_schema=answer_arrival.REVIEWED)}
+    name = answer_arrival.interrupt_id()
+    asked = interrupt_payload.question(state, name)
+    return {"decision": interrupt(asked, response_schema=answer_arrival.REVIEWED), "answered": name}
 
 
 def decide(state: State, runtime: Runtime[Context]) -> State:
@@ -162,7 +166,7 @@ def decide(state: State, runtime: Runtime[Context]) -> State:
         try:
             if restored:
                 raise wire.Invalid("what was asked is not what is on record", "an answer to what is asked now")
-            decision = _answered(state.get("decision"), proposal, x)
+            decision = _answered(state, proposal, x)
         except (UsageError, NotPermitted, Stale, Refused) as e:
             if not isinstance(e, NotPermitted | Stale):  # of those the journal has written it down
                 x.journal.note("refused", who=x.by, thread=proposal.thread, proposal=proposal.id, because=e.message)
@@ -172,11 +176,12 @@ def decide(state: State, runtime: Runtime[Context]) -> State:
     return {"decision": on_record(decision), "problem": ""}
 
 
-def _answered(raw: Any, proposal: Proposal, x: Context) -> Decision:
+def _answered(state: State, proposal: Proposal, x: Context) -> Decision:
     """What a LangGraph client answered, put on record; raises where it may not count."""
+    raw = state.get("decision")
     pending = wire.Pending(
         digest=proposal.digest, sql=proposal.sql, statements=tuple(s.sql for s in proposal.analysis.statements),
-        addressed=answer_arrival.addressed(raw),
+        interrupt_id=state.get("answered", ""), addressed=answer_arrival.addressed(raw),
     )  # fmt: skip
     said = wire.decode(raw, pending=pending)
     said = said if said.signed else replace(said, by=x.by)
