@@ -20,7 +20,10 @@ COMMANDS = {
     "approve": ("signing.approve", "Show a plan, and sign it with your SSH key; needs no database and no store."),
     "undo": ("asking.undo", "Take back what a run changed: a proposal like any other."),
     "settle": ("asking.settle", "Record whether an interrupted run took effect."),
-    "work": ("working.work", "Run what people have approved elsewhere, each once."),
+    "work": (
+        "working.work",
+        "Run what people have approved elsewhere, each once, on the databases of this machine's own config.",
+    ),
     "expire": (
         "asking.expire",
         "Close every proposal whose time is up, or pass it on where its policy says so; for cron.",
@@ -47,8 +50,32 @@ COMMANDS = {
 """Name -> the function or group, and the first sentence of its help."""
 
 
+GROUPS = {
+    "Ask and run": ("shell", "ask", "run", "check"),
+    "Decide": ("pending", "resume", "undo", "settle", "expire", "work"),
+    "Look": ("show", "sessions", "schema", "audit", "help"),
+}
+"""What `--help` lists together; what is in none of them is for setting up."""
+SET_UP = "Set up"
+
+
+def grouped() -> dict[str, list[str]]:
+    """Heading -> its commands, each command once."""
+    named = {heading: [name for name in names if name in COMMANDS] for heading, names in GROUPS.items()}
+    placed = {name for names in named.values() for name in names}
+    return {**named, SET_UP: [name for name in COMMANDS if name not in placed]}
+
+
 class LoadedWhenRun(TyperGroup):
     """Its commands stand there by their words; the one that is typed is put in its place."""
+
+    def format_commands(self, _ctx: Any, formatter: Any) -> None:
+        """In groups, by what a person is about to do."""
+        widest = max(map(len, COMMANDS))
+        for heading, names in grouped().items():
+            with formatter.section(heading):
+                rows = [(name.ljust(widest), self.commands[name].get_short_help_str(200)) for name in names]
+                formatter.write_dl(rows)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, command, rest = super().resolve_command(ctx, args)

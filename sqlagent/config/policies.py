@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
+from difflib import get_close_matches
 from pathlib import Path
 
 from sqlagent.config import files
@@ -86,13 +87,24 @@ def _each_once(named: Iterable[PolicyFile]) -> list[PolicyFile]:
 def _open(named: PolicyFile, cwd: Path, problems: list[Problem]) -> Source | None:
     match files.read(named.path, project=named.origin is Origin.PROJECT, cwd=cwd):
         case Problem() as problem:
-            hint = problem.hint if problem.line else f"it is named by {named.named_by}"
+            hint = problem.hint if problem.line else _nearest_file(named) or f"it is named by {named.named_by}"
             problems.append(replace(problem, file=named.label, hint=hint))
             return None
         case file:
             source = Source(file, named.label, named.origin)
             source.known(file.data, FILE_KEYS, ())
             return source
+
+
+def _nearest_file(named: PolicyFile) -> str:
+    """The file that may have been meant, of those beside it; empty where it is there, or none is near."""
+    folder = named.path.parent
+    try:
+        there = [] if named.path.exists() else sorted(each.name for each in folder.glob("*.toml"))
+    except OSError:
+        return ""
+    found = get_close_matches(named.path.name, there, n=1, cutoff=0.5) or [n for n in there if n == "policy.toml"]
+    return f"did you mean {Path(named.label).parent / found[0]}?" if found else ""
 
 
 def _roles(sources: Sequence[Source], known: Roles) -> dict[str, tuple[str, ...]]:

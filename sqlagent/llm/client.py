@@ -46,6 +46,8 @@ class ModelSpec:
     api_key: Secret | str = ""
     timeout: float = 60.0
     """Seconds of silence after which the model is given up; 0 for none."""
+    embedded_timeout: float = LOCAL_SECONDS
+    """The same of the embedded model, once it is loaded."""
     keep_alive: float = 600.0
     """Seconds without a question after which the embedded model's server ends."""
 
@@ -197,7 +199,7 @@ def _embedded(spec: ModelSpec, cache_dir: Path | None, state_dir: Path | None, p
         is_local=True,
         connect=connect,
         begin=begin,
-        timeout=max(spec.timeout, LOCAL_SECONDS) if spec.timeout else 0.0,
+        timeout=spec.embedded_timeout,
         room=Room(LOCAL_WINDOW, LOCAL_CHARACTERS_READ.get(kept.short, LOCAL_WINDOW)),
         asks_back=False,
     )

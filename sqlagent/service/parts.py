@@ -200,7 +200,11 @@ class Parts:
     def model(self) -> Model:
         """The model that the settings name; nothing is loaded or connected before it is asked."""
         private.make_folder(self.settings.state_dir)  # where the embedded model's server leaves its key
-        from sqlagent.llm.client import ModelSpec, open_model  # only the commands that ask a model pay for it
+        from sqlagent.llm.client import (
+            LOCAL_SECONDS,
+            ModelSpec,
+            open_model,
+        )  # only the commands that ask a model pay for it
 
         s = self.settings
         spec = ModelSpec(
@@ -208,6 +212,7 @@ class Parts:
             base_url=s.base_url,
             api_key=s.api_key,
             timeout=s.model_timeout or 0.0,
+            embedded_timeout=LOCAL_SECONDS if s.is_default("model_timeout") else s.model_timeout or 0.0,
             keep_alive=s.keep_alive,
         )
         heard = self._listener

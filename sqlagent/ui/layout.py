@@ -11,15 +11,18 @@ from sqlagent.ui.visible import one_line, visible, width
 
 
 class Role(StrEnum):
-    """What a word is for; colour only repeats what the word already says."""
+    """What a word is for; colour only repeats what the word already says.
+
+    Each colour is as far from black as from white, so that it can be read on a dark and on a light terminal.
+    """
 
     PLAIN = ""
     STRONG = "bold"
-    FAINT = "dim"
-    ADDED = "green"
-    CHANGED = "yellow"
-    REMOVED = "red"
-    UNSURE = "magenta"
+    FAINT = "color(243)"
+    ADDED = "color(28)"
+    CHANGED = "color(130)"
+    REMOVED = "color(160)"
+    UNSURE = "color(163)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from itertools import chain, count
 
 from sqlagent.ui.screen import Screen
 from sqlagent.ui.visible import one_line, width
 
 _BEAT = 1.0
+_LOGGED = (10, 30)
+"""Seconds after which a log is told for the first times; then it is every minute."""
 _QUIET = 2.0
 """Elapsed time is worth showing only after so many seconds."""
 
@@ -38,9 +41,8 @@ class Progress:
         self._started = self._clock()
         self._screen.ask(self._words)
         self._open = True
-        if self._screen.terminal:
-            self._heart = threading.Thread(target=self._beat, daemon=True)
-            self._heart.start()
+        self._heart = threading.Thread(target=self._beat if self._screen.terminal else self._log, daemon=True)
+        self._heart.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -73,6 +75,16 @@ class Progress:
             self._screen.line(f"  {text}")
             self._shown = ""
             self._screen.ask(self._words)
+
+    def _log(self) -> None:
+        """Off a terminal: a line of its own after 10 s, after 30 s, and then every minute."""
+        for due in chain(_LOGGED, count(60, 60)):
+            while (left := due - self._seconds()) > 0:
+                if self._stopped.wait(min(left, _BEAT)):
+                    return
+            with self._lock:
+                self._screen.line(f" {due} s{self._token_words()}")
+                self._screen.ask(self._words)
 
     def _beat(self) -> None:
         while not self._stopped.wait(_BEAT):

@@ -264,3 +264,20 @@ def test_json_is_never_coloured_nor_cropped(shop: Shop, monkeypatch: pytest.Monk
     sql = "SELECT " + ", ".join(f"{n} AS column_{n}" for n in range(200))
     ran = shop.run("run", "--sql", sql, "--color", "always", "--json")
     assert json.loads(ran.out)["sql"] == sql
+
+
+@pytest.mark.parametrize(
+    ("there", "named", "hint"),
+    [
+        ("policy.toml", "polcy.toml", "did you mean policy.toml?"),
+        ("policy.toml", "nope.toml", "did you mean policy.toml?"),
+        ("rules/prod.toml", "rules/prd.toml", "did you mean rules/prod.toml?"),
+        ("readme.txt", "nope.toml", "it is named by --policy"),
+    ],
+)
+def test_a_policy_that_is_not_there_names_the_nearest_file(shop: Shop, there: str, named: str, hint: str) -> None:
+    path = shop.folder / there
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("")
+    ran = shop.run("run", "--sql", WRITE, "--policy", named)
+    assert (ran.code, *ran.error) == (2, f"{named} does not exist", hint)

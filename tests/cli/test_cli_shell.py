@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import stat
+import time
 from typing import Self
 
 import pytest
@@ -234,3 +235,18 @@ def test_two_sessions_share_what_was_typed(at: Shop) -> None:
     typed = (at.state / "typed").read_text()
     assert "\\pending" in typed
     assert "\\d" in typed
+
+
+def test_the_second_question_is_at_its_prompt_in_a_fifth_of_the_time_of_a_fresh_one(at: Shop, model: Asked) -> None:
+    model.answers(f"```sql\n{READ}\n```")
+    began = time.perf_counter()
+    assert at.cold("ask", "who is the first?").code == 8
+    fresh = time.perf_counter() - began
+    session = stay(at).line("who is the first?").decide("").see("Ana").ready()
+    began = time.perf_counter()
+    session.keys("and again?\r")
+    session.terminal.prompt()
+    warm = time.perf_counter() - began
+    print(f"fresh {fresh:.2f} s, second {warm:.2f} s")
+    session.keys("\r").leave()
+    assert warm <= fresh / 5

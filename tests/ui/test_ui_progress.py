@@ -151,3 +151,24 @@ def test_how_far_a_statement_is_cannot_harm_the_screen() -> None:
         live.say(words)
     live.end()
     assert untamed(out.getvalue().replace("\r", "").replace("\n", "")) == []
+
+
+def test_a_log_hears_at_ten_seconds_at_thirty_and_then_every_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "_BEAT", 0.001)
+    now, told = [0.0], threading.Semaphore(0)
+
+    class Log(io.StringIO):
+        def write(self, text: str) -> int:
+            written = super().write(text)
+            if text.endswith("...") and self.getvalue().count("...") > 1:
+                told.release()
+            return written
+
+    out = Log()
+    with Progress(a_screen(out), "asking m", clock=lambda: now[0]):
+        for seconds in (10.0, 30.0, 60.0, 120.0):
+            now[0] = seconds
+            assert told.acquire(timeout=10)
+        now[0] = 150.0
+    said = ["10 s", "30 s", "60 s", "120 s", "150.0 s"]
+    assert out.getvalue() == "".join(f"  asking m ... {words}\n" for words in said)

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.style import Style
 from ui_builders import FakeTerminal, a_proposal
 
 from sqlagent.ui.human import review
@@ -81,3 +82,17 @@ def test_a_screen_without_colour_never_loads_rich() -> None:
     env = {"PYTHONPATH": f"{ROOT}:{Path(__file__).parent}"}
     ran = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True)
     assert ran.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("role", [role for role in Role if role.value.startswith("color")])
+def test_every_colour_can_be_read_on_black_and_on_white(role: Role) -> None:
+    rgb = Style.parse(role.value).color.get_truecolor()  # type: ignore[union-attr]
+    shares = [(c / 255 / 12.92) if c <= 10 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in rgb]
+    light = sum(weight * share for weight, share in zip((0.2126, 0.7152, 0.0722), shares, strict=True))
+    assert (
+        min((light + 0.05) / 0.05, 1.05 / (light + 0.05)) >= 3.5
+    )  # WCAG: 3 for large text and signs, 4.5 for the rest
+
+
+def test_no_role_relies_on_what_a_terminal_may_not_show() -> None:
+    assert {role.value for role in Role if not role.value.startswith("color")} == {"", "bold"}
