@@ -15,7 +15,7 @@ from typer.main import get_command
 from sqlagent import __version__
 from sqlagent.cli.commands import LoadedWhenRun, enlist
 from sqlagent.cli.first_words import SESSION, is_a_question, is_a_session, offered
-from sqlagent.cli.options import given, help_alone
+from sqlagent.cli.options import given, help_alone, with_chart_spelled
 from sqlagent.cli.plain_values import HELP_NAMES, without_pydantic
 from sqlagent.core.errors import AuthError, ConnectError, ModelError, UsageError
 from sqlagent.core.text.broken import bytes_shown, is_broken
@@ -60,7 +60,7 @@ def run(arguments: Sequence[str]) -> int:
     traces = Traces.SHOWN if given("--debug", arguments) or os.environ.get("SQLAGENT_DEBUG") else Traces.HIDDEN
     try:
         _refuse_broken_text(arguments)
-        code = _invoke(_with_a_number(list(arguments)))
+        code = _invoke(with_chart_spelled(_with_a_number(list(arguments))))
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read our rows has seen enough; without this Python complains again while it shuts down.

@@ -17,15 +17,17 @@ from sqlagent.cli.narrator import Narrator
 from sqlagent.config import Settings
 from sqlagent.databases.base import Sink
 from sqlagent.service import Agent, Listener
-from sqlagent.ui.export import Existing, Rows, open_rows, refuse_existing
+from sqlagent.ui.chart import NoShape, Seen, as_file, chosen, extension_of, in_terminal
+from sqlagent.ui.export import Existing, Rows, open_rows, refuse_existing, write_whole
 from sqlagent.ui.file_formats import format_of
 from sqlagent.ui.formats import FOR_PEOPLE, Format
 from sqlagent.ui.machine import FORMAT_VERSION, JsonRows, write_document
+from sqlagent.ui.out import say
 from sqlagent.ui.paging import Wide, shown_rows
 from sqlagent.ui.prompt import Input, can_prompt
 from sqlagent.ui.screen import Colour, Screen, is_terminal
 
-_OURS = frozenset({"json", "output", "csv", "csv_safe", "no_pager", "no_repair", "force"})
+_OURS = frozenset({"json", "output", "csv", "csv_safe", "no_pager", "no_repair", "force", "chart"})
 """Options that are not settings."""
 
 
@@ -35,6 +37,8 @@ class Call:
     def __init__(self, flags: dict[str, Any]) -> None:
         self.json: bool = flags["json"]
         self._output: Path | None = flags.get("output")
+        self._chart: str = flags.get("chart") or ""
+        self._seen: Seen | None = None
         self._existing = Existing.REPLACE if flags.get("force") else Existing.KEEP
         self._flags = {name: value for name, value in flags.items() if name not in _OURS}
         if flags.get("csv"):
@@ -57,6 +61,12 @@ class Call:
 
     def check_output(self, sources: Sequence[str]) -> None:
         """Refuse an `-o FILE` that cannot be, or may not be replaced: before anything is opened, and read or not."""
+        if self._chart not in ("", "-"):
+            from sqlagent.cli.output import refuse_output_over
+
+            extension_of(Path(self._chart))
+            refuse_output_over(Path(self._chart), self.settings, sources)
+            refuse_existing(self._chart, self._existing)
         if self._output is not None and str(self._output) != "-":
             from sqlagent.cli.output import may_replace, refuse_output_over  # only where rows go to a file
 
@@ -99,6 +109,8 @@ class Call:
     def format(self) -> Format:
         """`--format`, else what the file's name says, else the setting."""
         path = self._to_file
+        if path is None and self._chart == "-" and self.flag("format") is None:
+            return Format.NONE  # the picture stands in place of the rows
         if path is None or self.flag("format") is not None or (path.exists() and not path.is_file()):
             return Format(self.settings.format)
         return format_of(path)
@@ -128,9 +140,27 @@ class Call:
         """Show them, or put their file in its place, and say so."""
         if "rows" in self.__dict__:
             self.rows.show()
+            self._draw()
             if not self.has_more:
                 self._open_rows.close()
                 self._say_written()
+
+    def _draw(self) -> None:
+        """The chart of what was read, or why there is none."""
+        seen, self._seen = self._seen, None
+        if seen is None or not seen.results:
+            return
+        try:
+            chart = chosen(seen)
+        except NoShape as why:
+            self.screen.line(f"no chart: {why}")
+            return
+        if self._chart != "-":
+            self.screen.line(write_whole(self._chart, as_file(chart, extension_of(Path(self._chart))), self._existing))
+            self.screen.line(f"({chart.why})")
+            return
+        put = say if self.format is Format.NONE else self.screen.line
+        put(in_terminal(chart, columns=self.screen.columns, rows=self.screen.rows))
 
     def _say_written(self) -> None:
         rows = self.__dict__.get("rows")
@@ -150,7 +180,10 @@ class Call:
     @cached_property
     def agent(self) -> Agent:
         """With `--json` rows are kept for the document, if no file is named for them; otherwise they stream."""
-        return self.open_agent(self.kept if self.json and self._to_file is None else self.rows)
+        sink: Sink = self.kept if self.json and self._to_file is None else self.rows
+        if self._chart and not self.json:
+            sink = self._seen = Seen(sink)
+        return self.open_agent(sink)
 
     def open_agent(self, sink: Sink) -> Agent:
         """An agent of these settings, which tells of its work on this screen."""

@@ -68,6 +68,12 @@ ROWS: Group = {
         Path | None, "-o", "--output", help="Write all rows to FILE, in the format of its name.", metavar="FILE"
     ),
     "force": _option(bool, "--force", help="Replace the FILE of -o.", default=False),
+    "chart": _option(
+        str | None,
+        "--chart",
+        help="Draw it instead, here or into FILE (.svg .png .html).",
+        metavar="[FILE]",
+    ),
     "timeout": _option(str | None, "--timeout", help="For the statement; 0 for none. [default: 30s]", metavar="TIME"),
 }
 PROPOSING: Group = {
@@ -130,6 +136,18 @@ def _count(given: str | int) -> int:  # typer shows it the default too
 
 Listed = Annotated[int, typer.Option("-n", "--limit", help="At most so many; -1 for all.", metavar="N", parser=_count)]
 """How many a list shows."""
+
+
+def with_chart_spelled(arguments: Sequence[str]) -> list[str]:
+    """`--chart` alone draws in the terminal: it gets the value that says so, since an option here has one or none."""
+    spelled: list[str] = []
+    for place, argument in enumerate(arguments):
+        if argument == "--":
+            return [*spelled, *arguments[place:]]
+        following = arguments[place + 1].lower() if place + 1 < len(arguments) else ""
+        names_a_file = not following.startswith("-") and following.endswith((".svg", ".png", ".html"))
+        spelled.append("--chart=-" if argument == "--chart" and not names_a_file else argument)
+    return spelled
 
 
 def given(flag: str, arguments: Sequence[str]) -> bool:

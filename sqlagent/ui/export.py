@@ -145,6 +145,16 @@ def open_rows(
             rows.wrote = f"wrote {rows.rows:,} row{'s' * (rows.rows != 1)} to {one_line(path)} ({size})"
 
 
+def write_whole(path: str, content: bytes, existing: Existing) -> str:
+    """A file that is there whole or not at all; answers what is said of it."""
+    target = Path(path).resolve()
+    refuse_existing(path, existing)
+    with _partial(path, target) as partial, _unwritable(path):
+        partial.write_bytes(content)
+        _put_in_place(partial, target)
+    return f"wrote {one_line(path)} ({size_words(len(content))})"
+
+
 def refuse_existing(path: str, existing: Existing) -> None:
     """Raise UsageError where a file of that name is there and is not to be replaced."""
     if existing is Existing.KEEP and Path(path).is_file():

@@ -17,6 +17,8 @@ _NARROWEST = 14
 """A text column is cut to no less: below, its rows are told apart by nothing any more."""
 _BETWEEN = 3
 """What stands between two columns: ` | `."""
+_MARGINS = 2
+"""A blank on either side, of which the rule under the names has both."""
 
 # ---- tables ------------------------------------------------------------------------------------------------------
 
@@ -57,7 +59,7 @@ class _Drawn:
         return "".join(f"{'  ' * bool(n)}{piece}\n" for n, piece in enumerate(wrap(said, max(self.total(), 40))))
 
     def total(self) -> int:
-        return 1 + sum(self.widths) + _BETWEEN * (len(self.widths) - 1)
+        return _MARGINS + sum(self.widths) + _BETWEEN * (len(self.widths) - 1)
 
 
 def table(columns: Sequence[str], rows: Iterator[Row], room: int | None = None) -> Chunks:
@@ -95,7 +97,7 @@ def _drawn(columns: Sequence[str], first: list[Row], room: int | None) -> tuple[
 
 def _narrowed(drawn: _Drawn, room: int) -> tuple[_Drawn, bool]:
     """Text columns share what numbers leave of the room; a number is never cut, for the rest of it would be another."""
-    free = room - 1 - _BETWEEN * (len(drawn.widths) - 1)
+    free = room - _MARGINS - _BETWEEN * (len(drawn.widths) - 1)
     is_text = [align is Align.LEFT for align in drawn.aligned]
     free -= sum(size for size, text in zip(drawn.widths, is_text, strict=True) if not text)
     left = sorted(size for size, text in zip(drawn.widths, is_text, strict=True) if text)

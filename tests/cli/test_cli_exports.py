@@ -160,3 +160,36 @@ def test_two_results_are_two_sheets_and_no_parquet(shop: Shop) -> None:
     assert ran.code == 1
     assert "a Parquet file holds one result" in ran.error[0]
     assert not (shop.folder / "x.parquet").exists()
+
+
+# ---- charts ----------------------------------------------------------------------------------------------------------
+
+BY_STATUS = "SELECT status, COUNT(*) AS n FROM orders GROUP BY status"
+
+
+@pytest.mark.parametrize("flags", [("--chart", "--no-input"), ("--chart",)])
+def test_a_chart_stands_in_place_of_the_rows(shop: Shop, flags: tuple[str, ...]) -> None:
+    ran = export(shop, *flags, sql=BY_STATUS)
+    assert ran.code == 0, ran.err
+    assert "(bars, for status is a name and n a number)" in ran.text
+    assert "pending" in ran.text
+    assert "status | n" not in ran.text
+
+
+def test_a_chart_may_be_a_file_beside_the_rows(shop: Shop) -> None:
+    ran = export(shop, "--chart", "c.svg", "--csv", sql=BY_STATUS)
+    assert ran.text == "status,n\npaid,30\npending,10\n"
+    assert "wrote c.svg (" in ran.err
+    assert (shop.folder / "c.svg").read_text().startswith("<?xml")
+    assert export(shop, "--chart", "c.svg", sql=BY_STATUS).code == 2, "it is there already"
+
+
+@pytest.mark.parametrize(("name", "code"), [("c.pdf", 2), ("shop.db", 2)])
+def test_a_chart_goes_to_no_other_file(shop: Shop, name: str, code: int) -> None:
+    assert export(shop, f"--chart={name}", sql=BY_STATUS).code == code
+
+
+def test_a_result_without_a_shape_is_no_error(shop: Shop) -> None:
+    ran = export(shop, "--chart", sql="SELECT name FROM customers")
+    assert ran.code == 0
+    assert "no chart: no column of numbers" in ran.err
