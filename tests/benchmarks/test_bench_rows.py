@@ -1,4 +1,4 @@
-"""A million rows to CSV, against the sqlite3 shell on the same file."""
+"""A million rows to CSV, against the sqlite3 shell on the same file; and to every kind of file, for their memory."""
 
 from __future__ import annotations
 
@@ -45,3 +45,28 @@ def test_a_million_rows_to_csv(million: Path, tmp_path: Path) -> None:
     if shell:
         bare = measure([shell, "-csv", "-header", str(million), QUERY], env, runs=3, stdout=theirs)
         say("sqlite3 -csv", f"{bare}  ratio {figures.cpu / bare.cpu:.2f} cpu, {figures.wall / bare.wall:.2f} wall")
+
+
+@pytest.mark.parametrize("extension", ["csv", "parquet", "xlsx"])
+def test_a_million_rows_to_a_file(million: Path, tmp_path: Path, extension: str) -> None:
+    """Ten times the rows, the same memory."""
+    env = dict(os.environ) | {"SQLAGENT_READS": "allow"}
+    for rows in (ROWS // 10, ROWS):
+        file = tmp_path / f"{rows}.{extension}"
+        sql = f"{QUERY} LIMIT {rows}"
+        command = [
+            PYTHON,
+            "-m",
+            "sqlagent",
+            "run",
+            "--sql",
+            sql,
+            "--db",
+            str(million),
+            "-o",
+            str(file),
+            "--timeout",
+            "0",
+        ]
+        say(f"sqlagent run, {rows:,} rows to {extension}", measure(command, env, runs=1, stdout=tmp_path / "nothing"))
+        assert file.stat().st_size > rows

@@ -139,6 +139,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(shop: Shop) -> None:
         check=False,
     )
     assert done.stdout == "i\n0\n"
+    assert "the pipe was closed by its reader: the rows after that were not written" in done.stderr
     assert "Traceback" not in done.stderr
     assert "error" not in done.stderr
 
