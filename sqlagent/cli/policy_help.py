@@ -49,8 +49,8 @@ when          all conditions hold; left out, the rule is for everything
               table
   hidden      true: it writes a table that the SQL does not name
   undo        true, false, "exact", "expected", "partial", "none"
-  confidence  "<0.8": share of the model's drafts that agree, of one its chance to
-              be right: sqlagent help confidence; not known for SQL of a person
+  confidence  "<0.8": share of the model's drafts that agree, of one its chance
+              to be right: sqlagent help confidence; not known for SQL of a person
   requester   "ana", "role:dba"
   time, days  "22:00-06:00", ["sat", "sun"], in the file's timezone =
               "Europe/Berlin", else UTC
@@ -67,7 +67,7 @@ then          "deny", "allow", "ask", { ask = { ... } } of one stage, or
               "escalate" to the next stage
   via         ["terminal"]: no flag, library, graph or signature fills it; a
               program that runs as you can still type what you can
-signed        true: only a signature counts: sqlagent plan THREAD -o FILE, then
+  signed      true: only a signature counts: sqlagent plan THREAD -o FILE, then
               sqlagent approve FILE where the key is, resume --approval here
               allowed_signers = "FILE" beside the rules says whose key is whose
               (man ssh-keygen), revoked_keys = "FILE" which count no more
