@@ -1,0 +1,120 @@
+"""A team's store at size: `pending` beside 100,000 sessions, decisions of many at once, calls a command makes."""
+
+from __future__ import annotations
+
+import sqlite3
+import statistics
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_shop import SHOP
+from journal_builders import a_decision, a_proposal, a_thread
+from shared_store import PEOPLE, Store
+
+from sqlagent import Agent
+from sqlagent.core.nouns.session import Status
+from sqlagent.pipeline.thread.shared_checkpoints import SharedSaver
+from sqlagent.store.shared.connection import Session
+from sqlagent.store.shared.journal import SharedJournal
+
+pytestmark = pytest.mark.benchmark
+WRITERS, EACH = 16, 12
+WAITS = (Status.PENDING, Status.NEW, Status.UNKNOWN)
+
+
+def say(*lines: str) -> None:
+    """Lines of the report."""
+    print("", *lines, sep="\n")
+
+
+def filled(store: Store, letter: str, count: int, status: str) -> None:
+    store.owner(
+        "INSERT INTO sqlagent.threads (id, status, database, url, target, requested_by, turn, created_at, updated_at)"
+        f" SELECT '{letter}' || n, '{status}', 'shop', 'u', 't', 'ana', 1, x, x FROM generate_series(1, {count}) AS n,"
+        " LATERAL (SELECT to_char(timestamp '2026-01-01' + n * interval '1 minute', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS')"
+        "  || '+00:00' AS x) AS at;"
+        "INSERT INTO sqlagent.turns (thread, turn, source, question, asked_by, asked_at, status)"
+        f" SELECT '{letter}' || n, 1, 'ask', 'q', 'ana', '2026', '{status}' FROM generate_series(1, {count}) AS n;"
+        " ANALYZE sqlagent.threads; ANALYZE sqlagent.turns"
+    )
+
+
+def median(work: Callable[[], object], times: int = 15) -> float:
+    taken = []
+    for _ in range(times):
+        began = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - began)
+    return statistics.median(taken)
+
+
+def test_pending_beside_a_hundred_thousand_sessions(store_of: Callable[[], Store]) -> None:
+    few, many = store_of(), store_of()
+    for store, ended in ((few, 10), (many, 100_000)):
+        filled(store, "e", ended, "executed")
+        filled(store, "w", 10, "pending")
+    here, there = few.of("ana"), many.of("ana")
+    pairs = [
+        (median(lambda: here.threads(statuses=WAITS)), median(lambda: there.threads(statuses=WAITS))) for _ in range(3)
+    ]
+    say(*(f"pending: {b / a:4.2f} x  ({a * 1e3:.1f} ms beside 10, {b * 1e3:.1f} ms beside 100,000)" for a, b in pairs))
+
+
+def test_decisions_of_many_at_once(store: Store) -> None:
+    """Every decision is one call; what 10,000 approvers need is put beside what one chain gives."""
+    everybody = store.everybody()
+    for n in range(WRITERS * EACH):
+        everybody.admit(a_thread(id=f"d{n}"))
+        everybody.propose(a_proposal(thread=f"d{n}"), number=1, turn=1)
+
+    def decide(writer: int) -> None:
+        who = PEOPLE[writer % len(PEOPLE)]
+        journal = SharedJournal(store.url_of(who), store.folder)
+        for n in range(writer * EACH, (writer + 1) * EACH):
+            proposal = a_proposal(thread=f"d{n}")
+            journal.decide(proposal, a_decision(proposal, by=who))
+        journal.close()
+
+    began = time.perf_counter()
+    with ThreadPoolExecutor(WRITERS) as pool:
+        list(pool.map(decide, range(WRITERS)))
+    rate = WRITERS * EACH / (time.perf_counter() - began)
+    need = 10_000 * 4 / 3600
+    say(
+        f"{WRITERS} writers: {rate:.0f} decisions a second, connections and clients in it",
+        f"10,000 approvers who decide four times an hour: {need:.1f} a second, {need / rate:.0%} of that",
+    )
+    assert everybody.verified().problem == ""
+
+
+def test_what_a_call_costs_in_round_trips(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop, trips = tmp_path / "shop.db", [0]
+    with sqlite3.connect(shop) as db:
+        db.executescript(SHOP)
+    db.close()
+    for kind, name in ((Session, "again"), (SharedSaver, "_again")):
+        whole: Any = getattr(kind, name)
+
+        def counted(self: Any, work: Any, whole: Any = whole) -> Any:
+            trips[0] += 1
+            return whole(self, work)
+
+        monkeypatch.setattr(kind, name, counted)
+    with Agent.open(str(shop), store=store.url_of("ana"), state_dir=str(tmp_path / "s")) as ana:
+        told = []
+
+        def cost(what: str, work: Callable[[], Any]) -> Any:
+            trips[0] = 0
+            answer = work()
+            told.append(f"{what:8} {trips[0]:3} calls")
+            return answer
+
+        waits = cost("run", lambda: ana.run("UPDATE orders SET total = 0 WHERE id = 1"))
+        cost("pending", ana.pending)
+        cost("show", lambda: ana.show(waits.thread))
+        cost("resume", lambda: ana.approve(waits.thread, waits.proposal.digest))
+    say(*told)
