@@ -13,10 +13,17 @@ import gc
 from contextlib import suppress
 
 INTERRUPTED = 130
+NOT_HERE = 1
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    if sys.platform == "win32":
+        sys.stderr.write(
+            "error: sqlagent runs on Linux and macOS: on Windows nothing tells it who may read its files\n"
+            "  hint: run it in WSL: wsl --install, and then as on Linux\n"
+        )
+        sys.exit(NOT_HERE)
     # What is imported stays: to look for cycles in it every 700 objects takes a tenth of the way to the prompt.
     gc.set_threshold(20_000)
     from sqlagent.cli import run  # here, so that a Ctrl-C while importing is not a traceback

@@ -52,7 +52,7 @@ COMMANDS = {
 
 GROUPS = {
     "Ask and run": ("shell", "ask", "run", "check"),
-    "Decide": ("pending", "resume", "undo", "settle", "expire", "work"),
+    "Decide": ("pending", "resume", "plan", "approve", "undo", "settle", "expire", "work"),
     "Look": ("show", "sessions", "schema", "audit", "help"),
 }
 """What `--help` lists together; what is in none of them is for setting up."""

@@ -163,3 +163,25 @@ def test_csv_before_a_person_is_fit_for_the_terminal_by_whatever_way(
         assert terminal.end() == 0
     assert "⟨U+001B⟩" in terminal.seen
     assert "\x1b" not in terminal.seen
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_colour_adds_nothing_but_colour_and_every_line_fits(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    """The same screens with NO_COLOR and with `--color always`: less its colours, one is the other."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    (shop.folder / "change.sql").write_text("UPDATE orders SET status = 'paid' WHERE total > 100;\nDELETE FROM odd;\n")
+    shop.run("run", "change.sql")
+    shown = {}
+    for how in ("never", "always"):
+        ran = shop.run("run", "change.sql", "--color", how)
+        shown[how] = re.sub(r"\b[a-z]\w{3}  (?=change\.sql)|resume \w{4}|digest \S+", "", ran.err)
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in shop.run("run", "change.sql").err
+    assert "\x1b[" not in shown["never"]
+    assert "\x1b[38;5;" in shown["always"] or "\x1b[3" in shown["always"]
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", shown["always"])
+    lines = [line.rstrip() for line in plain.splitlines() if "digest" not in line]
+    assert len(lines) == len(shown["never"].splitlines())
+    assert [line for line in lines if len(line) > columns and "error" not in line and "hint" not in line] == []

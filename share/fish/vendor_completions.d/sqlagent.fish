@@ -1,0 +1,1 @@
+complete --command sqlagent --no-files --arguments "(env _SQLAGENT_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS=(commandline -cp) sqlagent)" --condition "env _SQLAGENT_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args _TYPER_COMPLETE_ARGS=(commandline -cp) sqlagent"
