@@ -181,7 +181,7 @@ def test_only_its_key_opens_it_and_the_key_is_nowhere_to_be_read(weights_path: P
     assert server.url.startswith("http://127.0.0.1:")
     with pytest.raises(urllib.error.HTTPError, match="401"):
         urllib.request.urlopen(f"{server.url}/v1/models")
-    kept = [p for p in server.folder.iterdir() if server.api_key.reveal() in p.read_text()]
+    kept = [p for p in server.folder.iterdir() if p.is_file() and server.api_key.reveal() in p.read_text()]
     assert [p.name for p in kept] == ["registration.json"]
     assert stat.S_IMODE(kept[0].stat().st_mode) == 0o600
     assert stat.S_IMODE(server.folder.stat().st_mode) == 0o700
