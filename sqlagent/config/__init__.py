@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlagent.config.files import Problem
 from sqlagent.config.kinds import show_duration
-from sqlagent.config.settings import Setting, Settings, check, explain, load
+from sqlagent.config.settings import Setting, Settings, check, check_given, explain, load
 from sqlagent.config.table import TABLE, Definition, EnvironmentRow, environment_rows
 from sqlagent.config.targets import DatabaseSettings
 
@@ -17,6 +17,7 @@ __all__ = [
     "Setting",
     "Settings",
     "check",
+    "check_given",
     "environment_rows",
     "explain",
     "load",

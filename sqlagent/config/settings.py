@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlagent.config import files, targets
 from sqlagent.config.files import PolicyFile, Problem, SystemFolder
-from sqlagent.config.kinds import Wrong
-from sqlagent.config.sources import Gathered, Layer, Said, gather, in_ci, pick
+from sqlagent.config.kinds import Wrong, nearest
+from sqlagent.config.sources import Gathered, Layer, Said, from_flags, gather, in_ci, pick
 from sqlagent.config.table import BY_KEY, DATABASE_TABLE, TABLE
 from sqlagent.config.targets import DatabaseSettings, Known
-from sqlagent.core.errors import AuthError, ConfigError, SqlagentError
+from sqlagent.core.errors import AuthError, ConfigError, SqlagentError, UsageError
 from sqlagent.core.nouns.policy import KnownAs
 from sqlagent.core.policy import Origin
 from sqlagent.core.secret import Secret
@@ -168,6 +168,22 @@ def load(
         _known=known,
         _gathered=gathered,
     )
+
+
+def check_given(given: Mapping[str, object], cwd: Path) -> None:
+    """Raise UsageError for what a program gives that is no setting, or no value of it."""
+    for key in given:
+        if key not in BY_KEY:
+            guess = nearest(key, list(BY_KEY))
+            raise UsageError(
+                f"there is no setting named {key}",
+                hint=f"did you mean {guess}?" if guess else "sqlagent config show lists them",
+            )
+    problems: list[Problem] = []
+    for key, value in given.items():
+        from_flags({key: value}, cwd, problems)
+        if problems:
+            raise UsageError(f"{key} {problems[0].message}", hint=problems[0].hint)
 
 
 _NO_LIMIT_IS_NONE = frozenset({"timeout", "model_timeout", "expires"})

@@ -38,28 +38,36 @@ class SqlagentError(Exception):
         """The five characters by which a database told it, such as `42501`; empty where it has none."""
 
 
-class UsageError(SqlagentError): ...
+class UsageError(SqlagentError):
+    """A flag, an argument or a value that cannot be meant."""
 
 
-class ConfigError(SqlagentError): ...
+class ConfigError(SqlagentError):
+    """A config file or a policy file says something that cannot be followed."""
 
 
-class ConnectError(SqlagentError): ...
+class ConnectError(SqlagentError):
+    """No database or no model answers at the other end."""
 
 
-class AuthError(SqlagentError): ...
+class AuthError(SqlagentError):
+    """A key or a password is missing, or was refused."""
 
 
-class ModelError(SqlagentError): ...
+class ModelError(SqlagentError):
+    """The model answered, but not with SQL, or not at all."""
 
 
-class NoDraft(ModelError): ...
+class NoDraft(ModelError):
+    """The model answered with nothing that could be run."""
 
 
-class QueryError(SqlagentError): ...
+class QueryError(SqlagentError):
+    """The database refused the SQL."""
 
 
-class StoreError(SqlagentError): ...
+class StoreError(SqlagentError):
+    """The journal or the checkpoints are damaged, disagree, or cannot be written."""
 
 
 class Altered(StoreError):
@@ -70,31 +78,41 @@ class NotPrivate(StoreError):
     """The state folder is somebody else's too."""
 
 
-class UnknownThread(SqlagentError): ...
+class UnknownThread(SqlagentError):
+    """There is no such thread."""
 
 
-class Finished(SqlagentError): ...
+class Finished(SqlagentError):
+    """The thread has nothing left to decide."""
 
 
-class Busy(SqlagentError): ...
+class Busy(SqlagentError):
+    """Another process is working on the thread."""
 
 
-class Denied(SqlagentError): ...
+class Denied(SqlagentError):
+    """The policy forbids it, and nobody may approve it."""
 
 
-class Rejected(SqlagentError): ...
+class Rejected(SqlagentError):
+    """A person said no."""
 
 
-class Stale(SqlagentError): ...
+class Stale(SqlagentError):
+    """What was approved is no longer what would run."""
 
 
-class NeedsApproval(SqlagentError): ...
+class NeedsApproval(SqlagentError):
+    """It waits for a person."""
 
 
-class NotPermitted(NeedsApproval): ...
+class NotPermitted(NeedsApproval):
+    """It waits for another person, or another way, than the one who answered."""
 
 
-class OutcomeUnknown(SqlagentError): ...
+class OutcomeUnknown(SqlagentError):
+    """It started, and its end was not seen."""
 
 
-class TimedOut(SqlagentError): ...
+class TimedOut(SqlagentError):
+    """The time limit ran out."""

@@ -14,7 +14,6 @@ from mcp_types import ToolAnnotations
 
 from sqlagent import __version__
 from sqlagent.core.errors import NotPermitted, UsageError
-from sqlagent.core.nouns.analysis import Risk
 from sqlagent.core.nouns.session import Choice, Decision, Status
 from sqlagent.mcp import answers
 from sqlagent.mcp.calls import Refused, call
@@ -118,12 +117,10 @@ def _schema(agent: Agent, table: str) -> dict[str, Any]:
 
 
 def _query(agent: Agent, sql: str) -> dict[str, Any]:
-    weighed = agent.weigh(sql)
-    if weighed.analysis.risk is not Risk.READ:
-        raise NotPermitted(
-            f"this is no proven read: {weighed.analysis.risk.name}", hint="propose it, and a person decides"
-        )
-    told = agent.run(sql, title="a read over MCP")
+    try:
+        told = agent.run(sql, title="a read over MCP", only="read")
+    except NotPermitted as e:
+        raise NotPermitted(e.message, hint="propose it, and a person decides") from e
     return answers.rows(told) if told.status is Status.EXECUTED else answers.report(told)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlagent.service.agent import Agent
+from sqlagent.service.async_agent import AsyncAgent
 from sqlagent.service.parts import Listener
 
-__all__ = ["Agent", "Listener"]
+__all__ = ["Agent", "AsyncAgent", "Listener"]

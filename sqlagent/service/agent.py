@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cached_property, wraps
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self
 
 from sqlagent import config
 from sqlagent.core.approval.seats import EXPIRED, takes_a_signature, unfit
@@ -18,9 +18,12 @@ from sqlagent.core.errors import AuthError, ConnectError, Finished, NeedsApprova
 from sqlagent.core.nouns.session import Choice, Decision, Proposal, Report, Source, Status, Thread
 from sqlagent.databases.base import Database, OnConflict, Sink
 from sqlagent.service.admitting import Turn, admitted, continued
+from sqlagent.service.calls import a_call, checks_arguments
 from sqlagent.service.endings import at_home, close_rejected, doubt, finished, why_nothing_is_kept
 from sqlagent.service.parts import Kept, Listener, Parts
+from sqlagent.service.reads_only import require
 from sqlagent.service.reports import report_of
+from sqlagent.service.waiting import Waiting
 from sqlagent.store.journal import Journal, RunState
 from sqlagent.store.rows import Kept as KeptRun
 
@@ -28,20 +31,6 @@ if TYPE_CHECKING:
     from sqlagent.config import Settings
     from sqlagent.pipeline.context import Context
     from sqlagent.service.weighing import Weighed
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-def _one_call(method: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate[Any, P], T]:
-    """A method that opens databases: each call of it has its own."""
-
-    @wraps(method)
-    def called(self: Any, *args: P.args, **kwargs: P.kwargs) -> T:
-        with self.one_call() as agent:
-            return method(agent, *args, **kwargs)
-
-    return cast(Callable[Concatenate[Any, P], T], called)
 
 
 class Agent:
@@ -66,13 +55,15 @@ class Agent:
         self._is_call = False
 
     @classmethod
-    def open(cls, database: str | None = None, **settings: Any) -> Self:
+    def open(cls, database: str | Path | None = None, **settings: Any) -> Self:
         """An agent for a database: a path, a configured name or a URL, and any setting by its name in the config file.
 
         `Agent.open("shop.db", model="local", reads="allow")`.  What is not given comes from the
         environment and the config files, as on the command line.
         """
-        return cls(config.load({"database": database, **settings}, os.environ, Path.cwd()))
+        given = {"database": str(database) if isinstance(database, Path) else database, **settings}
+        config.check_given(given, Path.cwd())
+        return cls(config.load(given, os.environ, Path.cwd()))
 
     @cached_property
     def by(self) -> str:
@@ -108,6 +99,7 @@ class Agent:
 
     @property
     def journal(self) -> Journal:
+        """What was asked, proposed, decided and run."""
         return self._parts.journal
 
     @property
@@ -123,7 +115,7 @@ class Agent:
 
     # ---- asking --------------------------------------------------------------------------------------------------
 
-    @_one_call
+    @a_call
     def ask(self, question: str, *, thread: str = "") -> Report:
         """Have a model draft SQL for a question, and measure it; `thread` continues a finished conversation.
 
@@ -134,12 +126,17 @@ class Agent:
         self._parts.begin_model()
         return self._drive(row)
 
-    @_one_call
-    def run(self, sql: str, *, title: str = "", thread: str = "") -> Report:
-        """Put SQL that a person or a program wrote through the same gate; no model is asked."""
+    @a_call
+    def run(self, sql: str, *, title: str = "", thread: str = "", only: str = "") -> Report:
+        """Put SQL that a person or a program wrote through the same gate; no model is asked.
+
+        `only="read"` raises `NotPermitted` for what is no proven read; nothing but that is on record then.
+        """
+        if only:
+            require(only, sql, self)
         return self._drive(self.admit(run=sql, title=title, thread=thread))
 
-    @_one_call
+    @a_call
     def admit(self, *, ask: str | None = None, run: str | None = None, title: str = "", thread: str = "") -> Thread:
         """Put a question or SQL on record, without going on: for whoever moves the thread otherwise."""
         turn = Turn.begun(ask=ask, run=run, title=title, by=self.by)
@@ -153,7 +150,7 @@ class Agent:
 
     # ---- deciding ------------------------------------------------------------------------------------------------
 
-    @_one_call
+    @a_call
     def decide(self, thread: str, decision: Decision, *, run: bool = True) -> Report:
         """Answer what a thread waits for, and go on from there; of two decisions on a proposal the first one counts.
 
@@ -193,19 +190,22 @@ class Agent:
             return replace(report, message=f"{counted.by} decided first: {counted.choice}", decided_by=counted.by)
         return report
 
+    @checks_arguments
     def approve(self, thread: str, digest: str, *, run: bool = True) -> Report:
         """Approve exactly what `digest` names, and run it; with `run=False`, leave the run to whoever resumes it."""
         return self.decide(thread, Decision(Choice.APPROVE, digest, self.by, "library"), run=run)
 
+    @checks_arguments
     def reject(self, thread: str, digest: str, why: str = "") -> Report:
         """Say no to what `digest` names; `why` is on record, and told to the model where one is asked again."""
         return self.decide(thread, Decision(Choice.REJECT, digest, self.by, "library", reason=why))
 
+    @checks_arguments
     def edit(self, thread: str, digest: str, sql: str) -> Report:
         """Put other SQL in its place: it is measured and asked anew."""
         return self.decide(thread, Decision(Choice.EDIT, digest, self.by, "library", sql=sql))
 
-    @_one_call
+    @a_call
     def resume(self, thread: str) -> Report:
         """Go on with a thread that was left or cut short, as far as it goes without a decision.
 
@@ -225,7 +225,7 @@ class Agent:
             raise doubt(row)
         raise finished(self.journal, row)
 
-    @_one_call
+    @a_call
     def answer(self, thread: str, text: str, *, how: str = "library") -> Report:
         """Answer what the model asked back, and go on from there; of two answers the first one counts."""
         row = self.journal.thread(thread)
@@ -238,13 +238,13 @@ class Agent:
         self.journal.answer(thread, row.turn, len(asked), text.strip(), by=self.by, how=how)
         return self._drive(row)
 
-    @_one_call
+    @a_call
     def expire(self) -> tuple[Report, ...]:
         """Close every proposal whose time is up, or pass it on where its policy says so; answers what was touched."""
         touched = [thread for thread in self.journal.due() if self.journal.expire(self.journal.thread(thread).proposal)]
         return tuple(self._drive(self.journal.thread(thread)) for thread in touched)
 
-    @_one_call
+    @a_call
     def undo(self, thread: str, *, on_conflict: OnConflict = OnConflict.LEAVE_ALONE) -> Report:
         """Propose to take back what a thread's last run changed: measured, asked and run like any other change.
 
@@ -275,7 +275,7 @@ class Agent:
         """What can still be undone, the newest first; what is too old is forgotten first."""
         return tuple(kept for kept in self._parts.undoable() if not kept.undone_by)
 
-    @_one_call
+    @a_call
     def weigh(self, sql: str) -> Weighed:
         """What the policy would look at if this SQL were run; nothing is put on record.  `policy.explain` says why.
 
@@ -285,7 +285,7 @@ class Agent:
 
         return weighing.of_sql(self._parts, self.settings.database, sql, by=self.by, sink=self._sink)
 
-    @_one_call
+    @a_call
     def weigh_again(self, thread: str) -> Weighed:
         """The same of a thread's newest proposal, by the rules of today."""
         from sqlagent.service import weighing  # as for `weigh`
@@ -335,9 +335,28 @@ class Agent:
         """Every thread, the newest first."""
         return self.journal.threads(limit=limit)
 
+    @checks_arguments
     def show(self, thread: str) -> Report:
         """Where a thread stands, from the journal alone.  Raises `Altered` where that is not as its log has it."""
         return report_of(self.journal, thread)
+
+    @checks_arguments
+    def wait(self, thread: str, *, timeout: float | None = None) -> Report:
+        """Wait until somebody has decided, here or elsewhere, or the thread has ended; then `resume` goes on with it.
+
+        Raises `TimedOut` where nobody has within `timeout` seconds.
+        """
+        waiting = Waiting(thread, timeout)
+        while waiting.goes_on(report := self.looked_at(thread)):
+            self.journal.wait(waiting.seconds)
+        return report
+
+    def looked_at(self, thread: str) -> Report:
+        """Where a thread stands, once time has been heard: what is past its time has expired by then."""
+        row = self.journal.thread(thread)
+        if row.status is Status.PENDING and row.proposal and row.expires_at and self.journal.expire(row.proposal):
+            return self.resume(thread)
+        return self.show(thread)
 
     def _is_here(self, row: Thread) -> bool:
         """Whether this machine reaches the thread's database; in a folder of one's own that is no question."""

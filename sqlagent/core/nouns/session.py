@@ -120,6 +120,8 @@ class Approval:
 
 
 class Choice(StrEnum):
+    """What a person, or the policy, says of a proposal."""
+
     APPROVE = "approve"
     EDIT = "edit"
     REJECT = "reject"
@@ -280,3 +282,9 @@ class Report:
     undoable: bool = False
     """What it changed is kept: `undo` takes it back."""
     rowsets: tuple[Rowset, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """What `--json` prints, with the rows that were kept; `sqlagent help json-report` is its schema."""
+        from sqlagent.core.nouns.documents import report_json  # which knows this class
+
+        return report_json(self)

@@ -77,6 +77,8 @@ class Isolated:
                 return self._away(work, Bounds(limits.seconds), heard=heard, write=sink.write)
         except Cancelled as e:
             raise QueryError("the statement was cancelled") from e
+        except Ended as e:
+            raise QueryError(f"the statement did not come to its end: {e}") from e
 
     def measure(
         self, statements: Sequence[str], *, budget: MeasureBudget, heard: Callable[[str], None] | None

@@ -213,6 +213,8 @@ class Child(Generic[_T]):
         code = os.waitstatus_to_exitcode(status)
         if code == -signal.SIGXCPU:
             return OutOfTime(f"past {self.bounds.cpu_seconds or 0:g} s")
+        if self._interrupted_at:
+            return Cancelled("it was cancelled")  # before it could do so by itself
         return Ended(f"its process died ({signal.strsignal(-code) if code < 0 else code})")
 
     def _respond(
