@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sqlagent import config
 from sqlagent.core.approval.seats import EXPIRED, takes_a_signature, unfit
-from sqlagent.core.errors import AuthError, ConnectError, Finished, NeedsApproval, SqlagentError, UsageError
+from sqlagent.core.errors import Finished, NeedsApproval, SqlagentError, UsageError
 from sqlagent.core.nouns.session import Choice, Decision, Proposal, Report, Source, Status, Thread
 from sqlagent.databases.base import Database, OnConflict, Sink
 from sqlagent.service.admitting import Turn, admitted, continued
@@ -170,7 +170,7 @@ class Agent:
             raise NeedsApproval(f"{thread} asks back first", hint=f"sqlagent resume {thread} --answer TEXT")
         self.journal.require_sealed(thread)
         proposal = self.journal.proposal(row.proposal)
-        run = run and self._is_here(row)
+        run = run and self._parts.reaches(row)
         rewrites = decision.choice in (Choice.EDIT, Choice.PARTIAL) and decision.digest == proposal.digest
         if run or rewrites:  # whoever only says yes or no need not reach the database
             database = self._parts.database_of(row)
@@ -215,7 +215,7 @@ class Agent:
         row = self.journal.thread(thread)
         self.journal.require_sealed(thread)
         if row.status in (Status.NEW, Status.PENDING):
-            if row.status is Status.PENDING and not self._is_here(row):
+            if row.status is Status.PENDING and not self._parts.reaches(row):
                 return self.show(thread)
             self._parts.database_of(row)
             if row.proposal:
@@ -357,16 +357,6 @@ class Agent:
         if row.status is Status.PENDING and row.proposal and row.expires_at and self.journal.expire(row.proposal):
             return self.resume(thread)
         return self.show(thread)
-
-    def _is_here(self, row: Thread) -> bool:
-        """Whether this machine reaches the thread's database; in a folder of one's own that is no question."""
-        if not self.settings.store:
-            return True
-        try:
-            self._parts.database_of(row)
-        except (AuthError, ConnectError):
-            return False
-        return True
 
     # ---- moving --------------------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from threading import RLock, local
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlagent.config.files import LARGEST
-from sqlagent.core.errors import ConnectError, SqlagentError, Stale, StoreError
+from sqlagent.core.errors import AuthError, ConnectError, SqlagentError, Stale, StoreError
 from sqlagent.core.nouns.session import Proposal, Report, Rowset, Thread
 from sqlagent.core.policy import Policy, Reads, Writes
 from sqlagent.databases.base import Database, Limits, MeasureBudget, Sink
@@ -260,6 +260,16 @@ class Parts:
                 hint="ask again in a new thread",
             )
         return database
+
+    def reaches(self, row: Thread) -> bool:
+        """Whether this machine reaches the thread's database; in a folder of one's own that is no question."""
+        if not self.settings.store:
+            return True
+        try:
+            self.database_of(row)
+        except (AuthError, ConnectError):
+            return False
+        return True
 
     def context(self, row: Thread, *, by: str, sink: Sink) -> Context:
         """What the pipeline's nodes reach the world through, for this thread."""
