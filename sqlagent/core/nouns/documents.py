@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import to_builtins
 
 from sqlagent.core.nouns.analysis import Finding, Operation, Statement
 from sqlagent.core.nouns.draft import Attempt
 from sqlagent.core.nouns.effect import Measurement
-from sqlagent.core.nouns.session import Outcome, Proposal, Report, Rowset, Thread
 from sqlagent.core.nouns.verbs import Verb
+
+if TYPE_CHECKING:
+    from sqlagent.core.nouns.session import Outcome, Proposal, Report, Rowset, Thread
 
 FORMAT_VERSION = 1
 
