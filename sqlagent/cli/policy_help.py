@@ -50,7 +50,7 @@ when          all conditions hold; left out, the rule is for everything
   hidden      true: it writes a table that the SQL does not name
   undo        true, false, "exact", "expected", "partial", "none"
   confidence  "<0.8": share of the model's drafts that agree, of one its chance
-              to be right: sqlagent help confidence; not known for SQL of a person
+              to be right: sqlagent help confidence; none for SQL of a person
   requester   "ana", "role:dba"
   time, days  "22:00-06:00", ["sat", "sun"], in the file's timezone =
               "Europe/Berlin", else UTC
