@@ -10,7 +10,9 @@
         answer = {"type": "approve", "digest": "9f2c..."}
         graph.invoke(Command(resume=answer), {"configurable": {"thread_id": "k7f3"}})
 
-A turn begins with {"ask": "how many customers are there?"} or {"run": "DELETE FROM ..."}.  Database, model, policy and
+A turn begins with {"ask": "how many customers are there?"}, {"run": "DELETE FROM ..."} or, as chat clients have it,
+{"messages": [...]}, of which the last human one is the question.  What `graph` refuses it says in `problem` and in
+`messages`, and the thread goes on waiting; `open_graph` raises it.  Database, model, policy and
 state folder come from the environment and the config files of the process, never from a client; the person is the user
 that the process runs as.  Rows are written to the stream `custom`, and stored nowhere.
 """
@@ -26,7 +28,7 @@ from typing import Any
 
 from sqlagent import config
 from sqlagent.core.errors import UsageError
-from sqlagent.core.nouns.session import Thread
+from sqlagent.core.nouns.session import Status, Thread
 from sqlagent.core.wire.answers import shown
 from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.thread.checkpoints import open_checkpoints
@@ -77,6 +79,10 @@ class _Settings:
     def refused(self, thread: str, because: str) -> None:
         with self.agent() as agent:
             agent.refused(thread, "", because)
+
+    def waits(self, thread: str) -> bool:
+        with self.agent() as agent:
+            return agent.journal.thread(thread).status is Status.PENDING
 
     def agent(self) -> Agent:
         return Agent(config.load(self.given, os.environ, Path.cwd()))

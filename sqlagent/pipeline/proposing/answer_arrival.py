@@ -8,6 +8,7 @@ from langgraph.config import get_config
 from langgraph.types import Interrupt
 
 from sqlagent import schemas
+from sqlagent.core.errors import UsageError
 from sqlagent.core.nouns.session import Proposal
 from sqlagent.pipeline.proposing.analysis import found
 from sqlagent.pipeline.state import State
@@ -35,6 +36,24 @@ def addressed(answer: Any) -> bool:
 def interrupt_id() -> str:
     """The id that LangGraph gives the one interrupt of the node that runs."""
     return Interrupt.from_ns(None, get_config()["configurable"]["checkpoint_ns"]).id
+
+
+_TURNED_AWAY = "sqlagent_turned_away"
+
+
+def turned_away(because: str, hint: str) -> dict[str, Any]:
+    """Put in place of a call that is no answer, so that the step which takes answers refuses it and asks again."""
+    return {_TURNED_AWAY: because, "hint": hint}
+
+
+def is_turned_away(answer: Any) -> bool:
+    return isinstance(answer, dict) and _TURNED_AWAY in answer
+
+
+def check_let_in(answer: Any) -> None:
+    """Raises what the door found, where it turned the call away."""
+    if is_turned_away(answer):
+        raise UsageError(str(answer[_TURNED_AWAY]), hint=str(answer.get("hint", "")))
 
 
 def restored(state: State, proposal: Proposal) -> State:

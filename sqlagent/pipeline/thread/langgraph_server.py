@@ -11,9 +11,9 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol, cast
 
-from langgraph.graph import START, StateGraph
+from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import Command
@@ -23,8 +23,9 @@ from sqlagent.core.errors import Finished, NeedsApproval, SqlagentError, UsageEr
 from sqlagent.core.nouns.session import Thread
 from sqlagent.core.wire.answers import Invalid, shown
 from sqlagent.pipeline.context import Context
+from sqlagent.pipeline.proposing.answer_arrival import is_turned_away, turned_away
 from sqlagent.pipeline.state import State
-from sqlagent.pipeline.thread import nodes
+from sqlagent.pipeline.thread import chat, nodes
 from sqlagent.pipeline.thread.driver import anew
 from sqlagent.pipeline.thread.graph import wired
 
@@ -33,10 +34,13 @@ Write = Callable[[Any], None]
 
 
 class Asked(TypedDict, total=False):
-    """What a client begins a turn with, one of the two: a question in words, or SQL of its own."""
+    """What a client begins a turn with: a question in words, SQL of its own, or a chat's last words."""
 
     ask: str | None
     run: str | None
+    messages: Annotated[list[chat.Message], chat.appended]
+    refused: str | None
+    """Set at the door alone: why what came begins no turn."""
 
 
 class AskedState(State, Asked, total=False):
@@ -58,6 +62,10 @@ class Door(Protocol):
         """Put on record that an answer was turned away."""
         ...
 
+    def waits(self, thread: str) -> bool:
+        """Whether a person is still to decide, as the journal has it."""
+        ...
+
 
 def serve(door: Door, saver: Any = None) -> Served:
     """The graph compiled; without a saver for LangGraph's server, which brings its own."""
@@ -65,9 +73,11 @@ def serve(door: Door, saver: Any = None) -> Served:
     wired(graph, lambda node: _stepped(node, door) if node in _WITH_PORTS else node)
     graph.add_node("admit", _admitting(door))
     graph.add_edge(START, "admit")
-    graph.add_conditional_edges("admit", nodes.from_start, ["generate", "analyze", "decide"])
+    graph.add_conditional_edges("admit", _admitted, ["generate", "analyze", "decide", END])
     compiled = graph.compile(checkpointer=saver, name="sqlagent")
-    return Served(door=door, **{k: v for k, v in vars(compiled).items() if k != "__orig_class__"})
+    return Served(
+        door=door, in_band=saver is None, **{k: v for k, v in vars(compiled).items() if k != "__orig_class__"}
+    )
 
 
 _WITH_PORTS = (nodes.generate, nodes.hear, nodes.analyze, nodes.decide, nodes.revise, nodes.execute, nodes.finish)
@@ -76,54 +86,95 @@ _WITH_PORTS = (nodes.generate, nodes.hear, nodes.analyze, nodes.decide, nodes.re
 def _stepped(node: Callable[[State, Runtime[Context]], State], door: Door) -> Callable[..., State]:
     def step(state: State, runtime: Runtime[None]) -> State:
         with door.open(state.get("thread", ""), runtime.stream_writer) as context:
-            return node(state, replace(runtime, context=context))  # type: ignore[arg-type]
+            change = node(state, replace(runtime, context=context))  # type: ignore[arg-type]
+            said = chat.told(state, change, context)
+            return {**change, "messages": said} if said else change  # type: ignore[typeddict-unknown-key]
 
     return step
 
 
 def _admitting(door: Door) -> Callable[..., AskedState]:
     def admit(state: AskedState, runtime: Runtime[None]) -> AskedState:
+        if because := state.get("refused"):
+            return {"problem": because, "messages": [chat.from_us(because)]}
         row = door.admit(state.get("thread", ""), ask=state.get("ask"), run=state.get("run"))
         with door.open(row.id, runtime.stream_writer) as context:
-            return {**anew(row, context), "ask": None, "run": None}
+            return cast(AskedState, {**anew(row, context), "ask": None, "run": None})
 
     return admit
+
+
+def _admitted(state: AskedState) -> str:
+    return END if state.get("refused") else nodes.from_start(state)
 
 
 class Served(CompiledStateGraph[AskedState, None, Asked, AskedState]):
     """A compiled graph that looks at what it is called with before LangGraph does."""
 
-    def __init__(self, *, door: Door, **parts: Any) -> None:
+    def __init__(self, *, door: Door, in_band: bool, **parts: Any) -> None:
         super().__init__(**parts)
         self.door = door
+        self.in_band = in_band
+        """Whether a refusal is told in the state: LangGraph's server tells its clients nothing of an exception."""
 
     def stream(self, input: Any, config: Any = None, **how: Any) -> Iterator[Any]:
-        stored = self.checkpointer is not None and _has_thread(config)
-        let_in = self._let_in(input, self.get_state(config) if stored else None)
+        stored = self._is_stored(config)
+        let_in = self._let_in(input, self.get_state(config) if stored else None, nested=_is_nested(config))
         yield from super().stream(let_in, config, **(_durable(how) if stored else how))
 
     async def astream(self, input: Any, config: Any = None, **how: Any) -> AsyncIterator[Any]:
-        stored = self.checkpointer is not None and _has_thread(config)
+        stored = self._is_stored(config)
         state = await self.aget_state(config) if stored else None
-        let_in = await asyncio.to_thread(self._let_in, input, state)  # it may write to the journal
+        nested = _is_nested(config)
+        let_in = await asyncio.to_thread(self._let_in, input, state, nested=nested)  # it may write to the journal
         async for part in super().astream(let_in, config, **(_durable(how) if stored else how)):
             yield part
 
-    def _let_in(self, said: Any, snapshot: Any) -> Any:
-        """What LangGraph may be called with; raises where it would go wrong, fall silent or forget what waits."""
-        waits = {i.id for i in snapshot.interrupts} if snapshot is not None else set()
+    def _is_stored(self, config: Any) -> bool:
+        return self.checkpointer is not None and _has_thread(config) and not _is_nested(config)
+
+    def _let_in(self, said: Any, snapshot: Any, *, nested: bool) -> Any:
+        """What LangGraph may be called with, in place of what it would go wrong with, fall silent on or forget by."""
+        asked = {i.id: i.value for i in snapshot.interrupts} if snapshot is not None else {}
         thread = str(snapshot.values.get("thread", "")) if snapshot is not None else ""
         try:
-            if isinstance(said, Command):
-                _answerable(said, waits, thread)
-                return said
-            if said is not None and waits:
-                raise NeedsApproval(f"{thread} waits for an answer", hint=f"sqlagent show {thread}")
-            return said if said is None else _begun(said)
+            return self._checked(said, asked, thread, nested=nested)
         except SqlagentError as e:
+            if not self.in_band:
+                if thread:
+                    self.door.refused(thread, e.message)
+                raise
+            if asked:  # the step that takes answers says no to it, and asks again
+                return Command(resume={name: turned_away(e.message, e.hint) for name in asked})
             if thread:
                 self.door.refused(thread, e.message)
-            raise
+            return {"ask": None, "run": None, "refused": f"{e.message}; {e.hint}" if e.hint else e.message}
+
+    def _checked(self, said: Any, asked: dict[str, Any], thread: str, *, nested: bool) -> Any:
+        if isinstance(said, Command):
+            _answerable(said, set(asked), thread)
+            return said
+        if said is None:
+            return said
+        own = {k: v for k, v in said.items() if k in _BEGINS} if nested and isinstance(said, dict) else said
+        if not asked or not self.door.waits(thread):  # where it does not, it was decided elsewhere, and has ended
+            return _begun(own)
+        if said_back := _said_back(own, asked):
+            return said_back
+        raise NeedsApproval(f"{thread} waits for an answer", hint=f"sqlagent show {thread}")
+
+
+_BEGINS = {"ask", "run", "messages"}
+
+
+def _said_back(said: Any, asked: dict[str, Any]) -> Command[Any] | None:
+    """What a person writes in a chat while a question back waits is the answer to it."""
+    [(name, value), *_] = asked.items()
+    if not isinstance(value, dict) or value.get("type") != "clarification":
+        return None
+    if not isinstance(said, dict) or set(said) != {"messages"}:
+        return None
+    return Command(resume={name: {"type": "answer", "text": chat.last_human(said["messages"])["content"]}})
 
 
 def _answerable(command: Command[Any], waits: set[str], thread: str) -> None:
@@ -134,6 +185,8 @@ def _answerable(command: Command[Any], waits: set[str], thread: str) -> None:
         raise Invalid(f"{shown(answer)} is no answer", "one of those in sqlagent help json-answer")
     if not waits:
         raise Finished(f"nothing waits in {thread or 'this thread'}", hint="sqlagent pending lists what does")
+    if any(is_turned_away(each) for each in (answer, *(answer.values() if isinstance(answer, dict) else ()))):
+        raise Invalid(f"{shown(answer)} is no answer", "one of those in sqlagent help json-answer")
     by_id = isinstance(answer, dict) and all(isinstance(key, str) and _is_id(key) for key in answer)
     if by_id and not set(answer) <= waits:
         raise Invalid(f"{shown(next(iter(set(answer) - waits)))} is not the interrupt that waits", ", ".join(waits))
@@ -141,9 +194,20 @@ def _answerable(command: Command[Any], waits: set[str], thread: str) -> None:
 
 def _begun(said: Any) -> Asked:
     """A turn's beginning, with nothing left of one that failed before it was on record."""
-    if not isinstance(said, dict) or not said or not set(said) <= {"ask", "run"}:
+    if not isinstance(said, dict) or not said or not set(said) <= _BEGINS:
         raise UsageError(f"{shown(said)} begins no turn", hint='{"ask": "..."} or {"run": "..."}')
-    return {"ask": said.get("ask"), "run": said.get("run")}
+    begun: Asked = {"ask": said.get("ask"), "run": said.get("run"), "refused": None}
+    for name, text in (("ask", begun["ask"]), ("run", begun["run"])):
+        if text is not None and not isinstance(text, str):
+            raise UsageError(f"{name} is {shown(text)}", hint=f'text: {{"{name}": "..."}}')
+    if begun["ask"] is None and begun["run"] is None and "messages" in said:
+        message = chat.last_human(said["messages"])
+        begun |= {"ask": message["content"], "messages": [message]}
+    if (begun["ask"] is None) == (begun["run"] is None):
+        raise UsageError("a turn begins with a question or with SQL", hint='{"ask": "..."} or {"run": "..."}')
+    if not (begun["ask"] or begun["run"] or "").strip():
+        raise UsageError("there is nothing in it", hint='{"ask": "..."} or {"run": "..."}')
+    return begun
 
 
 def _is_id(key: str) -> bool:
@@ -153,6 +217,11 @@ def _is_id(key: str) -> bool:
 
 def _has_thread(config: Any) -> bool:
     return bool((config or {}).get("configurable", {}).get("thread_id"))
+
+
+def _is_nested(config: Any) -> bool:
+    """Whether another graph runs this one as a step of its own, on its own state."""
+    return "__pregel_task_id" in ((config or {}).get("configurable") or {})
 
 
 def _durable(how: dict[str, Any]) -> dict[str, Any]:

@@ -118,6 +118,7 @@ def hear(state: State, runtime: Runtime[Context]) -> State:
     asked = x.journal.clarifications(state["thread"], turn)[number - 1]
     if not asked.answer:
         try:
+            answer_arrival.check_let_in(state.get("reply"))
             text = wire.decode_answer(state.get("reply"), choices=asked.choices, interrupt_id=state.get("answered", ""))
         except UsageError as e:
             x.journal.note("refused", who=x.by, thread=state["thread"], because=e.message)
@@ -179,6 +180,7 @@ def decide(state: State, runtime: Runtime[Context]) -> State:
 def _answered(state: State, proposal: Proposal, x: Context) -> Decision:
     """What a LangGraph client answered, put on record; raises where it may not count."""
     raw = state.get("decision")
+    answer_arrival.check_let_in(raw)
     pending = wire.Pending(
         digest=proposal.digest, sql=proposal.sql, statements=tuple(s.sql for s in proposal.analysis.statements),
         interrupt_id=state.get("answered", ""), addressed=answer_arrival.addressed(raw),
