@@ -193,9 +193,9 @@ class Call:
             listener = Listener(n.begin, n.note, n.heard, n.downloading, n.done, n.unasked, self.environment, n.so_far)
         return Agent(self.settings, sink=sink, listener=listener)
 
-    def again(self, *, output: Path | None) -> dict[str, Any]:
+    def again(self, *, output: Path | None, chart: str) -> dict[str, Any]:
         """The flags of one more call as this one was typed, whose rows go elsewhere."""
-        return {"json": self.json, "output": output, **self._flags}
+        return {"json": self.json, "output": output, "chart": chart, **self._flags}
 
     def flag(self, name: str) -> object:
         """What was typed for a setting on this command line; None where it was not."""

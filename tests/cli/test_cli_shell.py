@@ -150,6 +150,14 @@ def test_its_commands(at: Shop) -> None:
     assert "Ana" in (at.folder / "out.csv").read_text()
 
 
+def test_a_result_is_drawn(at: Shop) -> None:
+    session = stay(at)
+    session.line("\\chart").see("the next result is drawn")
+    session.line("SELECT status, count(*) AS n FROM orders GROUP BY 1;").decide("").see("█")
+    session.line(READ + ";").decide("").see("Ana")
+    session.leave()
+
+
 def test_a_line_that_fails_says_so_and_the_session_goes_on(at: Shop, model: Asked) -> None:
     model.answers(Reply.error(401))
     session = stay(at)

@@ -7,8 +7,8 @@ from sqlagent.cli.options import DATABASE, MODEL, PERSON, ROWS, takes
 from sqlagent.core.errors import UsageError
 from sqlagent.ui.diagnostics import ExitCode
 
-_SHOWN = {name: option for name, option in ROWS.items() if name not in ("output", "force")}
-"""Where a result goes is said in the session, by `\\o FILE`."""
+_SHOWN = {name: option for name, option in ROWS.items() if name not in ("output", "force", "chart")}
+"""Where a result goes is said in the session, by `\\o FILE` and `\\chart`."""
 
 
 @takes(DATABASE, MODEL, PERSON, _SHOWN)

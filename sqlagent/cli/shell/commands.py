@@ -71,6 +71,11 @@ def _output(session: Session, argument: str) -> None:
     session.call.screen.line(f"  the next result goes to {argument or 'the screen'}")
 
 
+def _chart(session: Session, argument: str) -> None:
+    session.chart = argument or "-"
+    session.call.screen.line(f"  the next result is drawn{f' in {argument}' if argument else ''}")
+
+
 def _help(session: Session, _argument: str) -> None:
     rows = [(command.usage, command.words) for command in COMMANDS.values()]
     rows += [("Tab, Ctrl-R", "complete a name; search what you typed, on other days too")]
@@ -101,6 +106,7 @@ COMMANDS = {
     "\\undo": Command("\\undo [ID]", "take back what ran last here, or the run of ID", _undo),
     "\\new": Command("\\new", "the next question begins a new conversation", _new),
     "\\o": Command("\\o [FILE]", "the next result goes to FILE; without one to the screen", _output),
+    "\\chart": Command("\\chart [FILE]", "the next result is drawn, here or in FILE (.svg .png .html)", _chart),
     "\\?": Command("\\?", "this list", _help),
     "\\q": Command("\\q", "leave", _quit),
 }

@@ -6,6 +6,7 @@ import os
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from sqlagent.cli.shell.names import Names
 from sqlagent.cli.shell.reader import line_reader
 from sqlagent.core.errors import SqlagentError
 from sqlagent.core.nouns.session import TERMINAL, Report, Status
+from sqlagent.databases.base import Sink
 from sqlagent.service import Agent
+from sqlagent.ui.chart import Seen
 from sqlagent.ui.diagnostics import ExitCode, Traces, report_error, secrets_of
 from sqlagent.ui.layout import shorten
 from sqlagent.ui.visible import one_line
@@ -59,15 +62,23 @@ class Outlet:
 
     def write(self, columns: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> int:
         assert self.line is not None
-        return self.line.rows.write(columns, rows)
+        return self.line.sink.write(columns, rows)
 
 
 class Line(Call):
     """One line of a session: where its rows go is its own, and all that is open is the session's."""
 
-    def __init__(self, session: Session, output: Path | None) -> None:
-        super().__init__(session.call.again(output=output))
+    def __init__(self, session: Session, output: Path | None = None, chart: str = "") -> None:
+        super().__init__(session.call.again(output=output, chart=chart))
         self.__dict__.update(agent=session.agent, screen=session.call.screen, narrator=session.call.narrator)
+
+    @cached_property
+    def sink(self) -> Sink:
+        """Its rows, looked at on their way where they are to be drawn."""
+        if not self._chart:
+            return self.rows
+        self._seen = Seen(self.rows)
+        return self._seen
 
     def __exit__(self, *error: Any) -> None:
         self.__dict__.pop("agent")  # it stays open for the next line
@@ -86,6 +97,8 @@ class Session:
         """The thread that ran last, for `\\undo`."""
         self.output: Path | None = None
         """Where the next result goes."""
+        self.chart = ""
+        """Where the next result is drawn, `-` for the terminal; empty where it is not."""
         self.left = False
         self.names = Names(commands.COMMANDS, agent.database.outline, self._ids)
         self._outlet = outlet
@@ -116,7 +129,8 @@ class Session:
     def put(self, begin: commands.Begin) -> Report:
         """Have the agent begin something, and see it through with the person; answers where it stands then."""
         output, self.output = self.output, None
-        with Line(self, output) as line:
+        chart, self.chart = self.chart, ""
+        with Line(self, output, chart) as line:
             line.check_output(())
             self.agent.use(line.settings)
             self._outlet.line = line
@@ -130,7 +144,7 @@ class Session:
 
     def look(self, at: Callable[[Line], object]) -> None:
         """Have a listing printed; nothing is put to anybody."""
-        with Line(self, None) as line:
+        with Line(self) as line:
             at(line)
 
     def _ask(self, question: str) -> None:
