@@ -145,6 +145,10 @@ class HotJournal(ConnectError):
     """Another program was cut off while it wrote: to look at the file, what it left would have to be undone first."""
 
 
+class Locked(ConnectError):
+    """Another process has it for itself."""
+
+
 class Database(Protocol):
     """One live database.
 

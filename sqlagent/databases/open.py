@@ -87,7 +87,6 @@ def _open_sqlite(path: str, wanted: _Wanted) -> Database:
         Path(path).expanduser().absolute(),
         name=wanted.name,
         foreign_keys=wanted.foreign_keys,
-        busy_seconds=wanted.busy_seconds,
         marker_table=wanted.marker_table,
         may_recover=wanted.may_recover,
     )

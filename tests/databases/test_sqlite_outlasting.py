@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlite_files import SHOP, Kept, ask, beside, make, nothing, read
@@ -16,6 +17,7 @@ from sqlagent.core.errors import OutcomeUnknown, QueryError, TimedOut
 from sqlagent.core.nouns.analysis import Size
 from sqlagent.core.nouns.effect import Undoable
 from sqlagent.databases.base import Database, Limits, MeasureBudget, OnConflict
+from sqlagent.databases.changes.budget import Budget
 from sqlagent.databases.open import open_database
 
 LONG = "printf('%.*c', 4000000, 'a')"
@@ -166,7 +168,8 @@ def test_a_busy_machine_makes_no_change_one_that_cannot_be_measured(
 ) -> None:
     """The clock runs on while others work; the budget counts the work that is done."""
     times = iter(range(0, 10**9, 100))
-    monkeypatch.setattr("sqlagent.databases.sqlite.connection.budget.monotonic", lambda: float(next(times)))
+    clock: Any = Budget.__init__
+    monkeypatch.setitem(clock.__kwdefaults__, "clock", lambda: float(next(times)))
     assert db.measure(["DELETE FROM orders"], budget=MeasureBudget(), heard=None).is_exact
 
 

@@ -132,7 +132,9 @@ def a_shop(folder: Path, schema: str = SCHEMA, *, wal: bool = False, marker_tabl
 def in_this_process() -> Iterator[None]:
     """Runs do without a process of their own: what a test does to SQLite is done to the one that runs."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sqlagent.databases.sqlite.isolated.Isolated", lambda make, busy_seconds: make())
+        patch.setattr(
+            "sqlagent.databases.sqlite.isolated.Isolated", lambda make, busy_seconds: make(busy_seconds=busy_seconds)
+        )
         yield
 
 

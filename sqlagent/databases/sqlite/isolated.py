@@ -14,9 +14,10 @@ from sqlagent.core.nouns.draft import Schema
 from sqlagent.core.nouns.effect import Effect, Measurement
 from sqlagent.core.nouns.session import Outcome
 from sqlagent.core.nouns.verbs import Basis
-from sqlagent.databases.base import Concern, Limits, MeasureBudget, Sink, UndoPlan, Verdict
+from sqlagent.databases.base import Concern, Limits, Locked, MeasureBudget, Sink, UndoPlan, Verdict
 from sqlagent.databases.sqlite import Sqlite
 from sqlagent.databases.sqlite.connection.child import Bounds, Cancelled, Child, Ended, OutOfMemory, OutOfTime, Parent
+from sqlagent.databases.sqlite.effect.measure import PREVIEW_WAITS
 
 _T = TypeVar("_T")
 _CLOCK = 6
@@ -31,10 +32,11 @@ class Isolated:
     dialect = Sqlite.dialect
     capabilities = Sqlite.capabilities
 
-    def __init__(self, make: Callable[[], Sqlite], *, busy_seconds: float) -> None:
+    def __init__(self, make: Callable[..., Sqlite], *, busy_seconds: float) -> None:
+        """`make` takes how long to wait for a lock."""
         self._make = make
         self._busy_seconds = busy_seconds
-        self._here = make()
+        self._here = make(busy_seconds=busy_seconds)
         self.name = self._here.name
         self.identity = self._here.identity
         self.fingerprint = self._here.fingerprint
@@ -87,7 +89,7 @@ class Isolated:
             return db.measure(statements, budget=budget, heard=parent.tell if heard else None)
 
         try:
-            return self._away(work, _bounds(budget), heard=heard)
+            return self._previewed(work, budget, heard)
         except Ended as e:
             return _unmeasured(len(statements), str(e))
 
@@ -104,9 +106,19 @@ class Isolated:
             return db.preview_undo(changeset, copy=copy, budget=budget, heard=parent.tell if heard else None)
 
         try:
-            return self._away(work, _bounds(budget), heard=heard)
+            return self._previewed(work, budget, heard)
         except Ended as e:
             return UndoPlan(_unmeasured(1, str(e)))
+
+    def _previewed(
+        self, work: Callable[[Sqlite, Parent], _T], budget: MeasureBudget, heard: Callable[[str], None] | None
+    ) -> _T:
+        """A preview waits less long for a lock than a run does, and says so."""
+        bounds = Bounds(budget.seconds * _CLOCK, budget.seconds)
+        try:
+            return self._run(self._new(work, bounds, busy_seconds=PREVIEW_WAITS, heard=heard))
+        except Locked as e:
+            raise Ended("the database is busy") from e
 
     # ---- changing ----------------------------------------------------------------------------------------------------
 
@@ -172,9 +184,11 @@ class Isolated:
     def _away(self, work: Callable[[Sqlite, Parent], _T], bounds: Bounds, **who: Any) -> _T:
         return self._run(self._new(work, bounds, **who))
 
-    def _new(self, work: Callable[[Sqlite, Parent], _T], bounds: Bounds, **who: Any) -> Child[_T]:
+    def _new(
+        self, work: Callable[[Sqlite, Parent], _T], bounds: Bounds, *, busy_seconds: float | None = None, **who: Any
+    ) -> Child[_T]:
         def in_child(parent: Parent) -> _T:
-            database = self._make()
+            database = self._make(busy_seconds=self._busy_seconds if busy_seconds is None else busy_seconds)
             signal.signal(signal.SIGTERM, lambda *_: database.interrupt())
             return work(database, parent)
 
@@ -193,10 +207,6 @@ class Isolated:
 
 
 def _nobody(_: bytes) -> None: ...
-
-
-def _bounds(budget: MeasureBudget) -> Bounds:
-    return Bounds(budget.seconds * _CLOCK, budget.seconds)
 
 
 def _unmeasured(statements: int, why: str) -> Measurement:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import apsw
 
 from sqlagent.core.errors import ConnectError, QueryError, TimedOut
-from sqlagent.databases.base import HotJournal
+from sqlagent.databases.base import HotJournal, Locked
 from sqlagent.databases.sqlite.connection.authorizer import Guard, Mode
 from sqlagent.plain_files import NotPlain, refuse_odd_database
 
@@ -224,7 +224,7 @@ def speaking_of(path: Path) -> Iterator[None]:
     except apsw.CorruptError as e:
         raise ConnectError(f"{path} is damaged: {e}", hint=f"sqlite3 {path} .recover | sqlite3 repaired.db") from e
     except (apsw.BusyError, apsw.LockedError) as e:
-        raise ConnectError(
+        raise Locked(
             f"{path} is locked by another process", hint="try again when it is done; fuser or lsof names it"
         ) from e
     except (apsw.CantOpenError, apsw.PermissionsError, apsw.ReadOnlyError, apsw.IOError) as e:

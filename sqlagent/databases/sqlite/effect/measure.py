@@ -34,7 +34,8 @@ from sqlagent.databases.sqlite.opinion.schema_facts import facts
 from sqlagent.databases.sqlite.opinion.table_shapes import forgiving_table
 
 _COPY = "private copy"
-_BUSY = 0.5  # seconds that a preview waits for a lock before it says so
+PREVIEW_WAITS = 0.5
+"""Seconds that a preview waits for a lock before it says so."""
 _ROWS = frozenset({Kind.INSERT, Kind.REPLACE, Kind.UPDATE, Kind.DELETE})
 
 Place = Callable[[str | None], AbstractContextManager[tuple[apsw.Connection, Guard]]]
@@ -114,7 +115,7 @@ def places(
     reader: apsw.Connection, path: Path, foreign_keys: bool, budget: MeasureBudget, meter: Meter
 ) -> Iterator[tuple[Place, str]]:
     """Somewhere to run as often as needed, and what to call it; a lock is waited for a moment only."""
-    reader.set_busy_timeout(int(_BUSY * 1000))
+    reader.set_busy_timeout(int(PREVIEW_WAITS * 1000))
     if size_of(reader) > budget.copy_bytes:
         yield lambda vfs: file_itself(path, foreign_keys=foreign_keys, vfs=vfs), "rolled back"
         return
