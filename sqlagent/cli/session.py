@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 
 from sqlagent.cli.call import Call
+from sqlagent.cli.measuring import TEN_TIMES, Measuring
 from sqlagent.core.errors import NeedsApproval, QueryError, SqlagentError, UsageError
 from sqlagent.core.nouns.draft import Clarification
 from sqlagent.core.nouns.session import Choice, Decision, Proposal, Report, Source, Status
@@ -15,7 +16,7 @@ from sqlagent.ui.human import review
 from sqlagent.ui.layout import Block, paragraph
 from sqlagent.ui.listing import receipt
 from sqlagent.ui.machine import report_json
-from sqlagent.ui.prompt import Answer, How, Input, Retry, ask, require_prompt
+from sqlagent.ui.prompt import Answer, How, Input, Retry, Then, ask, require_prompt
 
 _WAITS = frozenset({Status.PENDING, Status.STALE})
 _WENT_WRONG = frozenset({Status.FAILED, Status.DENIED, Status.EXPIRED, Status.UNKNOWN})
@@ -23,7 +24,7 @@ _WENT_WRONG = frozenset({Status.FAILED, Status.DENIED, Status.EXPIRED, Status.UN
 
 def attend(call: Call, report: Report) -> ExitCode:
     """Ask, decide and run until nothing waits any more or nobody answers; answers the exit code."""
-    shown_stale = ""
+    shown_stale, measuring = "", Measuring(call)
     while report.status in _WAITS:
         if report.asks is not None:
             if not call.interactive:
@@ -46,7 +47,14 @@ def attend(call: Call, report: Report) -> ExitCode:
         if report.status is Status.STALE and shown_stale != proposal.id:
             shown_stale = proposal.id
             call.screen.line(f"  stale: {report.message}; measured again, approvals start over")
-        answer = _put_to_person(call, proposal)
+        if measuring.is_due(proposal):
+            report = measuring.again(report)
+            if report.status is Status.STALE:
+                continue
+        answer = _put_to_person(call, proposal, measuring.words(proposal))
+        if answer.then is Then.MEASURE:
+            report = measuring.again(report, budget=TEN_TIMES)
+            continue
         if answer.choice is Choice.LATER:
             return ExitCode.INTERRUPTED if answer.how is How.INTERRUPT else ExitCode.PENDING
         report = _decided(call, report, answer)
@@ -128,12 +136,14 @@ def code_of(report: Report) -> ExitCode:
     )
 
 
-def _put_to_person(call: Call, proposal: Proposal) -> Answer:
+def _put_to_person(call: Call, proposal: Proposal, measured: str) -> Answer:
     call.narrator.done()
     call.agent.shown(proposal)
     asked = call.agent.journal.thread(proposal.thread).source
     retry = Retry.OFFERED if asked is Source.MODEL else Retry.NOT_OFFERED  # SQL of a person's own has no drafter
-    return ask(proposal, screen=call.screen, stdin=sys.stdin, retry=retry, unfit=call.agent.unfit(proposal))
+    return ask(
+        proposal, screen=call.screen, stdin=sys.stdin, retry=retry, unfit=call.agent.unfit(proposal), measured=measured
+    )
 
 
 def _decided(call: Call, report: Report, answer: Answer) -> Report:

@@ -65,6 +65,8 @@ class Settings:
     """Every policy file that anybody named; `rules` is what they say."""
     timeout: float | None
     expires: float | None
+    measure_again: float | None
+    """Seconds after which a measurement is taken again before a person is asked; None for never."""
     keep_undo: float
     """Seconds that what a run changed is kept."""
     learn: bool

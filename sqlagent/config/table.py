@@ -157,6 +157,10 @@ TABLE: tuple[Definition, ...] = (
         project=_SHRINK, strict=Strict.LESS, unlimited=0.0,
     ),
     Definition(
+        "measure_again", DURATION, 60.0, "a measurement older than this is taken again before you are asked",
+        env=("SQLAGENT_MEASURE_AGAIN",), project=_SHRINK, strict=Strict.LESS, unlimited=0.0, default_text="`1m`",
+    ),
+    Definition(
         "keep_undo", DURATION, 7 * 86_400.0, "how long what a run changed is kept, so that it can be undone",
         env=("SQLAGENT_KEEP_UNDO",), default_text="`7d`", project=_NEVER, strict=Strict.MORE,
     ),

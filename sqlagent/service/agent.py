@@ -16,7 +16,7 @@ from sqlagent import config
 from sqlagent.core.approval.seats import EXPIRED, takes_a_signature, unfit
 from sqlagent.core.errors import Finished, NeedsApproval, SqlagentError, UsageError
 from sqlagent.core.nouns.session import Choice, Decision, Proposal, Report, Source, Status, Thread
-from sqlagent.databases.base import Database, OnConflict, Sink
+from sqlagent.databases.base import Database, MeasureBudget, OnConflict, Sink
 from sqlagent.service.admitting import Turn, admitted, continued
 from sqlagent.service.calls import a_call, checks_arguments
 from sqlagent.service.endings import at_home, close_rejected, doubt, finished, why_nothing_is_kept
@@ -224,6 +224,18 @@ class Agent:
         if row.status is Status.UNKNOWN:
             raise doubt(row)
         raise finished(self.journal, row)
+
+    @a_call
+    def measure_again(self, thread: str, *, budget: MeasureBudget | None = None) -> Report:
+        """Measure what a thread waits with once more, on the database as it is now; `budget` is what that may cost.
+
+        PENDING where it would still do the same, and the proposal is the same too.  STALE where it would not: the
+        message says what changed since, and a new proposal waits.
+        """
+        from sqlagent.service.measuring_again import measured_again  # with the pipeline, which `pending` does not need
+
+        context = self._parts.context(self.journal.thread(thread), by=self.by, sink=self._sink)
+        return measured_again(self._parts, thread, context, show=self.show, budget=budget)
 
     @a_call
     def answer(self, thread: str, text: str, *, how: str = "library") -> Report:

@@ -41,8 +41,10 @@ class Body(StrEnum):
     """A pager has just shown it, and the review says so in its place."""
 
 
-def review(proposal: Proposal, *, columns: int = 80, body: Body = Body.WHOLE, title: str = "If you approve") -> Block:
-    """The approval screen, without the keys; `title` stands over what it does."""
+def review(
+    proposal: Proposal, *, columns: int = 80, body: Body = Body.WHOLE, title: str = "If you approve", measured: str = ""
+) -> Block:
+    """The approval screen, without the keys; `title` stands over what it does, `measured` says how old that is."""
     rule = text_line("─" * columns, Role.FAINT)
     lines = [rule, *heading(proposal, columns=columns), text_line()]
     if body is Body.WHOLE:
@@ -54,7 +56,7 @@ def review(proposal: Proposal, *, columns: int = 80, body: Body = Body.WHOLE, ti
         lines += [*corrected(proposal, columns), text_line()]
     lines += _edited(proposal, columns)
     groups = groups_of(proposal)
-    lines += _consequences(proposal, groups, columns, title)
+    lines += _consequences(proposal, groups, columns, title, measured)
     lines += _remarks(proposal, groups, columns)
     return Block((*lines, rule))
 
@@ -181,10 +183,10 @@ def _edited(proposal: Proposal, columns: int) -> list[Line]:
 # ---- what it does ------------------------------------------------------------------------------------------------
 
 
-def _consequences(proposal: Proposal, groups: list[Alike], columns: int, title: str) -> list[Line]:
+def _consequences(proposal: Proposal, groups: list[Alike], columns: int, title: str, measured: str) -> list[Line]:
     stage = f"stage {proposal.stage} of {proposal.stages}" if proposal.stages > 1 else ""
     expires = f"expires {local(proposal.expires_at)}" if proposal.expires_at else ""
-    bounds = ", ".join(filter(None, (stage, expires)))
+    bounds = ", ".join(filter(None, (stage, expires, measured)))
     lines = [text_line(title + (f"  ({bounds})" if bounds else ""), Role.STRONG)]
     if len(proposal.analysis.statements) > 1:
         return [*lines, *batch_lines(groups, columns)]

@@ -12,6 +12,7 @@ from sqlagent.core.approval.batch import FEWEST, places, rejection, spans
 from sqlagent.core.approval.one_key import word_to_type
 from sqlagent.core.errors import NeedsApproval, UsageError
 from sqlagent.core.nouns.analysis import Analysis, Risk
+from sqlagent.core.nouns.effect import Measurement
 from sqlagent.core.nouns.session import Choice, Proposal
 from sqlagent.ui.batch import part_lines, several_lines
 from sqlagent.ui.editor import NoEdit, edited, paged
@@ -55,6 +56,14 @@ class Input(StrEnum):
     NEVER = "never"
 
 
+class Then(StrEnum):
+    """What a person wants done with what they have not decided."""
+
+    WAIT = "wait"
+    MEASURE = "measure"
+    """Measure it again, then ask again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a person wants done with a proposal."""
@@ -66,6 +75,8 @@ class Answer:
     retry: bool = False
     keep: tuple[int, ...] = ()
     """Of a PARTIAL, the statements that are approved."""
+    then: Then = Then.WAIT
+    """Of a LATER, what is done meanwhile."""
 
 
 def can_prompt(stdin: TextIO, stderr: TextIO, input_: Input) -> bool:
@@ -100,13 +111,15 @@ def ask(
     retry: Retry = Retry.OFFERED,
     unfit: str = "",
     ends: Ends = Ends.RUN,
+    measured: str = "",
 ) -> Answer:
-    """Show the proposal and take one answer; `unfit` says why this person may do all but approve it.
+    """Show the proposal and take one answer; `unfit` says why this person may do all but approve it, `measured` how old
+    its measurement is.
 
     Enter on anything but a proven read, end of input, Ctrl-C and a closed terminal leave it pending.
     """
     require_prompt(proposal, stdin, screen.stream, input_)
-    conversation = _Conversation(proposal, screen, Keyboard(stdin), retry, unfit, ends)
+    conversation = _Conversation(proposal, screen, Keyboard(stdin), retry, unfit, ends, measured)
     try:
         with signals_leave_it_pending():
             answer = conversation.until_answered()
@@ -116,7 +129,7 @@ def ask(
         answer = Answer(Choice.LATER, How.INTERRUPT)
     except OSError:  # the screen cannot be written: EIO, the terminal was closed
         answer = Answer(Choice.LATER, How.HANGUP)
-    if answer.choice is Choice.LATER and ends is Ends.RUN:
+    if answer.choice is Choice.LATER and answer.then is Then.WAIT and ends is Ends.RUN:
         say_it_waits(proposal.thread, screen, answer.how)
     return answer
 
@@ -125,13 +138,15 @@ class _Conversation:
     """One proposal before one person, until there is an answer."""
 
     def __init__(
-        self, proposal: Proposal, screen: Screen, keyboard: Keyboard, retry: Retry, unfit: str, ends: Ends
-    ) -> None:
+        self, proposal: Proposal, screen: Screen, keyboard: Keyboard, retry: Retry, unfit: str, ends: Ends,
+        measured: str,
+    ) -> None:  # fmt: skip
         self.proposal = proposal
         self.screen = screen
         self.keyboard = keyboard
         self.retry = retry
         self.unfit = unfit
+        self.measured = measured
         self.ends = ends
         self.is_fixed = bool(proposal.undo_of) or ends is Ends.SIGN
         """Nothing of it can be changed here: an undo has no SQL, and a plan is somebody else's."""
@@ -152,10 +167,13 @@ class _Conversation:
         return Analysis(tuple(s for s in self.proposal.analysis.statements if s.index not in self.out)).risk
 
     @property
+    def _measurement(self) -> Measurement | None:
+        return self.proposal.measurement
+
+    @property
     def fails(self) -> bool:
         """Whether what is kept would fail, as far as it was tried: there is nothing to approve."""
-        measurement = self.proposal.measurement
-        return measurement is not None and would_fail(measurement) and not self.out
+        return self._measurement is not None and would_fail(self._measurement) and not self.out
 
     @property
     def word(self) -> str:
@@ -164,7 +182,8 @@ class _Conversation:
 
     def until_answered(self) -> Answer:
         self._page_if_long()
-        self.screen.show(review(self.proposal, columns=self.screen.columns, body=self.body))
+        columns = self.screen.columns
+        self.screen.show(review(self.proposal, columns=columns, body=self.body, measured=self.measured))
         while True:
             for line in self.keys():
                 self.screen.line(line)
@@ -177,6 +196,8 @@ class _Conversation:
         rest = f"[d] details  [r] reject{' all' if self.count > 1 else ''}  [l] later"
         rest = rest if self.is_fixed else f"[e] edit  {rest}"
         again = ["  [s] show the SQL again"] if self.body is Body.PAGED else []
+        if self._measurement is not None and not self._measurement.is_exact and self.ends is Ends.RUN:
+            again.append("  [m] measure again, with ten times the time for it")
         if self.count > 1:
             several = f", or at 2-{self.count}" if self.count >= FEWEST else ""
             again.append(f"  [1-{self.count}] look at one{several}{self._marking()}")
@@ -243,6 +264,8 @@ class _Conversation:
                 return Answer(Choice.LATER, How.KEY)
             case ["d"]:
                 self.screen.show(details(self.proposal, columns=self.screen.columns))
+            case ["m"] if self._measurement is not None and self.ends is Ends.RUN:
+                return Answer(Choice.LATER, How.KEY, then=Then.MEASURE)
             case ["s"] if self.body is Body.PAGED:
                 self._page()
             case [number] if number.isdecimal() and self._has(number):

@@ -49,9 +49,7 @@ def test_a_run_that_was_committed_unseen_has_its_figures(tmp_path: Path, wal: bo
     report = killed(shop, waiting(shop, SCRIPT), point)
     assert report.outcome is not None
     assert (report.outcome.results, report.outcome.seen_later) == ((Result(1, 1), Result(3, 2), Result(4, 0)), True)
-    assert became(report) == (
-        f"{report.thread} ran: 3 rows changed by 3 statements (1, 2, 0), its end was seen afterwards"
-    )
+    assert became(report) == f"{report.thread} ran: 4 rows changed: 3 stock, 1 sales, its end was seen afterwards"
 
 
 def test_they_are_the_figures_of_a_run_that_was_seen(tmp_path: Path) -> None:

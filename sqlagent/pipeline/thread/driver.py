@@ -51,11 +51,11 @@ class Driver:
             with lease(self._store, thread_id, holder=here(self._locks.parent)):
                 yield
 
-    def drive(self, thread_id: str, x: Context) -> State:
+    def drive(self, thread_id: str, x: Context, *, again: str = "") -> State:
         """Advance the thread until it ends its turn or waits for a person; answers its state.
 
         Errors of the ports pass through, and the thread can be driven again: every step is at least once, and
-        what must be once is guarded by the journal.
+        what must be once is guarded by the journal.  `again` says why what waits undecided is to be analyzed anew.
         """
         config: Any = {"configurable": {"thread_id": thread_id}, "recursion_limit": 25}
         with self._alone(thread_id):
@@ -63,6 +63,8 @@ class Driver:
                 row = x.journal.thread(thread_id)
                 snapshot = head(self._graph, config, self._saver)
                 step = _next(row, snapshot, x)
+                if step is _STAY and again and snapshot.interrupts:
+                    step, again = _anew_because(again, snapshot), ""
                 if step is _STAY:
                     if _ended(snapshot):
                         self._saver.forget_past(snapshot.config)
@@ -101,6 +103,12 @@ def _next(row: Thread, snapshot: StateSnapshot, x: Context) -> Any:
         return _answer(row, snapshot, x)
     # No task left, and no ending: somebody resumed it with an answer that the journal does not have.
     return None if snapshot.tasks else anew(row, x)
+
+
+def _anew_because(why: str, snapshot: StateSnapshot) -> State:
+    """The same SQL as it waits, to be analyzed and put to a person once more."""
+    waits = cast(State, snapshot.values)
+    return waits | {"proposal": "", "decision": None, "verdict": "", "problem": "", "stale": why}
 
 
 def _ended(snapshot: StateSnapshot) -> bool:
