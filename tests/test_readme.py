@@ -90,3 +90,8 @@ def test_the_mcp_client_s_file_starts_a_server() -> None:
     options = {option for param in load(server["args"][0]).params for option in param.opts}
     assert {word for word in server["args"] if word.startswith("--")} <= options
     assert set(server["env"]) <= {name for row in environment_rows() for name in re.findall(r"\w+", row.environment)}
+
+
+def test_the_signed_approval_is_what_two_users_of_one_machine_do() -> None:
+    """tests/cli/test_cli_signing.py runs that file."""
+    assert fenced("signatures") == (ROOT / "fixtures" / "readme" / "signatures.txt").read_text()

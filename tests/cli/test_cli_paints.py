@@ -92,7 +92,7 @@ def test_the_name_of_a_file_that_is_checked(painted: Shop, format_: str) -> None
 def test_what_people_and_models_say(painted: Shop, model: Asked) -> None:
     """A question, a note, a reason, a title: in every list, and before whoever decides."""
     model.answers("DELETE FROM orders WHERE id = 1 /*\n::add-mask::x\n*/")
-    (painted.folder / "none.toml").write_text("")
+    Path("none.toml").write_text("")
     asked = harmless(painted.run("ask", f"why {PAINT}", "--no-input", "--config", "none.toml"))
     assert asked.code == 8
     for arguments in (("pending",), ("sessions",), ("show", asked.thread), ("audit", "show"), ("audit", "export")):
