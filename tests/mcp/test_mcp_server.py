@@ -102,7 +102,7 @@ def test_a_client_of_either_era_looks_proposes_and_withdraws(shop: Shop, era: st
             read = said(await client.call_tool("query", {"sql": "SELECT name, stock FROM products WHERE id = 1"}))
             assert read["results"] == [{"columns": ["name", "stock"], "rows": [["a", 5]]}]
             proposed = said(await client.call_tool("propose", {"sql": CHANGE, "why": "sold out"}))
-            assert (proposed["status"], proposed["risk"]) == ("pending", "SEVERE")
+            assert (proposed["status"], proposed["risk"]) == ("pending", "WRITE")
             assert {(e["verb"], e["table"], e["rows"], e["cause"]) for e in proposed["effect"]} == {
                 ("update", "products", 2, "the statement itself"), ("insert", "log", 2, "trigger logged"),
             }  # fmt: skip
