@@ -223,7 +223,7 @@ def test_config_show_says_where_each_value_comes_from(shop: Shop, monkeypatch: p
     assert origins["limit"][1].endswith("sqlagent.toml:1")
     assert origins["timeout"] == ("5s", "SQLAGENT_TIMEOUT")
     assert origins["model"] == ("gpt-x", "--model")
-    assert origins["format"] == ("table", "default")
+    assert origins["format"] == ("auto", "default")
     shown = shop.run("config", "show").text
     assert [key for key in origins if f" {key} " not in shown] == []
 
