@@ -32,7 +32,7 @@ def test_the_demo_shows_what_an_update_would_do_and_takes_it_back(shop: Shop, de
     assert "\n".join(shown) in asked.err.replace(thread, "k7f3")
 
     digest = re.findall(r"digest (\w+)", asked.err)[0]
-    assert "36 rows changed" in shop.run("resume", thread, "--approve", digest).err
+    assert "90 rows changed: 36 orders" in shop.run("resume", thread, "--approve", digest).err
     undo = json.loads(shop.run("undo", thread, "--json").out)
     shop.run("resume", str(undo["thread"]), "--approve", str(undo["digest"]))
     left = shop.run("run", "--sql", "SELECT count(*) FROM shipments", "--csv")
