@@ -38,9 +38,11 @@ def propose(state: State, x: Context) -> State:
         run, on_conflict = undo_proposal.meant(row)
         drafted = replace(drafted, undo_of=run, on_conflict=on_conflict.value)
     verdict = policy.decide(analysis, x.policy, drafted.facts(x.journal.now()))
-    drafted = _asked_of(drafted, verdict, database)
+    drafted = _asked_of(drafted, verdict)
     if drafted.part_of and not drafted.stale and isinstance(verdict, policy.Ask):
         drafted = replace(drafted, stale=unlike(drafted, number, x))
+    # the last of all: the digest is over everything that is shown
+    drafted = replace(drafted, digest=first_digest(drafted, target=drafted.target, schema=database.fingerprint()))
     x.reached("analyze: before the journal")
     proposal = x.journal.propose(drafted, number=number, turn=state["turn"])
     x.reached("analyze: after the journal")
@@ -81,12 +83,11 @@ def measured(sql: str, database: Database, x: Context) -> tuple[Analysis, Measur
     return with_effects(verdicts(lambda index, _opinion: sizes[index - 1], tried), measurement), measurement
 
 
-def _asked_of(drafted: Proposal, verdict: policy.Verdict, database: Database) -> Proposal:
-    """The proposal with the policy's word, whom it asks, and the digest over all of it."""
+def _asked_of(drafted: Proposal, verdict: policy.Verdict) -> Proposal:
+    """The proposal with the policy's word and whom it asks."""
     seats = verdict.seats if isinstance(verdict, policy.Ask) else (policy.Seat(),)
     why = verdict.why if isinstance(verdict, policy.Ask) else ""
-    asked = replace(drafted, policy=policy.words(verdict), seats=seats, stages=len(seats), why=why)
-    return replace(asked, digest=first_digest(asked, target=asked.target, schema=database.fingerprint()))
+    return replace(drafted, policy=policy.words(verdict), seats=seats, stages=len(seats), why=why)
 
 
 Opinions = Sequence[tuple[SyntaxOpinion, EngineOpinion | None]]
