@@ -17,7 +17,7 @@ import resource
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -128,7 +128,7 @@ class Child(Generic[_T]):
 
     def run(self) -> _T:
         """What the work returned, or what it raised; raises Ended where it did not come to its end."""
-        with GATE.alone():
+        with GATE.alone(), _ctrl_c_noted() as pressed:
             mine, its = pipes.Pipe()
             _OPEN.add(mine)
             pid = os.fork()
@@ -137,10 +137,12 @@ class Child(Generic[_T]):
                     theirs.close()
                 _be_the_child(self.work, its, self.bounds)
             its.close()
-        self._pid = pid
+            self._pid = pid
         self.restart()
         with mine:
             try:
+                if pressed:
+                    signal.raise_signal(signal.SIGINT)
                 return self._waited_for(mine)
             finally:
                 self._end()
@@ -282,6 +284,24 @@ class Child(Generic[_T]):
                     os.kill(self._pid, signal.SIGKILL)
                 os.waitpid(self._pid, 0)
                 self._pid = 0
+
+
+@contextmanager
+def _ctrl_c_noted() -> Iterator[list[int]]:
+    """A Ctrl-C during the block is in the list, for after it.
+
+    Where a process forks, Python runs what others have registered for that moment and drops what is raised in it: a
+    KeyboardInterrupt there would be lost, and the statement go on.
+    """
+    pressed: list[int] = []
+    if threading.current_thread() is not threading.main_thread():  # no other hears a Ctrl-C
+        yield pressed
+        return
+    before = signal.signal(signal.SIGINT, lambda number, _frame: pressed.append(number))
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler if before is None else before)
 
 
 # ---- in the child ---------------------------------------------------------------------------------------------------
