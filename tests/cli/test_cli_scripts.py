@@ -181,7 +181,7 @@ def test_a_script_rejects_with_a_reason_or_none(shop: Shop, why: str) -> None:
 def test_a_script_decides_one_thing(shop: Shop, flags: tuple[str, ...]) -> None:
     ran = shop.run("resume", waiting(shop).document["thread"], *flags)
     assert ran.code == 2
-    assert ran.error[0] == "--approve, --edit, --reject and --answer exclude one another"
+    assert ran.error[0] == "--approve, --approval, --edit, --reject and --answer exclude one another"
 
 
 def test_resuming_without_a_decision_shows_the_same_and_waits_on(shop: Shop) -> None:
