@@ -11,7 +11,7 @@ STEPS = "(WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x
 WRITE = f"UPDATE customers SET country = 'AT' WHERE id = 1 AND {STEPS} SELECT count(*) FROM n) > 1"
 READ = f"SELECT name FROM customers WHERE id = {STEPS} SELECT 1 + min(1, count(*)) FROM n)"
 COUNTRY = "SELECT country FROM customers WHERE id = 1"
-LONG, ENDLESS = 12_000_000, 10**12
+LONG, ENDLESS = 30_000_000, 10**12
 SAID = re.compile(r"^  running the statement, \d+\.\d s$")
 
 

@@ -327,7 +327,7 @@ def test_what_a_model_was_asked_is_asked_still_wherever_the_process_dies(folder:
         points = scene.points()
         assert "generate: after the model#2" in points
         for point in (p for p in points if not p.startswith("saver")):  # those are the same as above
-            server.script = ["UPDATE stock SET lft = 1", SELL]
+            server.script = ["UPDATE stock SET zzzzzz = 1", SELL]
             scene.killed_at(point)
             the_one_thread_waits(shop, SELL, point, env=env, model="test-model")
 
