@@ -268,7 +268,7 @@ def test_a_new_thread_of_an_old_name_is_not_mistaken_for_it(folder: Path, monkey
     """The journal is gone, and chance gives the new thread the id of one whose checkpoints are still there."""
     shop, asked = a_dead_shop(folder, "asked", wal=False)
     (shop.state / "journal.db").unlink()
-    monkeypatch.setattr("sqlagent.service.agent.new_id", lambda _taken: asked.thread)
+    monkeypatch.setattr("sqlagent.service.admitting.new_id", lambda _taken: asked.thread)
     with shop.agent() as agent, pytest.raises(StoreError, match=f"disagree about {asked.thread}"):
         agent.run("UPDATE stock SET left = 0 WHERE id = 3")
     assert shop.rows("SELECT left FROM stock") == [(10,), (10,), (10,)]
