@@ -180,6 +180,7 @@ def test_the_version(shop: Shop) -> None:
 
 
 def test_completion_for_bash_knows_the_commands(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")  # whatever shell started the tests
     ran = shop.cold("--show-completion", "bash")
     assert (ran.code, "_SQLAGENT_COMPLETE" in ran.text) == (0, True)
     for name, value in {"_SQLAGENT_COMPLETE": "complete_bash", "COMP_WORDS": "sqlagent pe", "COMP_CWORD": "1"}.items():

@@ -8,10 +8,11 @@ import sqlite3
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import apsw
@@ -73,6 +74,10 @@ class Shop:
         db = apsw.Connection(str(self.db))
         db.set_busy_timeout(20_000)
         try:
+            for _ in range(200):  # a change of the journal mode does not wait by itself
+                with suppress(apsw.BusyError):
+                    return list(db.execute(sql).fetchall())
+                sleep(0.05)
             return list(db.execute(sql).fetchall())
         finally:
             db.close()
