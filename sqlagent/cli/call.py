@@ -91,6 +91,7 @@ class Call:
 
     @cached_property
     def settings(self) -> Settings:
+        """What is configured for this call; without a `limit` of the person's own, files and programs get every row."""
         settings = config.load(self._flags, os.environ, Path.cwd())
         return replace(settings, limit=-1) if settings.is_default("limit") and self._takes_all(settings) else settings
 
@@ -117,12 +118,14 @@ class Call:
 
     @cached_property
     def screen(self) -> Screen:
+        """The person's screen, which is stderr: stdout is for rows and JSON alone."""
         s = self.settings
         env = {**os.environ, "SQLAGENT_PAGER": s.pager, "SQLAGENT_EDITOR": s.editor}
         return Screen(sys.stderr, colour=Colour(s.color), env=env)
 
     @cached_property
     def narrator(self) -> Narrator:
+        """Tells on the screen how a call goes on, while it lasts."""
         return Narrator(self.screen)
 
     @cached_property

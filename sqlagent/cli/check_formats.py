@@ -29,6 +29,7 @@ class Tally:
     allowed: int = 0
 
     def would_ask(self, checked: Checked) -> bool:
+        """Whether a person would have to approve it: its risk is at the threshold or above, and nothing settled it."""
         return checked.statement.risk >= self.threshold and not checked.is_settled
 
     def counted(self, all_checked: Iterator[Checked]) -> Iterator[Checked]:
@@ -42,6 +43,10 @@ class Tally:
 
     @property
     def code(self) -> ExitCode:
+        """DENIED where anything is denied, else REJECTED where a person would be asked.
+
+        A file that cannot be read, with nothing worse beside it, is USAGE.
+        """
         if self.denied:
             return ExitCode.DENIED
         if self.asked:
@@ -65,6 +70,7 @@ Writer = Callable[[Iterator[Checked], Tally], Iterator[str]]
 
 
 def json_lines(all_checked: Iterator[Checked], _tally: Tally) -> Iterator[str]:
+    """`--format json`: a line of JSON for each statement, with where it stands and what it does."""
     for checked in all_checked:
         facts = statement_json(checked.statement)
         told = {key: facts[key] for key in _TOLD if key in facts}
@@ -80,6 +86,7 @@ def json_lines(all_checked: Iterator[Checked], _tally: Tally) -> Iterator[str]:
 
 
 def json_line(facts: dict[str, Any]) -> str:
+    """One line of JSON that names the version of its format."""
     return out.json_line({"format_version": FORMAT_VERSION, **facts})
 
 
@@ -92,6 +99,7 @@ def _allowed(allowed: Allowed) -> dict[str, object]:
 
 
 def text(all_checked: Iterator[Checked], _tally: Tally) -> Iterator[str]:
+    """`--format text`: a line for each statement, and its findings indented below it."""
     from sqlagent.ui.operations import operation_lines, shown_operations  # only what is measured has them
 
     for checked in all_checked:
@@ -140,6 +148,7 @@ def gitlab(all_checked: Iterator[Checked], tally: Tally) -> Iterator[str]:
 
 
 def sarif(all_checked: Iterator[Checked], tally: Tally) -> Iterator[str]:
+    """`--format sarif`: one SARIF 2.1.0 document, made when every statement was seen, with the rules' pages in it."""
     from sqlagent.core.rules import catalogue
     from sqlagent.ui.annotations import remarks
     from sqlagent.ui.annotations import sarif as document

@@ -78,6 +78,7 @@ class LoadedWhenRun(TyperGroup):
                 formatter.write_dl(rows)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that was typed, imported only now, with the arguments that are left for it."""
         name, command, rest = super().resolve_command(ctx, args)
         return name, load(name) if name else command, rest
 

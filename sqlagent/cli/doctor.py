@@ -29,6 +29,8 @@ _STANDS_ON = ("langgraph", "langchain-openai", "langgraph-checkpoint-sqlite", "s
 
 
 class State(StrEnum):
+    """How one thing that the doctor looked at stands."""
+
     OK = "ok"
     NOTE = "note"
     """Worth knowing; nothing is broken."""

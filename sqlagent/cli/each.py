@@ -35,6 +35,7 @@ class Series:
 
     @property
     def left(self) -> int:
+        """How many statements were not begun."""
         return len(self.pieces) - len(self.codes)
 
 

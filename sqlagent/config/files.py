@@ -33,6 +33,7 @@ class Problem:
 
     @property
     def where(self) -> str:
+        """`FILE:LINE`, or the file alone where no line is to blame."""
         return f"{self.file}:{self.line}" if self.line else self.file
 
     @property
@@ -41,6 +42,7 @@ class Problem:
         return f"{self.where}: {self.message}" if self.line else f"{self.file} {self.message}".strip()
 
     def error(self) -> ConfigError:
+        """The same, to be raised."""
         return ConfigError(self.sentence, hint=self.hint)
 
 
@@ -64,6 +66,7 @@ class ConfigFile:
         return min((line for path, line in lines.items() if path[: len(key)] == key), default=0)
 
     def where(self, *key: str) -> str:
+        """`FILE:LINE` of a key, for a message."""
         return f"{self.label}:{self.line(*key)}"
 
 

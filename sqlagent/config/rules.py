@@ -32,6 +32,7 @@ class Source:
     problems: list[Problem] = field(default_factory=list)
 
     def wrong(self, path: Path, message: str, hint: str) -> None:
+        """Note a mistake and read on, so that all of a file's mistakes are said at once."""
         self.problems.append(Problem(self.label, self.line(path), path[-1], message, hint))
 
     def line(self, path: Path) -> int:

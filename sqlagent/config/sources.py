@@ -214,6 +214,7 @@ def _pick(definition: Definition, said: Sequence[Said]) -> Said:
 
 
 def default_of(definition: Definition) -> Said:
+    """What holds for a setting where nobody says anything."""
     return Said(definition.default, Layer.DEFAULT, lambda: "default", Path())
 
 
@@ -228,6 +229,7 @@ class Gathered:
     problems: tuple[Problem, ...]
 
     def pick(self, key: str) -> Said:
+        """Of all that say something of this setting, the one that counts."""
         return pick(BY_KEY[key], self.said[key])
 
 

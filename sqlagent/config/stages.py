@@ -39,6 +39,7 @@ def one_stage(value: object, roles: Mapping[str, tuple[str, ...]]) -> tuple[Stag
 
 
 def stage(value: object, roles: Mapping[str, tuple[str, ...]]) -> Stage:
+    """One table under `then`: who must approve, and how.  Raises Wrong with the mistake and what to write instead."""
     if not isinstance(value, dict):
         raise Wrong(f"must be a table, not {said(value)}", _EXAMPLE)
     for key in value:

@@ -18,6 +18,7 @@ class Secret:
         self._value = value
 
     def reveal(self) -> str:
+        """The value itself: call it only where it is handed on to what needs it."""
         return self._value
 
     def hide_in(self, text: str) -> str:

@@ -49,6 +49,7 @@ class Names(Completer):
         document: Document,
         complete_event: CompleteEvent,  # noqa: ARG002 - as prompt_toolkit calls it
     ) -> Iterator[Completion]:
+        """What fits the word before the cursor, whatever its case; nothing on an empty line."""
         before = document.text_before_cursor
         begun = found[0] if (found := _WORD.search(before)) else ""
         if before.startswith("\\") and " " not in before:

@@ -33,6 +33,7 @@ class PrivateHistory(FileHistory):
         super().__init__(path)
 
     def append_string(self, string: str) -> None:
+        """Keep a line, unless it begins with a blank."""
         if not string.startswith(" "):
             super().append_string(string)
 

@@ -61,6 +61,7 @@ class Outlet:
         self.line: Line | None = None
 
     def write(self, columns: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> int:
+        """Hand a result to the line that runs now; answers how many rows it took."""
         assert self.line is not None
         return self.line.sink.write(columns, rows)
 

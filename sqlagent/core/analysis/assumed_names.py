@@ -47,6 +47,7 @@ class Assumed:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """All of them, each once."""
         return tuple(dict.fromkeys((*self.built_ins, *self.columns, *self.tables, *self.quotes)))
 
     @property

@@ -66,6 +66,7 @@ class Alike:
 
     @property
     def first(self) -> Statement:
+        """The one that is shown for all."""
         return self.statements[0]
 
     @property

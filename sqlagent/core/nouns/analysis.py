@@ -73,6 +73,8 @@ class Operation:
 
 
 class Severity(StrEnum):
+    """How much a finding should worry whoever approves."""
+
     NOTE = "note"
     WARNING = "warning"
     DANGER = "danger"
@@ -232,6 +234,7 @@ class Analysis:
 
     @property
     def risk(self) -> Risk:
+        """The highest of its statements; UNKNOWN where there is none."""
         return max((s.risk for s in self.statements), default=Risk.UNKNOWN)
 
     @property

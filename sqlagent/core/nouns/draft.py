@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Column:
+    """One column of a table or view, as far as a model may know it."""
+
     name: str
     type: str
     nullable: bool = True
@@ -22,6 +24,8 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
+    """One table or view."""
+
     name: str
     columns: tuple[Column, ...]
     is_view: bool = False
@@ -34,6 +38,8 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
+    """Every table that a question may be about, and the SQL to write for them."""
+
     dialect: str
     version: str
     tables: tuple[Table, ...]

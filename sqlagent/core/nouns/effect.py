@@ -110,6 +110,7 @@ class Measurement:
 
     @property
     def is_exact(self) -> bool:
+        """Whether a run can be held to it, since it has a fingerprint of the rows that change."""
         return bool(self.fingerprint)
 
     @property

@@ -65,9 +65,11 @@ class Rule(Generic[Seen]):
 
     @property
     def title(self) -> str:
+        """The first line of its page."""
         return self.text.splitlines()[0]
 
     def findings(self, seen: Seen) -> Iterator[Finding]:
+        """What it has to say of one statement; nothing where that is fine."""
         for message in self.check(seen):
             yield Finding(self.id, message, self.severity)
 

@@ -33,6 +33,7 @@ class Given:
 
     @property
     def facts(self) -> Facts:
+        """The same, as a policy is asked."""
         return Facts(self.database, self.requester, self.now, self.environment, confidence=self.confidence)
 
 
@@ -52,6 +53,7 @@ class Expected:
         return f"{self.verdict}{people}{rules}"
 
     def met_by(self, verdict: Verdict) -> bool:
+        """Whether this is the verdict, by exactly these rules and from so many people, where the case names them."""
         cited = frozenset(verdict.rule.split(", ")) if verdict.rule else frozenset()
         people = len(verdict.seats) if isinstance(verdict, Ask) else 0
         return (

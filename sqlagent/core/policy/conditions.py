@@ -61,6 +61,7 @@ class Words:
     text: str = ""
 
     def answer(self, seen: Named, match: Match) -> Answer:
+        """Whether one of them is in the list, or for `Match.ALL` every one of them."""
         return _answer(seen, match, any(n in self.words for n in seen.names), seen.names <= self.words)
 
 
@@ -75,9 +76,11 @@ class Patterns:
     text: str = ""
 
     def matches(self, name: str) -> bool:
+        """Whether one name fits one of the patterns."""
         return _compiled(self.patterns).match(name.casefold()) is not None
 
     def answer(self, seen: Named, match: Match) -> Answer:
+        """Whether one name fits, or for `Match.ALL` every one."""
         matches = _compiled(self.patterns).match
         if match is Match.ANY:
             return _answer(seen, match, any(matches(n.casefold()) for n in seen.names), whole=False)
@@ -93,6 +96,7 @@ class Databases:
     text: str = ""
 
     def answer(self, seen: KnownAs, match: Match) -> Answer:
+        """Whether this database is meant; unknown where nothing says which it is."""
         if not (seen.called or seen.names or seen.places):
             return Answer.UNKNOWN
         matches = _compiled(self.patterns).match
@@ -121,6 +125,10 @@ class Tables:
     """The same rule's verbs: to deny deletes of `orders` is not to deny what deletes elsewhere and reads `orders`."""
 
     def answer(self, seen: Touched, match: Match) -> Answer:
+        """Whether one table fits that one of the verbs touches.
+
+        For `Match.ALL`, every touched table has to fit, whatever touches it.
+        """
         matches = _compiled(self.patterns).match
         if match is Match.ALL:
             names = Named(frozenset(table for _, table in seen.pairs), seen.complete)
@@ -142,6 +150,7 @@ class Columns:
     text: str = ""
 
     def answer(self, seen: Named, match: Match) -> Answer:
+        """Whether one column fits, or for `Match.ALL` every one; unknown where a table's columns are."""
         matches = _compiled(self.patterns).match
         if match is Match.ALL:
             return _answer(seen, match, some=False, whole=all(matches(n.casefold()) for n in seen.names))
@@ -204,9 +213,11 @@ class Numbers:
     text: str = ""
 
     def holds(self, number: float) -> bool:
+        """Whether a number is within every bound."""
         return all(OPERATORS[sign](number, bound) for sign, bound in self.bounds)
 
     def answer(self, seen: float | None, match: Match) -> Answer:  # noqa: ARG002 - a number has no parts to match
+        """Whether the number holds; unknown where nobody counted."""
         return Answer.UNKNOWN if seen is None else Answer.YES if self.holds(seen) else Answer.NO
 
 
@@ -228,6 +239,7 @@ class Effects:
     text: str = ""
 
     def answer(self, seen: tuple[Changed, ...] | None, match: Match) -> Answer:  # noqa: ARG002 - sums have no parts
+        """Whether each part holds of the rows that changed; unknown where they were not measured."""
         if seen is None:
             return Answer.UNKNOWN
         return min(self._one(*part, seen) for part in self.parts)
@@ -252,6 +264,7 @@ class Flag:
     text: str = ""
 
     def answer(self, seen: bool | None, match: Match) -> Answer:  # noqa: ARG002 - a flag has no parts to match
+        """Whether the flag is as wanted; unknown where nobody looked."""
         return Answer.UNKNOWN if seen is None else Answer.YES if seen is self.wanted else Answer.NO
 
 
@@ -264,6 +277,7 @@ class Times:
     text: str = ""
 
     def answer(self, seen: datetime, match: Match) -> Answer:  # noqa: ARG002 - an instant has no parts to match
+        """Whether an instant is within one of the spans, in the file's zone."""
         at = seen.astimezone(self.zone).time()
         within = any(a <= at < b if a < b else at >= a or at < b for a, b in self.spans)
         return Answer.YES if within else Answer.NO
@@ -281,6 +295,7 @@ class Days:
     text: str = ""
 
     def answer(self, seen: datetime, match: Match) -> Answer:  # noqa: ARG002 - an instant has no parts to match
+        """Whether an instant is on one of the days, in the file's zone."""
         return Answer.YES if DAYS[seen.astimezone(self.zone).weekday()] in self.days else Answer.NO
 
 
@@ -300,6 +315,7 @@ def wanted_tables(condition: Condition) -> tuple[str, ...] | None:
 
 
 def is_pattern(table: str) -> bool:
+    """Whether it has `*`, `?` or `[` in it, and so may stand for several tables."""
     return _WILD.search(table) is not None
 
 

@@ -21,17 +21,22 @@ NEAR = 0.6
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
+    """A schema's tables and columns, found by name as its database compares names."""
+
     schema: Schema
     _tables: dict[str, Table] = field(default_factory=dict)
 
     @classmethod
     def of(cls, schema: Schema) -> Catalogue:
+        """The catalogue of one schema."""
         return cls(schema, {folded(t.name, schema.dialect, quoted=True): t for t in schema.tables})
 
     def table(self, name: str, *, quoted: bool = True) -> Table | None:
+        """The table of this name, or None; `quoted` where the draft has the name in quotes, and its case may count."""
         return self._tables.get(folded(name, self.schema.dialect, quoted=quoted))
 
     def column(self, table: Table, name: str, *, quoted: bool = True) -> Column | None:
+        """The column of this name in a table, or None; `quoted` as for `table`."""
         wanted = folded(name, self.schema.dialect, quoted=quoted)
         return next((c for c in table.columns if folded(c.name, self.schema.dialect, quoted=True) == wanted), None)
 

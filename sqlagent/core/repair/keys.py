@@ -25,6 +25,7 @@ class Link:
     pairs: tuple[tuple[str, str], ...]
 
     def turned(self) -> Link:
+        """The same, seen from the other table."""
         return Link(self.there, self.here, tuple((b, a) for a, b in self.pairs))
 
 

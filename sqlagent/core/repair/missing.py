@@ -26,6 +26,7 @@ class Missing:
 
     @property
     def said(self) -> str:
+        """`no table has a column totl`, as the model and the person read it."""
         return f"no table has a column {self.name}" if self.kind == "column" else f"there is no table {self.name}"
 
 

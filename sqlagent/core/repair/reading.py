@@ -35,6 +35,7 @@ class Source:
     """Where the name of its table stands."""
 
     def may_have(self, key: str) -> bool:
+        """Whether it could have the column: also where its columns cannot be told."""
         return self.columns is None or key in self.columns
 
 
@@ -53,6 +54,7 @@ class Block:
             yield from self.outer.visible()
 
     def source(self, key: str) -> Source | None:
+        """The source of this qualifier, its own or one of a block around it; None where there is none."""
         if key in self.sources:
             return self.sources[key]
         return self.outer.source(key) if self.outer else None
@@ -75,6 +77,7 @@ class Change:
     said: str
 
     def applied(self, text: str) -> str:
+        """The draft with the edits made; their positions are those of the draft as it was."""
         for edit in sorted(self.edits, key=lambda e: (e.start, e.end), reverse=True):
             text = text[: edit.start] + edit.text + text[edit.end :]
         return text
@@ -95,13 +98,16 @@ class Reading:
 
     @property
     def dialect(self) -> str:
+        """sqlglot's name for its SQL."""
         return self.catalogue.schema.dialect
 
     @property
     def is_read(self) -> bool:
+        """Whether the statement is a query that writes nothing anywhere in it."""
         return isinstance(self.root, exp.Query) and not any(self.root.find_all(*WRITES, exp.Into))
 
     def key(self, identifier: exp.Expr) -> str:
+        """A name folded as the database compares it, to look it up by."""
         quoted = isinstance(identifier, exp.Identifier) and bool(identifier.args.get("quoted"))
         return folded(identifier.name, self.dialect, quoted=quoted)
 
@@ -158,6 +164,7 @@ class Reading:
         return bool(self.catalogue.homes(column.name, quoted=quoted))
 
     def spelled(self, name: str) -> str:
+        """A name as it has to be written here, quoted where it must be."""
         return spelled(name, self.dialect)
 
     def shown(self, column: exp.Column) -> str:
@@ -165,6 +172,7 @@ class Reading:
         return f"{column.table}.{column.name}" if column.table else column.name
 
     def has(self, source: Source, name: str) -> Column | None:
+        """The column of this name in the source's table; None where it has none, or there is no table."""
         return self.catalogue.column(source.table, name) if source.table else None
 
 

@@ -51,10 +51,12 @@ def exactly(answer: dict[str, Any], *required: str, **optional: bool) -> dict[st
 
 
 def names(required: tuple[str, ...], optional: Mapping[str, bool]) -> str:
+    """Which keys there may be, for the words of an error."""
     return ", ".join(required) + "".join(f", {key} if you like" for key in optional)
 
 
 def text(answer: dict[str, Any], key: str) -> str:
+    """The text at a key, without blanks around it.  Raises Invalid for what is no text or too long."""
     given = answer[key]
     if type(given) is not str:
         raise Invalid(f"{key} is {shown(given)}", "text")
@@ -64,6 +66,7 @@ def text(answer: dict[str, Any], key: str) -> str:
 
 
 def words(answer: dict[str, Any], key: str) -> str:
+    """The text at a key, which may not be empty.  Raises Invalid."""
     given = text(answer, key)
     if not given:
         raise Invalid(f"{key} is empty", "words")
@@ -71,6 +74,7 @@ def words(answer: dict[str, Any], key: str) -> str:
 
 
 def only(entries: Any) -> dict[str, Any]:
+    """The one object of a list of one.  Raises Invalid for a list of another length, or of something else."""
     if type(entries) is not list or len(entries) != 1 or type(entries[0]) is not dict:
         raise Invalid(f"{shown(entries)} is no answer", "a list of one object")
     entry: dict[str, Any] = entries[0]
