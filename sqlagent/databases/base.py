@@ -168,7 +168,8 @@ class Database(Protocol):
         ...
 
     @property
-    def capabilities(self) -> Capabilities: ...
+    def capabilities(self) -> Capabilities:
+        """What this engine can do; what it cannot is said to whoever asks for it."""
 
     def identity(self) -> str:
         """The same for the same database, different for another: `sqlite:/srv/shop.db`.  Never a secret."""
@@ -316,4 +317,5 @@ class Database(Protocol):
         """Cancel what runs, from a signal handler or another thread."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Let go of every connection; nothing may be asked of it afterwards."""

@@ -73,4 +73,5 @@ def so_far(rows: int, recorded: int) -> str:
 
 
 def megabytes(size: int) -> str:
+    """A number of bytes as a person reads it: `64 MB`."""
     return f"{size / 1e6:g} MB"

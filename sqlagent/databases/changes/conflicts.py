@@ -27,6 +27,7 @@ class Conflicts:
     count: int = 0
 
     def add(self, table: str, key: Iterable[tuple[str, str]], why: str) -> None:
+        """Count a row, and keep its key and the reason while few are listed; `key` is pairs of column and value."""
         self.count += 1
         if len(self.listed) < _LISTED:
             self.listed.append(Conflict(table, tuple(key), why))

@@ -21,7 +21,8 @@ class Layout(Protocol):
         """As a person reads it."""
 
     @property
-    def columns(self) -> tuple[str, ...]: ...
+    def columns(self) -> tuple[str, ...]:
+        """Their names, in the order of a row's values."""
 
     @property
     def key(self) -> tuple[int, ...]:
@@ -41,6 +42,7 @@ class RowChange:
 
     @property
     def verb(self) -> Verb:
+        """INSERT, UPDATE or DELETE, by which side is there."""
         if self.before is None:
             return Verb.INSERT
         return Verb.DELETE if self.after is None else Verb.UPDATE
@@ -52,6 +54,7 @@ class RowChange:
 
     @property
     def inverse(self) -> RowChange:
+        """The change that takes this one back."""
         return RowChange(self.after, self.before)
 
 
@@ -64,6 +67,7 @@ class TableChange(Generic[L_co]):
 
     @property
     def inverse(self) -> TableChange[L_co]:
+        """The change that takes every row of this one back."""
         return TableChange(self.table, tuple(change.inverse for change in self.rows))
 
 

@@ -79,19 +79,24 @@ class Postgres:
         return self._session_to_read
 
     def identity(self) -> str:
+        """By the server's own number and the database's, so that every way to reach it names the same one."""
         return self._place.identity
 
     def fingerprint(self) -> str:
+        """Of every object that gives SQL its meaning; read again only where the catalogs changed."""
         return self._schemas.fingerprint()
 
     def concerns(self) -> tuple[Concern, ...]:
+        """What of the server, the database or the role weakens a promise, for `sqlagent doctor`."""
         with speaking():
             return tuple(concerns(self._reader))
 
     def outline(self) -> Schema:
+        """The schema without values from rows."""
         return self.schema(examples=0)
 
     def schema(self, *, examples: int, tables: frozenset[str] | None = None) -> Schema:
+        """What the model is told; examples come from the planner's statistics and rows that this role may read."""
         found = self._schemas.schema(examples)
         return found if tables is None else replace(found, tables=tuple(t for t in found.tables if t.name in tables))
 
@@ -101,13 +106,16 @@ class Postgres:
         return self._remembered
 
     def inspect(self, statements: Sequence[str]) -> tuple[EngineOpinion, ...]:
+        """What the server makes of each statement without running it, by the search path of this session."""
         with naming_the_holder(self._address):
             return inspect.inspect(self._reader, statements, path=self._path)
 
     def count(self, sql: str, *, seconds: float) -> Size:
+        """How many rows a count finds, within `seconds`; `Size()` where it took longer or was refused."""
         return reading.count(self._reader, sql, seconds=seconds)
 
     def read(self, sql: str, *, sink: Sink, limits: Limits, heard: Callable[[str], None] | None = None) -> Outcome:
+        """Run a proven read in a session of its own that can only read."""
         with naming_the_holder(self._address), self._session() as session:
             return reading.read(session, sql, sink=sink, limits=limits, heard=heard)
 
@@ -126,17 +134,21 @@ class Postgres:
         return False
 
     def marks_in_itself(self) -> bool:
+        """Whether the owner allows the table of marks in this database."""
         return self._marker_table
 
     def cautions(self) -> tuple[str, ...]:
+        """None: the server itself keeps what tells how a run ended."""
         return ()
 
     def marked(self, mark: Mark) -> Verdict:
+        """What the table of marks says of a run."""
         return marker_table.marked(self._reader, mark)
 
     def measure(
         self, statements: Sequence[str], *, budget: MeasureBudget, heard: Callable[[str], None] | None
     ) -> Measurement:
+        """What the script would do, by running it in a transaction that is rolled back."""
         return measure(self._measuring, statements, budget=budget, heard=heard, tried=tried)
 
     def apply(
@@ -153,6 +165,7 @@ class Postgres:
         copy_to: Path | None = None,
         heard: Callable[[str], None] | None = None,
     ) -> Outcome:
+        """Run the statements in one transaction, held to `expected`; the promises are those of the port."""
         with self._run(limits, mark, verify, reached, Binding(expected, keep), heard) as run:
             return run.apply(statements, sink=sink)
 
@@ -178,14 +191,17 @@ class Postgres:
         self._running = session
 
     def committed(self, changeset: bytes) -> Verdict:
+        """What the server's own record of transactions says of a run; it is asked by the number that the run kept."""
         return in_doubt.committed(self._connect, decoded(changeset))
 
     def decided(self, changeset: bytes) -> Verdict:
+        """What the rows say of a run, which proves nothing."""
         return in_doubt.decided(self._connect, decoded(changeset))
 
     def preview_undo(
         self, changeset: bytes, *, copy: Path | None, budget: MeasureBudget, heard: Callable[[str], None] | None
     ) -> UndoPlan:
+        """What an undo would do now; no copy is needed here, since what is kept has the rows."""
         return undo.plan(self._connect, decoded(changeset), budget=budget, heard=heard)
 
     def apply_undo(
@@ -203,11 +219,14 @@ class Postgres:
         copy_to: Path | None = None,
         heard: Callable[[str], None] | None = None,
     ) -> Outcome:
+        """Take a run back in one transaction, held to `expected`; the promises are those of the port."""
         with self._run(limits, mark, verify, reached, Binding(expected, keep), heard) as run:
             return undo.apply(run, decoded(changeset), on_conflict)
 
     def interrupt(self) -> None:
+        """Have the server cancel what runs; safe from another thread."""
         self._running.cancel_safe()
 
     def close(self) -> None:
+        """End the session that reads."""
         self._session_to_read.close()

@@ -129,21 +129,27 @@ class Sqlite:
                 return look(self._reader)
 
     def identity(self) -> str:
+        """By the file's own path, links followed."""
         return f"sqlite:{self._path}"
 
     def fingerprint(self) -> str:
+        """Of the schema as the file has it now."""
         return self._reading(schema.fingerprint)
 
     def concerns(self) -> tuple[Concern, ...]:
+        """None: a file has no roles that take a promise away."""
         return ()
 
     def schema(self, *, examples: int, tables: frozenset[str] | None = None) -> Schema:
+        """What the model is told, of every table or of `tables`."""
         return self._reading(lambda reader: schema.schema(reader, examples=examples, only=tables))
 
     def outline(self) -> Schema:
+        """Names, types and keys, with no row looked at."""
         return self._reading(outline.outline)
 
     def inspect(self, statements: Sequence[str]) -> tuple[EngineOpinion, ...]:
+        """What SQLite says of each statement when it compiles it; none is run."""
         return self._reading(lambda reader: self._inspect(reader, statements))
 
     def _inspect(self, reader: apsw.Connection, statements: Sequence[str]) -> tuple[EngineOpinion, ...]:
@@ -154,20 +160,25 @@ class Sqlite:
         return inspect.inspect(reader, self._guard, statements, known=self._facts[1], foreign_keys=keys)
 
     def count(self, sql: str, *, seconds: float) -> Size:
+        """How many rows a count finds, within `seconds`; `Size()` where it took longer or was refused."""
         return self._reading(lambda reader: transaction.count(reader, self._guard, sql, seconds=seconds))
 
     def read(self, sql: str, *, sink: Sink, limits: Limits, heard: Callable[[str], None] | None = None) -> Outcome:
+        """Run a proven read on the connection that cannot write."""
         return self._reading(
             lambda reader: transaction.read(reader, self._guard, sql, sink=sink, limits=limits, heard=heard)
         )
 
     def marks_atomically(self) -> bool:
+        """Whether the journal mode lets one commit span this file and the file of marks: any but WAL does."""
         return self._reading(transaction.journal_mode) in transaction.ROLLBACK_MODES
 
     def marks_in_itself(self) -> bool:
+        """Whether the owner allows the table of marks in this file."""
         return self._marker_table
 
     def cautions(self) -> tuple[str, ...]:
+        """That a crash may leave a run in doubt, and that the file has other names, where that is so."""
         found = []
         if not self._marker_table and not self.marks_atomically():
             found.append(_IN_DOUBT)
@@ -176,6 +187,7 @@ class Sqlite:
         return tuple(found)
 
     def marked(self, mark: Mark) -> Verdict:
+        """What the mark says, in the file beside or in the table of marks."""
         if mark.beside is not None:
             return mark_file.marked(mark.beside, mark)
         return self._reading(lambda reader: marker_table.marked(reader, mark))
@@ -183,6 +195,7 @@ class Sqlite:
     def measure(
         self, statements: Sequence[str], *, budget: MeasureBudget, heard: Callable[[str], None] | None
     ) -> Measurement:
+        """What the script would do, on a private copy or in a transaction that is rolled back."""
         keys = self._foreign_keys
 
         def trying(connection: apsw.Connection, meter: Meter) -> Trial:
@@ -216,6 +229,10 @@ class Sqlite:
         heard: Callable[[str], None] | None = None,
         committing: Callable[[], object] = lambda: None,
     ) -> Outcome:
+        """Run the statements in one transaction; the promises are those of the port.
+
+        `committing` is called right before COMMIT: from there on the process must not be ended.
+        """
         self._begin_mark(mark, limits)
         with self._writer() as (connection, guard):
             binding = None
@@ -243,15 +260,18 @@ class Sqlite:
             connection.close(force=True)
 
     def committed(self, changeset: bytes) -> Verdict:  # noqa: ARG002 - a file keeps no record of its transactions
+        """CANNOT_TELL: a file keeps no record of its transactions."""
         return Verdict.CANNOT_TELL
 
     def decided(self, changeset: bytes) -> Verdict:
+        """What the rows say of a run, which proves nothing."""
         kept = decoded(changeset)
         return self._reading(lambda reader: decided(reader, kept))
 
     def preview_undo(
         self, changeset: bytes, *, copy: Path | None, budget: MeasureBudget, heard: Callable[[str], None] | None
     ) -> UndoPlan:
+        """What an undo would do now, by carrying it out where it leaves no trace."""
         kept, keys = decoded(changeset), self._foreign_keys
         return self._previewing(
             lambda reader: undo_plan.plan(reader, self._path, kept, copy, foreign_keys=keys, budget=budget, heard=heard)
@@ -273,6 +293,7 @@ class Sqlite:
         heard: Callable[[str], None] | None = None,
         committing: Callable[[], object] = lambda: None,
     ) -> Outcome:
+        """Take a run back in one transaction; the promises are those of the port, `committing` as for `apply`."""
         kept, keys = decoded(changeset), self._foreign_keys
         self._begin_mark(mark, limits)
         with self._writer(foreign_keys=keys and not kept.reshapes) as (connection, guard):
@@ -288,8 +309,10 @@ class Sqlite:
             recovered(self._path)
 
     def interrupt(self) -> None:
+        """Stop what runs on this object's connections, from another thread or a signal handler."""
         self._running.interrupt()
 
     def close(self) -> None:
+        """Close the connection that reads, whatever still runs on it."""
         with GATE.inside():
             self._reader.close(force=True)

@@ -50,6 +50,7 @@ class Isolated:
         self._child: Child[Any] | None = None
 
     def concerns(self) -> tuple[Concern, ...]:
+        """None: a file has no roles that take a promise away."""
         return ()
 
     def inspect(self, statements: Sequence[str]) -> tuple[EngineOpinion, ...]:
@@ -59,18 +60,22 @@ class Isolated:
     # ---- reading -----------------------------------------------------------------------------------------------------
 
     def schema(self, *, examples: int, tables: frozenset[str] | None = None) -> Schema:
+        """What the model is told; raises QueryError where reading it takes longer than half a minute."""
         try:
             return self._away(lambda db, _: db.schema(examples=examples, tables=tables), Bounds(_LOOK_SECONDS))
         except Ended as e:
             raise QueryError(f"the schema could not be read: {e}", hint="--examples 0 reads no values") from e
 
     def count(self, sql: str, *, seconds: float) -> Size:
+        """How many rows a count finds; `Size()` also where its process had to be ended."""
         try:
             return self._away(lambda db, _: db.count(sql, seconds=seconds), Bounds(seconds * _CLOCK, seconds))
         except Ended:
             return Size()
 
     def read(self, sql: str, *, sink: Sink, limits: Limits, heard: Callable[[str], None] | None = None) -> Outcome:
+        """Run a proven read in a process of its own; raises TimedOut or QueryError where that had to be ended."""
+
         def work(db: Sqlite, parent: Parent) -> Outcome:
             return db.read(sql, sink=parent, limits=limits, heard=parent.tell if heard else None)
 
@@ -85,6 +90,8 @@ class Isolated:
     def measure(
         self, statements: Sequence[str], *, budget: MeasureBudget, heard: Callable[[str], None] | None
     ) -> Measurement:
+        """What the script would do; UNKNOWN, with the reason, where the process had to be ended."""
+
         def work(db: Sqlite, parent: Parent) -> Measurement:
             return db.measure(statements, budget=budget, heard=parent.tell if heard else None)
 
@@ -94,6 +101,7 @@ class Isolated:
             return _unmeasured(len(statements), str(e))
 
     def decided(self, changeset: bytes) -> Verdict:
+        """What the rows say of a run; CANNOT_TELL where the process that looks had to be ended."""
         try:
             return self._away(lambda db, _: db.decided(changeset), Bounds(_LOOK_SECONDS))
         except Ended:
@@ -102,6 +110,8 @@ class Isolated:
     def preview_undo(
         self, changeset: bytes, *, copy: Path | None, budget: MeasureBudget, heard: Callable[[str], None] | None
     ) -> UndoPlan:
+        """What an undo would do now; UNKNOWN, with the reason, where the process had to be ended."""
+
         def work(db: Sqlite, parent: Parent) -> UndoPlan:
             return db.preview_undo(changeset, copy=copy, budget=budget, heard=parent.tell if heard else None)
 
@@ -127,6 +137,11 @@ class Isolated:
         reached: Callable[[str], None], keep: Callable[[bytes], None] | None = None,
         heard: Callable[[str], None] | None = None, **how: Any,
     ) -> Outcome:  # fmt: skip
+        """Run the statements in a process of their own, which is not ended once it commits.
+
+        Raises OutcomeUnknown where it died while it committed.
+        """
+
         def run(db: Sqlite, parent: Parent, **asked: Any) -> Outcome:
             return db.apply(statements, sink=parent, limits=limits, **asked, **how)
 
@@ -136,6 +151,8 @@ class Isolated:
         self, changeset: bytes, *, limits: Limits, verify: Callable[[], None], reached: Callable[[str], None],
         keep: Callable[[bytes], None] | None = None, heard: Callable[[str], None] | None = None, **how: Any,
     ) -> Outcome:  # fmt: skip
+        """Take a run back in a process of its own, which is not ended once it commits."""
+
         def run(db: Sqlite, _: Parent, **asked: Any) -> Outcome:
             return db.apply_undo(changeset, limits=limits, **asked, **how)
 
@@ -202,6 +219,7 @@ class Isolated:
             self._child = None
 
     def interrupt(self) -> None:
+        """Stop the process that runs now, if there is one."""
         if (child := self._child) is not None:
             child.interrupt()
 

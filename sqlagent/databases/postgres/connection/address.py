@@ -44,6 +44,7 @@ class Address:
 
     @property
     def role(self) -> str:
+        """The user that the URL names; empty where libpq chooses."""
         return self.parts.get("user", "")
 
     @property

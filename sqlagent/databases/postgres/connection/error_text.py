@@ -26,6 +26,7 @@ class Said:
 
     @classmethod
     def of(cls, error: psycopg.Error) -> Said:
+        """What the server said; what it did not get to say is taken from psycopg's own text."""
         lines = str(error).strip().splitlines()
         message = error.diag.message_primary or (lines[0] if lines else type(error).__name__)
         hint = (error.diag.message_hint or "").rstrip(".")

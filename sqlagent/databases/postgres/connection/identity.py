@@ -27,9 +27,11 @@ class Place:
 
     @property
     def identity(self) -> str:
+        """`postgresql:SYSTEM/OID/DATABASE`: the same by whatever host, port or role it is reached."""
         return f"postgresql:{self.system}/{self.oid}/{self.database}"
 
     @classmethod
     def of(cls, session: Session) -> Self:
+        """Ask the server that a session is connected to."""
         ((system, oid, database, version, number),) = raw(session, _WHICH)
         return cls(str(system), str(oid), str(database), str(version).split()[0], int(number or 0))

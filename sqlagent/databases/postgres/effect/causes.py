@@ -42,6 +42,7 @@ class Causes:
     triggers: tuple[str, ...]
 
     def via(self, oid: int) -> str:
+        """Why a table's rows changed, such as `trigger audit`; empty where the statement itself names the table."""
         if oid in self.direct:
             return ""
         if oid in self.reached:
@@ -79,5 +80,6 @@ def _roots(session: Session, oids: Iterable[int]) -> frozenset[int]:
 
 
 def by_name(found: Causes, step: Step) -> Callable[[str, Verb], str]:
+    """The same, asked by a table's name, for lists that know no oids."""
     oids = {change.table.name: change.table.oid for change in step.changes}
     return lambda table, _: found.via(oids[table])

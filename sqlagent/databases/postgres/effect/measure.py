@@ -197,6 +197,7 @@ def measure(
 
 
 def unknown(count: int, why: str, meter: Budget) -> Measurement:
+    """The measurement of `count` statements that were not measured, and why; `meter` tells how long was tried."""
     return Measurement(
         tuple(Effect(Basis.UNKNOWN, why=why) for _ in range(count)),
         undo_why=f"it was not measured: {why}", seconds=meter.spent, how=why,

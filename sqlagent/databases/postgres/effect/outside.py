@@ -103,6 +103,7 @@ class _Search:
 
 
 def words_of(text: str) -> set[str]:
+    """Every word of a text in lower case: among them are the names of all that it may call."""
     return {word.lower() for word in _WORD.findall(text)}
 
 

@@ -218,6 +218,7 @@ class Reader:
 
     @property
     def schema_before(self) -> Objects | None:
+        """Every object as it was before the script; None until it had to be read."""
         return self._schema
 
     def _changed(self, present: Objects | None) -> SchemaChange:

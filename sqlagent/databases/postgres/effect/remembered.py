@@ -34,6 +34,7 @@ class Remembered:
         return self._once("fingerprint", self._fingerprint)
 
     def schema(self, examples: int) -> Schema:
+        """What the model is told, with up to `examples` values a column; the same object while nothing changed."""
         return self._once(
             ("schema", examples),
             lambda: schema(self._session, path=self._path, version=self._server, examples=examples),

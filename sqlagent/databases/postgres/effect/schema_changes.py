@@ -128,6 +128,7 @@ class SchemaChange:
 
 
 def compared(before: Objects, after: Objects) -> SchemaChange:
+    """The objects that differ between two states of a schema, in a fixed order."""
     keys = sorted(k for k in before.keys() | after.keys() if _seen(before.get(k)) != _seen(after.get(k)))
     return SchemaChange(tuple(before[k] for k in keys if k in before), tuple(after[k] for k in keys if k in after))
 

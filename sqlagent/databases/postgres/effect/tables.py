@@ -39,6 +39,7 @@ class Table:
 
     @property
     def column_list(self) -> str:
+        """Its columns' names, quoted, for a SELECT or INSERT."""
         return ", ".join(map(quoted, self.columns))
 
 
@@ -128,4 +129,5 @@ def tables(session: Session, oids: Iterable[int]) -> dict[int, Table]:
 
 
 def quoted(name: str) -> str:
+    """A name in double quotes, as PostgreSQL takes it whatever it is."""
     return '"' + name.replace('"', '""') + '"'

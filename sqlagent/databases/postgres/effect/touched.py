@@ -56,10 +56,12 @@ class Written:
 
     @property
     def created(self) -> set[int]:
+        """Tables that the script made."""
         return self.leaves.keys() - self.was.keys()
 
     @property
     def dropped(self) -> set[int]:
+        """Tables that the script dropped."""
         return self.was.keys() - self.leaves.keys()
 
 
@@ -71,6 +73,7 @@ class Looker:
     _is_counted: bool | None = field(default=None)
 
     def look(self) -> Written:
+        """What was written until now, by counts, locks and catalogs; no row is read."""
         writer = self.pair.writer
         locked = {int(oid or 0): closed == "t" for oid, closed in raw(writer, _LOCKS)}
         counts = self._counts()

@@ -39,6 +39,7 @@ class KeptTable:
 
     @property
     def change(self) -> TableChange[Table]:
+        """Its rows as the shared noun, values as the server writes them in text."""
         return TableChange(self.table, tuple(RowChange(before, after) for before, after in self.rows))
 
 
@@ -60,10 +61,12 @@ class Kept:
 
     @property
     def changes(self) -> tuple[TableChange[Table], ...]:
+        """Changes of rows in the tables that were there before and after."""
         return tuple(kept.change for kept in self.changed)
 
     @property
     def schema(self) -> SchemaChange:
+        """What differs in the schema, to be set back."""
         return SchemaChange(self.before, self.after)
 
 

@@ -85,6 +85,7 @@ class Function:
 
     @classmethod
     def of(cls, row: Raw) -> Function:
+        """One row of the catalog query, as a noun."""
         oid, name, signature, language, *facts, extension = (value or "" for value in row)
         volatile, bare, standard, aggregate = (fact == "t" for fact in facts)
         return cls(int(oid), name, signature, language, volatile, bare, standard, aggregate, extension)
@@ -113,6 +114,7 @@ class Trust(Enum):
     """The volatile ones too: they are random numbers."""
 
     def covers(self, function: Function) -> bool:
+        """Whether the extension is trusted with this function of its own."""
         return self is Trust.ALL or not function.is_volatile
 
 
@@ -137,6 +139,7 @@ class Calls:
 
     @property
     def worst(self) -> str:
+        """The gravest reason: what reaches outside, then what nobody knows, then what changes something inside."""
         return self.outside or self.unknown or self.volatile
 
 

@@ -57,6 +57,7 @@ class ThrowawayServer:
 
     @property
     def is_running(self) -> bool:
+        """Whether its file of the process is there; one that was killed leaves it behind."""
         return (self.data / "postmaster.pid").exists()
 
     def url(self, database: str = "postgres", *, user: str = SUPERUSER) -> str:
@@ -64,9 +65,11 @@ class ThrowawayServer:
         return f"postgresql://{user}@/{database}?host={self.folder}&port={self.port}"
 
     def loopback_url(self, database: str = "postgres", *, user: str = SUPERUSER) -> str:
+        """By 127.0.0.1, for a server that was given `addresses`."""
         return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
 
     def start(self) -> None:
+        """Returns when it answers; raises where that takes longer than a minute."""
         self._run("pg_ctl", "-D", str(self.data), "-l", str(self.folder / "log"), "-w", "-t", "60", "start")
 
     def stop(self, mode: str = "fast") -> None:

@@ -25,6 +25,7 @@ _COME_LAST = ("constraint", "index", "view", "materialized view", "rule", "trigg
 
 
 def key(o: Object) -> Key:
+    """What an object is found by among all others."""
     return o.kind, o.name, o.part
 
 

@@ -91,6 +91,7 @@ class Guard:
     def __call__(
         self, code: int, first: str | None, second: str | None, database: str | None, cause: str | None
     ) -> int:
+        """SQLite's question about one action; refusing it fails the statement.  In `Mode.OURS` nothing is refused."""
         if self.mode is Mode.OURS:
             return apsw.SQLITE_OK
         event = Event(code, first, second, database, cause)
@@ -150,6 +151,7 @@ def _changes_marks(event: Event) -> bool:
 
 
 def is_harmless_pragma(name: str, argument: str | None) -> bool:
+    """Whether a PRAGMA only answers: by its name with any argument, or only without one."""
     plain, asking = _pragmas()
     return name in asking or (argument is None and name in plain)
 
@@ -162,6 +164,7 @@ def _is_harmless_table(name: str) -> bool:
 
 @cache
 def harmless_functions() -> frozenset[str]:
+    """Names of SQL functions that do nothing but answer, in lower case."""
     return frozenset(_listed("functions.txt"))
 
 

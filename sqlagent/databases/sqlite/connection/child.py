@@ -47,13 +47,16 @@ class Ended(Exception):
     """It was ended from outside, or died; the text says why: `past 5 s`."""
 
 
-class OutOfTime(Ended): ...
+class OutOfTime(Ended):
+    """Its time on the clock, or of the processor, was over."""
 
 
-class OutOfMemory(Ended): ...
+class OutOfMemory(Ended):
+    """It asked for more memory than it may have."""
 
 
-class Cancelled(Ended): ...
+class Cancelled(Ended):
+    """Somebody interrupted it."""
 
 
 class Refused(Exception):

@@ -47,6 +47,7 @@ _NOTHING = "nothing was changed"
 
 
 def is_ours(name: str | None) -> bool:
+    """Whether this is the name of the table of marks, whatever its case."""
     return (name or "").lower() == TABLE
 
 

@@ -133,6 +133,7 @@ def is_half_written(error: apsw.Error) -> bool:
 
 
 def hot(path: Path) -> HotJournal:
+    """The error for a file that another program left half written."""
     return HotJournal(
         f"{path} has a hot journal: another program was cut off while it wrote",
         hint=f"if the journal is your own: sqlagent doctor --recover --db {shlex.quote(str(path))}",

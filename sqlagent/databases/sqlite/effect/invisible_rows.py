@@ -76,6 +76,7 @@ def rows_of(connection: apsw.Connection, shape: TableShape) -> dict[Any, Row]:
 
 
 def rowid_name(connection: apsw.Connection, shape: TableShape) -> str:
+    """A name for the number of a row that no column of the table has.  Raises Unmeasurable where all are taken."""
     taken = connection.execute("SELECT lower(name) FROM pragma_table_xinfo(?)", (shape.name,)).fetchall()
     free = [name for name in ("rowid", ROWID, "oid") if (name,) not in taken]
     if not free:

@@ -45,6 +45,7 @@ class Copier:
         self.copied: set[tuple[int, str]] = set()
 
     def has_room(self, size: int) -> bool:
+        """Take so many bytes of the room; False once that is more than there is."""
         self._room -= size
         return self._room >= 0
 
@@ -115,6 +116,7 @@ class Copy:
             }
 
     def has(self, change: int, name: str) -> bool:
+        """Whether it holds the rows of a table as they were before that change of the schema, from 0."""
         return (change, name.lower()) in self._catalog
 
     def put_back(self, connection: apsw.Connection, change: int, name: str) -> None:
@@ -134,6 +136,7 @@ class Copy:
             connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (name, sequence)).fetchall()
 
     def close(self) -> None:
+        """Close the file, which stays."""
         self._file.close(force=True)
 
 

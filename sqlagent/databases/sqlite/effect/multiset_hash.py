@@ -45,6 +45,7 @@ class Bag:
         self._check = check
 
     def add(self, records: list[bytes]) -> None:
+        """Put records in; equal ones count as often as they come."""
         self._next += records
         if len(self._next) >= _SORTED_AT_ONCE:
             self._end_run()

@@ -126,6 +126,7 @@ class Tally:
 
 
 def tally(of: Change) -> Tally:
+    """How many rows of each table a change inserts, updates and deletes, with the first of each to look at."""
     found = Tally()
     _count(of, found)
     for change in of.unseen:

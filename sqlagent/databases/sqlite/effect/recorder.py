@@ -328,6 +328,7 @@ class Recorder:
 
     @property
     def tables(self) -> Tables:
+        """How the connection's tables are laid out, as of the last look."""
         return self._tables
 
 

@@ -17,6 +17,7 @@ _ROOM = 400_000_000  # bytes that a script may add to a private copy
 
 
 def size_of(connection: apsw.Connection) -> int:
+    """Bytes of the whole database file."""
     return int(str(connection.pragma("page_count"))) * int(str(connection.pragma("page_size")))
 
 

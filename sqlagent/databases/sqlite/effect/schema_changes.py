@@ -49,6 +49,7 @@ class Loss:
 
 
 def objects(connection: apsw.Connection) -> Objects:
+    """Every object of the schema, by kind and name in lower case."""
     found = connection.execute(_OBJECTS).fetchall()
     listed = [Object(str(kind), str(name), str(on), str(sql), int(str(root))) for kind, name, on, sql, root in found]
     return {(o.kind, o.name.lower()): o for o in listed}

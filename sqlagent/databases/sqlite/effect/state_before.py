@@ -42,11 +42,13 @@ class Before:
     """What comes now is not of these statements."""
 
     def stop(self) -> None:
+        """Record no further: what comes is not of these statements."""
         self.is_over = True
         if self.session is not None:
             self.session.enabled = False
 
     def close(self) -> None:
+        """Let go of what was recorded."""
         if self.session is not None:
             self.session.close()
             self.session = None

@@ -28,10 +28,12 @@ Moved = tuple[Known, Known]
 
 
 def moved(before: Known, after: Known) -> Moved:
+    """The rows that went and those that came."""
     return lost(before, after), lost(after, before)
 
 
 def lost(before: Known, after: Known) -> Known:
+    """The rows that were there before and are not after."""
     return tuple(row for row in before if row not in after)
 
 

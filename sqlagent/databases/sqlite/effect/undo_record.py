@@ -42,6 +42,8 @@ class KeptRow:
 
 @dataclass(frozen=True, slots=True)
 class KeptPart:
+    """What one stretch of a script changed: rows between two changes of the schema, or one such change."""
+
     changeset: bytes
     rows: tuple[KeptRow, ...]
     tables: tuple[KeptTable, ...]
@@ -57,11 +59,14 @@ class KeptPart:
 
     @property
     def reshapes(self) -> bool:
+        """Whether it is a change of the schema."""
         return bool(self.before or self.after)
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
+    """Everything that a run changed, part by part, in the order in which it was done."""
+
     format: int
     parts: tuple[KeptPart, ...]
     schema_before: str = ""
@@ -96,10 +101,12 @@ def sql_of(o: Object | None) -> str:
 def kept_of(
     parts: Sequence[Segment], schema_before: str = "", schema_after: str = "", broken: Counter[BrokenKey] | None = None
 ) -> Kept:
+    """What is to be kept of a run that was recorded in these segments."""
     return Kept(_FORMAT, tuple(map(_part, parts)), schema_before, schema_after, tuple((broken or {}).items()))
 
 
 def encoded(kept: Kept) -> bytes:
+    """The bytes for the journal; `decoded` reads them."""
     return msgspec.msgpack.encode(kept)
 
 

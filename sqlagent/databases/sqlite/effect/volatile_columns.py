@@ -27,6 +27,7 @@ class Unsteady(Exception):
 
 
 def is_volatile(functions: Sequence[str]) -> bool:
+    """Whether one of these SQL functions answers otherwise when it is called again."""
     return not (CLOCKS | CHANCE).isdisjoint(functions)
 
 

@@ -145,4 +145,5 @@ def _checks(sql: str) -> tuple[str, ...]:
 
 
 def quoted(name: str) -> str:
+    """A name in double quotes, as SQLite takes it whatever it is."""
     return '"' + name.replace('"', '""') + '"'

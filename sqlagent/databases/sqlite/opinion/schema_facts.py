@@ -40,6 +40,7 @@ class Facts:
     """SQLite looks after foreign keys."""
 
     def is_table(self, name: str) -> bool:
+        """Whether the schema has a table of this name, whatever its case."""
         return name.lower() in {n.lower() for n in self.names}
 
 

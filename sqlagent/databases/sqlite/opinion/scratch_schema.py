@@ -36,4 +36,5 @@ class Replica:
             start(self.connection, sql, lambda _prepared: True)[1].fetchall()
 
     def close(self) -> None:
+        """Drop it, with all that was done to it."""
         self.connection.close(force=True)

@@ -58,10 +58,12 @@ class TableShape:
 
     @property
     def is_keyless(self) -> bool:
+        """Whether its rows are told apart by their number alone, since no key is declared."""
         return self.columns[0] == ROWID and not self.virtual
 
     @property
     def key_names(self) -> tuple[str, ...]:
+        """The columns of its key, in the key's order."""
         return tuple(self.columns[place] for place in self.key)
 
     @property
@@ -94,10 +96,12 @@ class Tables:
         return self._shapes[key]
 
     def is_table(self, name: str) -> bool:
+        """Whether rows are stored under this name: an ordinary, virtual or shadow table, but no view."""
         self._refresh()
         return self._listed.get(name.lower(), ("", False))[0] in ("table", "virtual", "shadow")
 
     def is_shadow(self, name: str) -> bool:
+        """Whether a virtual table keeps its own data in it."""
         self._refresh()
         return self._listed.get(name.lower(), ("", False))[0] == "shadow"
 
@@ -189,6 +193,7 @@ class Tables:
         return found
 
     def rows(self, name: str) -> int:
+        """How many rows a table has, counted."""
         # by no index: one in an order that only the program knows cannot be used by anybody else
         only = "" if self.shape(name).virtual else "NOT INDEXED"
         return int(self._connection.execute(f"SELECT count(*) FROM main.{quoted(name)} {only}").get)  # noqa: S608

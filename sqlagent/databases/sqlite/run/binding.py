@@ -55,6 +55,7 @@ class Binding:
 
     @property
     def copier(self) -> Copier | None:
+        """What copies the objects that the script loses; None where nothing is to be copied."""
         return self._copier
 
     @property
@@ -77,6 +78,7 @@ class Binding:
             self._unmeasurable = "it is too large to keep"
 
     def before(self, sql: str, events: tuple[Event, ...]) -> None:
+        """Look at what a statement is about to touch; to be called before each one."""
         if self._recorder is not None and not self._unmeasurable:
             try:
                 self._recorder.begin(sql, events)
@@ -84,6 +86,7 @@ class Binding:
                 self._give_up(str(e))
 
     def after(self, changed: int, *, once: bool = False) -> None:
+        """Record what a statement did; `changed` is SQLite's own count.  What cannot be measured ends the recording."""
         self.changed.append(changed)
         if self._recorder is not None and not self._unmeasurable:
             try:

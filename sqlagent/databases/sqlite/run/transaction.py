@@ -155,6 +155,7 @@ class Run:
         self.tell()
 
     def tell(self) -> None:
+        """Say how far it is, where it takes long."""
         self.telling.look(self.binding.recorded if self.binding else 0)
 
     def apply(self, statements: Sequence[str], *, sink: Sink, mark: Mark | None, verify: Callable[[], None]) -> Outcome:
@@ -311,6 +312,7 @@ class _Done:
 
 
 def journal_mode(connection: apsw.Connection) -> str:
+    """How SQLite keeps its own journal of this file: `delete`, `wal`, ..."""
     return str(connection.pragma("journal_mode"))
 
 

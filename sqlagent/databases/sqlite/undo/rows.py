@@ -45,7 +45,8 @@ class Witness(Protocol):
         """Takes what goes with the tables that are dropped."""
 
     @property
-    def digesting(self) -> bool: ...
+    def digesting(self) -> bool:
+        """Whether the rows of tables that are dropped or altered are to be hashed too."""
 
     def before(self, events: tuple[Event, ...]) -> None:
         """Rows are going to be written."""

@@ -30,6 +30,8 @@ _NOTHING = "nothing was changed"
 
 @dataclass(frozen=True, slots=True)
 class UndoRun:
+    """One undo, and what it is held to."""
+
     undo: Undo
     on_conflict: OnConflict
     expected: Measurement | None
