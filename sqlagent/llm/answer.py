@@ -88,6 +88,7 @@ class Answer:
 
     @property
     def end(self) -> End:
+        """How it ended: by the server's own word, else by whether the stream was closed as it should be."""
         if not self.finish:
             return End.WHOLE if self.closed else End.CUT
         return _END_OF.get(self.finish.lower().removeprefix("finish_reason_"), End.UNKNOWN)
@@ -99,6 +100,7 @@ class Answer:
 
     @property
     def tools(self) -> str:
+        """Names of the tools that it called, each once, for a message; empty where it called none."""
         return ", ".join(dict.fromkeys(name or "no name" for name, _ in self.calls.values()))
 
     def _call(self, place: object, function: dict[str, Any]) -> None:

@@ -32,6 +32,7 @@ class Weights:
 
     @property
     def parts(self) -> int:
+        """Of how many parts of `part_size` bytes the published file is made."""
         return -(-self.size // self.part_size)
 
 

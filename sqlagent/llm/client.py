@@ -53,10 +53,12 @@ class ModelSpec:
 
     @property
     def key(self) -> Secret:
+        """The key, wrapped so that nothing prints it."""
         return self.api_key if isinstance(self.api_key, Secret) else Secret(self.api_key)
 
     @property
     def is_embedded(self) -> bool:
+        """Whether sqlagent runs the model itself; `auto` does where neither a key nor a server is named."""
         if self.model == "auto":
             return not self.key and not self.base_url
         return self.model == "local" or self.model.startswith("local:")

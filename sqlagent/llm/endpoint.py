@@ -38,6 +38,7 @@ class Endpoint:
 
     @property
     def base_url(self) -> str:
+        """Where requests go, without /v1 where this server turned out to have none."""
         return self.address.bare if self.manners.is_bare else self.address.base_url
 
     @property
@@ -50,7 +51,9 @@ class Endpoint:
 
     @property
     def has_key(self) -> bool:
+        """Whether a key is sent along."""
         return bool(self.api_key)
 
     def masked(self, text: str) -> str:
+        """A text without the key, whatever a server or a library wrote into it."""
         return self.api_key.hide_in(text)

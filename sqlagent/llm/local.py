@@ -75,10 +75,12 @@ class Embedded:
 
     @property
     def installed(self) -> bool:
+        """Whether its weights are on this machine."""
         return bool(self.path)
 
     @property
     def running(self) -> bool:
+        """Whether its server runs now."""
         return bool(self.url)
 
 
@@ -104,6 +106,7 @@ def has_runtime() -> bool:
 
 
 def require_runtime() -> None:
+    """Raises ConnectError, with what to type, where the library that runs models is not installed."""
     if not has_runtime():
         raise ConnectError(
             "there is no model to ask: no key, no server, and the embedded model is not installed",

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Provider:
+    """One server that people use, as its own page tells to reach it."""
+
     name: str
     base_url: str
     """As its own page has it."""

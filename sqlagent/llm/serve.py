@@ -29,6 +29,10 @@ PROMPT_CACHE_MIB = 512
 
 
 def main() -> int:
+    """The server's process; answers 0 also where another one was there first.
+
+    What it needs comes as JSON on its stdin, so that the key is in no list of processes.
+    """
     settings = json.load(sys.stdin)
     folder = Path(settings["folder"])
     os.umask(0o077)  # what it saves of prompts has names and values of databases in it

@@ -27,6 +27,7 @@ class Refused(Exception):
 
     @property
     def said(self) -> str:
+        """Why, in the server's words."""
         return words(self.body)
 
     @property
@@ -36,6 +37,7 @@ class Refused(Exception):
 
     @property
     def is_page(self) -> bool:
+        """Whether what refused was no model's server: it sent a page for a browser."""
         return is_page(self.body)
 
 
@@ -49,6 +51,7 @@ class Unreadable(Exception):
 
     @property
     def is_page(self) -> bool:
+        """Whether it is a page for a browser."""
         return is_page(self.head)
 
 
@@ -149,21 +152,26 @@ def _status_in(error: object) -> int:
 
 
 def shortened(text: str, length: int = 160) -> str:
+    """On one line, cut to `length` characters, the last three then dots."""
     text = " ".join(whole_characters(text).split())
     return text if len(text) <= length else text[: length - 3] + "..."
 
 
 def quoted(text: str) -> str:
+    """Shortened and in double quotes, for a message."""
     return f'"{shortened(text)}"'
 
 
 def as_dict(value: object) -> dict[str, Any]:
+    """The value if it is an object, else an empty one: a server may send anything."""
     return value if isinstance(value, dict) else {}
 
 
 def as_list(value: object) -> list[Any]:
+    """The value if it is a list, else an empty one."""
     return value if isinstance(value, list) else []
 
 
 def as_text(value: object) -> str:
+    """The value if it is a text, else an empty one."""
     return value if isinstance(value, str) else ""

@@ -49,11 +49,13 @@ class Kept:
     rowsets: list[Rowset] = field(default_factory=list)
 
     def write(self, columns: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> int:
+        """Take every row of a result into memory; answers how many there were."""
         taken = tuple(rows)
         self.rowsets.append(Rowset(tuple(columns), taken))
         return len(taken)
 
     def take(self) -> tuple[Rowset, ...]:
+        """The results since the last call, which are forgotten here."""
         taken, self.rowsets = tuple(self.rowsets), []
         return taken
 
@@ -105,6 +107,7 @@ class Parts:
 
     @property
     def journal(self) -> Journal:
+        """The journal of this state folder, or of the team's store."""
         return self._once("journal", self._journal)
 
     def _journal(self) -> Journal:
@@ -121,6 +124,7 @@ class Parts:
 
     @property
     def driver(self) -> Driver:
+        """What moves threads; the first use of it loads LangGraph."""
         return self._once("driver", self._driver)
 
     def _driver(self) -> Driver:

@@ -161,6 +161,7 @@ class Deciding(Book):
             return decided_in(db, proposal_id)
 
     def decision(self, proposal_id: str, stage: int = 1) -> Decision | None:
+        """What was decided of one seat of a proposal, counted from 1; None where nothing was."""
         with self.reading() as db:
             return next((d.decision for d in decided_in(db, proposal_id) if d.stage == stage), None)
 

@@ -110,6 +110,7 @@ class Journal(Deciding, Runs):
         return tuple(Turn(str(question), str(sql), str(author)) for question, sql, author in rows)
 
     def attempts(self, thread: str, turn: int) -> tuple[Attempt, ...]:
+        """What the model drafted in a turn before what is shown, and why each was not it."""
         with self.reading() as db:
             found = db.execute("SELECT attempts FROM turns WHERE thread = ? AND turn = ?", (thread, turn)).get
             return msgspec.json.decode(found, type=tuple[Attempt, ...]) if found else ()

@@ -64,6 +64,7 @@ class Book:
             self._idle.append(connection)
 
     def close(self) -> None:
+        """Close every connection; the journal can be used again, and opens them anew."""
         with GATE.inside():
             while self._idle:
                 self._idle.pop().close()
@@ -184,6 +185,7 @@ def _version(db: apsw.Connection) -> object:
 
 
 def require_sealed_in(db: Reader, thread: str) -> None:
+    """Raise `Altered` where something of a session is not as the log has it; in a transaction that is open."""
     if found := problem_in_thread(db, thread):
         raise Altered(
             f"the record of {thread} was changed behind its log: {found}", hint="nothing was run; sqlagent audit verify"

@@ -14,9 +14,11 @@ class Rows(Protocol):
         """The only value of the first row; a tuple where it has several, None where there is no row."""
         ...
 
-    def fetchone(self) -> Any: ...
+    def fetchone(self) -> Any:
+        """The next row, or None."""
 
-    def fetchall(self) -> Any: ...
+    def fetchall(self) -> Any:
+        """Every row that is left."""
 
     def __iter__(self) -> Iterator[Any]: ...
 
@@ -24,4 +26,5 @@ class Rows(Protocol):
 class Reader(Protocol):
     """Runs one SELECT of the journal's."""
 
-    def execute(self, statements: str, bindings: Sequence[Any] = ()) -> Rows: ...
+    def execute(self, statements: str, bindings: Sequence[Any] = ()) -> Rows:
+        """Run a query in SQLite's words, with `?` or `?2` for its bindings."""

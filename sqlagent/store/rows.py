@@ -27,6 +27,8 @@ class Marked(IntEnum):
 
 
 class RunState(StrEnum):
+    """How a run stands: begun, ended, or settled by a person who looked."""
+
     STARTED = "started"
     """Claimed; its end was not seen yet."""
     DONE = "done"
@@ -69,6 +71,7 @@ class Kept:
 
     @property
     def thread(self) -> str:
+        """The thread that ran it: `k7f3` of the run `k7f3.2`."""
         return self.run.partition(".")[0]
 
 
@@ -91,6 +94,7 @@ SELECT t.id, t.status, t.database, t.url, t.target, u.source, u.question, u.aske
 
 
 def thread_of(row: Sequence[Any]) -> Thread:
+    """A thread from a row of `threads`, in the order of its columns."""
     values = list(row)
     values[1], values[5] = Status(values[1]), Source(values[5])
     return Thread(*values)
@@ -137,6 +141,7 @@ def clarifications_in(db: Reader, thread: str, turn: int) -> tuple[Clarification
 
 
 def run_in(db: Reader, run_id: str) -> Run | None:
+    """A run, or None where none of this id began."""
     row: Any = db.execute(
         "SELECT id, state, marked, run_by, started_at, ended_at, outcome, error, audit_head FROM runs WHERE id = ?",
         (run_id,),

@@ -75,6 +75,7 @@ class Runs(Book):
             raise Stale(f"its approval does not count any more: {why}", hint="nothing was changed")
 
     def run(self, run_id: str) -> Run | None:
+        """A run, or None where none of this id began."""
         with self.reading() as db:
             return run_in(db, run_id)
 
@@ -177,6 +178,7 @@ class Runs(Book):
         return tuple(str(run) for (run,) in rows)
 
     def forget(self, run_id: str) -> None:
+        """Drop what a run changed, which then can no longer be undone; the run itself stays on record."""
         with self.writing("a forgetting") as db:
             db.execute("DELETE FROM changes WHERE run = ?", (run_id,))
 

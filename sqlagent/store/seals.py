@@ -82,6 +82,7 @@ def problem(db: Reader, entries: Iterable[Entry]) -> str:
 
 
 def seals_of(entries: Iterable[Entry]) -> Seals:
+    """The newest seal of each row that the entries tell of."""
     newest: Seals = {}
     for entry in entries:
         newest |= _seals(entry)

@@ -28,6 +28,8 @@ EXTENSIONS = (".svg", ".png", ".html")
 
 
 class Kind(StrEnum):
+    """The pictures that there are."""
+
     BARS = "bars"
     LINE = "line"
     HISTOGRAM = "histogram"
@@ -39,6 +41,8 @@ class NoShape(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Chart:
+    """One picture: its shape, why it was chosen, and what is in it."""
+
     kind: Kind
     why: str
     labels: tuple[str, ...]
@@ -58,6 +62,7 @@ class Seen:
     is_cut: bool = False
 
     def write(self, columns: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> int:
+        """Pass every row on, and keep the first of this result; answers how many there were."""
         self.columns, self.rows, self.is_cut = list(columns), [], False
         self.results += 1
         return int(self.sink.write(columns, self._kept(rows)))

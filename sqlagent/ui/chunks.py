@@ -13,5 +13,6 @@ CHUNK = 1_000
 
 
 def chunks(rows: Iterator[Row]) -> Iterator[list[Row]]:
+    """The rows in lists of at most `CHUNK`, none of them empty."""
     while chunk := list(islice(rows, CHUNK)):
         yield chunk

@@ -23,6 +23,7 @@ class ExitCode(IntEnum):
     text: str
 
     def __new__(cls, value: int, text: str) -> ExitCode:
+        """A member is its number; the sentence is its `text`."""
         member = int.__new__(cls, value)
         member._value_, member.text = value, text
         return member

@@ -95,6 +95,7 @@ def _value(value: Value) -> str:
 
 
 def size_words(size: int) -> str:
+    """A number of bytes in decimal units, rounded: `12 MB`."""
     for limit, unit in ((1_000_000, "MB"), (1_000, "KB")):
         if size >= limit:
             return f"{size / limit:,.0f} {unit}"

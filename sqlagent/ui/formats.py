@@ -30,6 +30,8 @@ from sqlagent.ui.visible import escaped, harmless_lines, plain, visible
 
 
 class Format(StrEnum):
+    """What `--format` takes."""
+
     AUTO = "auto"
     """A table; on a screen that is too narrow for it, vertical."""
     TABLE = "table"

@@ -27,6 +27,8 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Span:
+    """Some characters of a line, and what they are."""
+
     text: str
     role: Role = Role.PLAIN
 
@@ -48,15 +50,19 @@ class Block:
 
 
 class Align(StrEnum):
+    """At which side of its column a text stands."""
+
     LEFT = "left"
     RIGHT = "right"
 
 
 def text_line(text: str = "", role: Role = Role.PLAIN) -> Line:
+    """A line of one span."""
     return (Span(text, role),)
 
 
 def pad(text: str, columns: int, align: Align = Align.LEFT) -> str:
+    """Blanks up to so many columns of the terminal, where wide characters take two; never cut."""
     blanks = " " * max(columns - width(text), 0)
     return text + blanks if align is Align.LEFT else blanks + text
 

@@ -79,4 +79,5 @@ def does_words(operation: Operation) -> str:
 
 
 def role(operation: Operation) -> Role:
+    """How a line about it is coloured."""
     return _ROLE[_SYMBOL[operation.verb]]

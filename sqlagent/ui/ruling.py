@@ -32,6 +32,7 @@ def sight(explained: Explained) -> list[str]:
 
 
 def verdict_json(verdict: Verdict) -> dict[str, Any]:
+    """One verdict as JSON, with the policy's rules that it is by."""
     return {
         "verdict": word_of(verdict),
         "rules": verdict.rule.split(", ") if verdict.rule else [],
@@ -42,6 +43,7 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
 
 
 def ruling_json(explained: Sequence[Explained]) -> list[dict[str, Any]]:
+    """The verdict on each statement, and every rule that was considered, with what decided about it."""
     return [
         {
             "index": e.statement.index,

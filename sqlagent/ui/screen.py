@@ -63,6 +63,7 @@ class Screen:
 
     @property
     def rows(self) -> int:
+        """How many lines it has; 24 where nobody can tell."""
         return self._size("LINES", 1, 24)
 
     def _size(self, variable: str, index: int, otherwise: int) -> int:

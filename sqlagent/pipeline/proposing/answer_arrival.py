@@ -47,6 +47,7 @@ def turned_away(because: str, hint: str) -> dict[str, Any]:
 
 
 def is_turned_away(answer: Any) -> bool:
+    """Whether this was put in place of a call by `turned_away`."""
     return isinstance(answer, dict) and _TURNED_AWAY in answer
 
 

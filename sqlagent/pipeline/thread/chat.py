@@ -51,6 +51,7 @@ _MESSAGES = '{"messages": [{"type": "human", "content": "..."}]}'
 
 
 def from_us(words: str) -> Message:
+    """A message of sqlagent's own, with an id that no other has."""
     return {"type": "ai", "content": words, "id": str(uuid4())}
 
 

@@ -40,17 +40,21 @@ class Saver(SqliteSaver):
         self._reached = reached
 
     def close(self) -> None:
+        """Close the file."""
         self.conn.close()
 
     def guarded(self) -> AbstractContextManager[None]:
+        """Whatever goes wrong inside, as a StoreError that names the file."""
         return guarded(self._path)
 
     def unreadable(self, e: Exception) -> Exception:
+        """The error for a checkpoint that raised `e` while it was read: SQLite's own, or one that says damaged."""
         if isinstance(e, sqlite3.Error):
             return e
         return sqlite3.DatabaseError(f"a checkpoint cannot be read ({type(e).__name__})")
 
     def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """A checkpoint, or None where the thread has none."""
         with guarded(self._path):
             return super().get_tuple(config)
 
@@ -61,6 +65,7 @@ class Saver(SqliteSaver):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
+        """Store a checkpoint, between two crash points."""
         self._reached("saver: before a checkpoint")
         with guarded(self._path):
             head = super().put(config, checkpoint, metadata, new_versions)
@@ -70,6 +75,7 @@ class Saver(SqliteSaver):
     def put_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
+        """Store what one step answered, between two crash points."""
         self._reached("saver: before a step's result")
         with guarded(self._path):
             super().put_writes(config, writes, task_id, task_path)
@@ -86,6 +92,7 @@ class Saver(SqliteSaver):
     # LangGraph's asynchronous calls, `ainvoke` and `astream`: the same steps in a thread beside the event loop.
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """As `get_tuple`, beside the event loop."""
         return await asyncio.to_thread(self.get_tuple, config)
 
     async def aput(
@@ -95,11 +102,13 @@ class Saver(SqliteSaver):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
+        """As `put`, beside the event loop."""
         return await asyncio.to_thread(self.put, config, checkpoint, metadata, new_versions)
 
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
+        """As `put_writes`, beside the event loop."""
         await asyncio.to_thread(self.put_writes, config, writes, task_id, task_path)
 
     async def alist(
@@ -110,6 +119,7 @@ class Saver(SqliteSaver):
         before: RunnableConfig | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[CheckpointTuple]:
+        """As `list`, beside the event loop; all are read before the first is given out."""
         for one in await asyncio.to_thread(lambda: [*self.list(config, filter=filter, before=before, limit=limit)]):
             yield one
 
@@ -130,7 +140,8 @@ class Saver(SqliteSaver):
 class Guarded(Protocol):
     """A saver whose failures are ours, in a file or in a team's store."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close the file, or end the session with the store."""
 
     def guarded(self) -> AbstractContextManager[None]:
         """Whatever goes wrong inside, as a StoreError."""

@@ -36,6 +36,7 @@ class Driver:
         self._graph = build(self._saver)
 
     def close(self) -> None:
+        """Close the checkpoints; no thread can be moved afterwards."""
         self._saver.close()
 
     @contextmanager

@@ -118,11 +118,13 @@ class Served(CompiledStateGraph[AskedState, None, Asked, AskedState]):
         """Whether a refusal is told in the state: LangGraph's server tells its clients nothing of an exception."""
 
     def stream(self, input: Any, config: Any = None, **how: Any) -> Iterator[Any]:
+        """LangGraph's `stream`, after the call was looked at; what is stored is stored at every step."""
         stored = self._is_stored(config)
         let_in = self._let_in(input, self.get_state(config) if stored else None, nested=_is_nested(config))
         yield from super().stream(let_in, config, **(_durable(how) if stored else how))
 
     async def astream(self, input: Any, config: Any = None, **how: Any) -> AsyncIterator[Any]:
+        """LangGraph's `astream`, after the call was looked at beside the event loop."""
         stored = self._is_stored(config)
         state = await self.aget_state(config) if stored else None
         nested = _is_nested(config)

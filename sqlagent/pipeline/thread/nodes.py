@@ -271,12 +271,14 @@ def _ending(state: State, answer: Decision | None) -> tuple[Status, str, str]:
 
 
 def from_start(state: State) -> str:
+    """Where a turn begins: with a proposal it goes on deciding, without SQL the model is asked, else it is analyzed."""
     if state.get("proposal"):
         return "decide"
     return "generate" if state.get("source") == Source.MODEL and not state.get("sql") else "analyze"
 
 
 def after_generate(state: State) -> str:
+    """The model's answer is analyzed, put to the person as a question, asked for again, or ends the turn."""
     if state.get("end"):
         return "finish"
     if state.get("asks"):
@@ -285,10 +287,12 @@ def after_generate(state: State) -> str:
 
 
 def after_hear(state: State) -> str:
+    """On to the model with the person's answer, or back to asking the person."""
     return "clarify" if state.get("asks") else "generate"
 
 
 def after_analyze(state: State) -> str:
+    """By the policy's verdict: run it, ask people, draft anew, or end."""
     if state.get("end"):
         return "finish"
     ways = {"again": "generate", "allow": "execute", "ask": "review", "decided": "decide"}
@@ -296,6 +300,7 @@ def after_analyze(state: State) -> str:
 
 
 def after_decide(state: State) -> str:
+    """By the person's answer: run it, revise it, ask once more, or end."""
     answer: Any = state.get("decision")
     if not isinstance(answer, dict):
         return "review"
@@ -309,8 +314,10 @@ def after_decide(state: State) -> str:
 
 
 def after_revise(state: State) -> str:
+    """SQL that a person wrote is analyzed; without any the model drafts anew."""
     return "analyze" if state.get("sql") else "generate"
 
 
 def after_execute(state: State) -> str:
+    """Ends the turn, unless the run found that what was approved is stale: then it is analyzed anew."""
     return "finish" if state.get("end") else "analyze"

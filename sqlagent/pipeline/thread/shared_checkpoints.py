@@ -34,12 +34,15 @@ class SharedSaver(PostgresSaver):
         self._reached = reached
 
     def close(self) -> None:
+        """End the session with the store."""
         self.conn.close()
 
     def guarded(self) -> AbstractContextManager[None]:
+        """Whatever goes wrong inside, as an error that names the store."""
         return guarded(self._url)
 
     def unreadable(self, e: Exception) -> Exception:
+        """The error for a checkpoint that raised `e` while it was read: the server's own, or a StoreError."""
         if isinstance(e, psycopg.Error):
             return e
         return StoreError(
@@ -48,6 +51,7 @@ class SharedSaver(PostgresSaver):
         )
 
     def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """A checkpoint, or None where the thread has none."""
         found = super().get_tuple
         return self._again(lambda: found(config))
 
@@ -58,6 +62,7 @@ class SharedSaver(PostgresSaver):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
+        """Store a checkpoint, between two crash points."""
         self._reached("saver: before a checkpoint")
         put = super().put
         head = self._again(lambda: put(config, checkpoint, metadata, new_versions))
@@ -67,6 +72,7 @@ class SharedSaver(PostgresSaver):
     def put_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
+        """Store what one step answered, between two crash points."""
         self._reached("saver: before a step's result")
         put = super().put_writes
         self._again(lambda: put(config, writes, task_id, task_path))

@@ -33,6 +33,7 @@ class Session:
         self._mine = RLock()
 
     def close(self) -> None:
+        """End the session; the next query opens another."""
         if self._open is not None:
             self._open.close()
             self._open = None
@@ -83,14 +84,17 @@ class Answer:
 
     @property
     def get(self) -> Any:
+        """The only value of the first row; a tuple where it has several, None where there is no row."""
         if not self._rows:
             return None
         return self._rows[0][0] if len(self._rows[0]) == 1 else self._rows[0]
 
     def fetchone(self) -> Any:
+        """The first row, or None."""
         return self._rows[0] if self._rows else None
 
     def fetchall(self) -> Any:
+        """Every row."""
         return self._rows
 
     def __iter__(self) -> Iterator[Any]:
@@ -120,6 +124,7 @@ def listen(db: psycopg.Connection[Any], seconds: float) -> None:
 
 
 def conninfo(url: str, password: Secret | None) -> str:
+    """What libpq is told: the URL, the password if there is one, ten seconds to connect, and who we are."""
     told = {"password": password.reveal()} if password else {}
     return make_conninfo(url, connect_timeout=_CONNECT_SECONDS, application_name="sqlagent", **told)
 
@@ -184,6 +189,7 @@ def shown(url: str) -> str:
 
 
 def raise_ours(e: psycopg.Error, where: str) -> NoReturn:
+    """Raise the server's error in our words, its SQLSTATE kept; `where` is the store as it may be printed."""
     error = _ours(e, where)
     error.sqlstate = e.sqlstate or ""
     raise error from e

@@ -50,6 +50,7 @@ class SharedJournal(Journal):
         self._here = here(folder)
 
     def close(self) -> None:
+        """End the session with the store."""
         self.session.close()
 
     def me(self) -> str:
@@ -62,15 +63,18 @@ class SharedJournal(Journal):
 
     @contextmanager
     def reading(self) -> Iterator[Reader]:
+        """The session, to read; what goes wrong is an error that names the store."""
         with guarded(self.session.url):
             yield self.session
 
     @contextmanager
     def at_one_moment(self) -> Iterator[Reader]:
+        """Several reads that see the same, whatever others write meanwhile."""
         with guarded(self.session.url), self.session.snapshot():
             yield self.session
 
     def writing(self, what: str) -> NoReturn:
+        """Never: a store takes no write but by the functions of its server."""
         raise AssertionError(f"{what} is written by a function of the server")
 
     def _call(self, what: str, function: str, *arguments: Any, by: str = "") -> Any:  # noqa: ARG002 - said, not believed
@@ -83,6 +87,7 @@ class SharedJournal(Journal):
     # ---- sessions and turns --------------------------------------------------------------------------------------
 
     def admit(self, thread: Thread) -> bool:
+        """Record a thread's beginning, or False where its id is taken; the server writes down whose it is."""
         t = thread
         return bool(
             self._call("a thread", "admit", t.id, t.database, t.url, t.target, t.model, t.source.value, t.question,
@@ -90,12 +95,14 @@ class SharedJournal(Journal):
         )  # fmt: skip
 
     def ask_again(self, thread: str, *, expected_turn: int, source: Source, question: str, sql: str, by: str) -> bool:
+        """Begin a thread's next turn, or False where it is not at `expected_turn` any more."""
         return bool(self._call("a question", "ask_again", thread, expected_turn, source.value, question, sql, by=by))
 
     def finish(
         self, thread: str, turn: int, status: Status, *, message: str = "", hint: str = "", ran_sql: str = "",
         attempts: Sequence[Attempt] = (), learn: bool = False,
     ) -> None:  # fmt: skip
+        """Record how a turn ended; with `learn`, what it teaches for later questions too."""
         text = msgspec.json.encode(attempts).decode()
         self._call("an ending", "finish", thread, turn, status.value, message, hint, ran_sql, text)
         if learn:
@@ -110,9 +117,11 @@ class SharedJournal(Journal):
             self._call("an example", "learn", x.run, x.database, x.question, x.drafted, x.final, x.choice.value, x.why)
 
     def claim_notice(self, proposal: str, stage: int) -> bool:
+        """Whether this caller is the one that tells people of a seat."""
         return bool(self._call("a notice", "claim_notice", proposal, stage))
 
     def alike(self, words: Sequence[str], *, target: str, thread: str, longest: int, limit: int) -> tuple[Alike, ...]:
+        """Examples of this target that share words with a question, the best first, by the server's own search."""
         with self.reading() as db:
             rows = db.execute(
                 "SELECT e.question, e.final, e.run FROM newest_examples e,"
@@ -128,27 +137,35 @@ class SharedJournal(Journal):
         return tuple(rows)
 
     def forget_examples(self, ids: Sequence[int] | None, *, by: str, target: str) -> int:
+        """Drop these examples, or for None every one of the target; answers how many."""
         chosen = None if ids is None else list(ids)
         return int(self._call("a forgetting of examples", "forget_examples", chosen, target, by=by))
 
     # ---- the record ----------------------------------------------------------------------------------------------
 
     def note(self, what: str, *, who: str, thread: str, **detail: Any) -> None:
+        """Put on record what no table of the journal holds."""
         said = msgspec.json.encode(detail | {"by": who}).decode()
         self._call("a note", "note", what, thread, said, by=who)
 
     def note_policy(self, files: Sequence[str], sha256: str, *, who: str, rules: int) -> None:
+        """Put on record that somebody's policy is not what it was when they last came."""
         if self._last_policy(who) != sha256:
             self.note("policy loaded", who=who, thread="", files=list(files), sha256=sha256, rules=rules)
 
     # ---- proposals and decisions ---------------------------------------------------------------------------------
 
     def propose(self, proposal: Proposal, *, number: int, turn: int) -> Proposal:
+        """Record a proposal and answer it as the store has it: whoever came first counts."""
         text = msgspec.json.encode(proposal).decode()
         self._call("a proposal", "propose", proposal.id, number, turn, proposal.analysis.risk.name, text)
         return self.proposal(proposal.id)
 
     def decide(self, proposal: Proposal, decision: Decision) -> Decision:
+        """Record a decision; answers what counts.
+
+        Raises NotPermitted for who is not connected as who they say, Stale for a proposal that was overtaken.
+        """
         d = decision
         if d.by not in (self.me(), POLICY, NOBODY):
             raise NotPermitted(f"{d.by} is not who is connected to the store: {self.me()} is", hint=_SEAT)
@@ -175,6 +192,7 @@ class SharedJournal(Journal):
             raise NotPermitted(why, hint=f"sqlagent show {proposal.thread}")
 
     def expire(self, proposal_id: str) -> Decision | None:
+        """Record what time decided, by the server's clock; None where nothing is due."""
         with self.reading() as db:  # every look at a thread asks, and few are due
             first = proposed_in(db, proposal_id)
             if first is None or not standing(first, decided_in(db, proposal_id)).expires_at:
@@ -183,16 +201,19 @@ class SharedJournal(Journal):
         return self.decision(proposal_id, stage) if self._call("a timeout", "expire", proposal_id) else None
 
     def ask_back(self, thread: str, turn: int, question: str, choices: tuple[str, ...], *, by: str) -> int:
+        """Record what the model asks; answers its number in the turn, from 1."""
         text = msgspec.json.encode(choices).decode()
         return int(self._call("a question back", "ask_back", thread, turn, question, text, by=by))
 
     def answer(self, thread: str, turn: int, number: int, text: str, *, by: str, how: str) -> Clarification:
+        """Record a person's answer, unless there is one; answers what counts."""
         self._call("an answer", "answer", thread, turn, number, text, how, by=by)
         return self.clarifications(thread, turn)[number - 1]
 
     # ---- runs ----------------------------------------------------------------------------------------------------
 
     def claim(self, proposal: Proposal, *, by: str, marked: Marked) -> Run | Refusal | None:
+        """Ask for the one right to run a proposal: None is yes; a Run began before, a Refusal says why not."""
         self.require_sealed(proposal.thread)
         with self.reading() as db:
             first = proposed_in(db, proposal.id)
@@ -234,25 +255,32 @@ class SharedJournal(Journal):
             return db.execute(begun, (url, self._here)).get is not None
 
     def release(self, run_id: str, *, because: str = "") -> None:
+        """Give a claim back, to try again: it is known that nothing was changed."""
         self._call("a release", "give_back", run_id, "released", because, self._here)
 
     def stale(self, run_id: str, *, because: str) -> None:
+        """Give a claim back whose run would not do what was approved; it was rolled back."""
         self._call("a release", "give_back", run_id, "stale", because, self._here)
 
     def done(self, run_id: str, outcome: Outcome) -> None:
+        """Record what a run came to."""
         changed = msgspec.json.encode([r.changed for r in outcome.results]).decode()
         self._call("a run's end", "done", run_id, msgspec.json.encode(outcome).decode(), changed)
 
     def failed(self, run_id: str, error: str) -> None:
+        """Record that a run was rolled back."""
         self._call("a run's end", "failed", run_id, error, self._here)
 
     def settle(self, run_id: str, state: RunState, *, by: str) -> bool:
+        """Record a person's word on a run whose end was not seen; False where its end is known already."""
         return bool(self._call("a run's end", "settle", run_id, state.value, by=by))
 
     def keep(self, run_id: str, changes: bytes) -> None:
+        """Store what a run is about to commit, for undo."""
         self._call("what it changes", "keep", run_id, changes, self._here)
 
     def prune(self, *, before: str) -> tuple[str, ...]:
+        """Forget what runs changed that ended before a time; answers which."""
         with self.reading() as db:
             if not db.execute("SELECT 1 FROM changes WHERE kept_at < ? LIMIT 1", (before,)).get:
                 return ()
@@ -260,4 +288,5 @@ class SharedJournal(Journal):
         return tuple(gone) if isinstance(gone, list) else (str(gone),)
 
     def forget(self, run_id: str) -> None:
+        """Drop what a run changed, which then can no longer be undone."""
         self._call("a forgetting", "forget", run_id, self._here)

@@ -13,7 +13,8 @@ from sqlagent.ui.formats import Format
 class Book(Protocol):
     """One file that takes results as they come; memory does not grow with rows."""
 
-    def add(self, columns: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> None: ...
+    def add(self, columns: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> None:
+        """Take one result, every row of it."""
 
     def close(self) -> None:
         """Write what is left; only then is the file whole."""

@@ -60,6 +60,7 @@ class ParquetFile:
         self._writer: pq.ParquetWriter | None = None
 
     def add(self, columns: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> None:
+        """Take the result; raises SqlagentError for a second one."""
         if self._columns:
             raise SqlagentError("a Parquet file holds one result, and here are several", hint="-o FILE.xlsx holds them")
         self._columns = json_names(columns)
@@ -68,11 +69,13 @@ class ParquetFile:
             self._put([list(column) for column in zip(*some, strict=True)])
 
     def close(self) -> None:
+        """Write what is left; a result without rows becomes a file with its columns."""
         if self._writer is None and self._columns:  # a result without rows
             self._begin(self._path)
         self._end()
 
     def discard(self) -> None:
+        """Leave nothing open, and nothing beside the file; a full disk does not hinder that."""
         self._wider.unlink(missing_ok=True)
         if self._writer is not None and self._file is not None:
             with suppress(OSError):  # on a full disk, what it still holds does not fit either

@@ -37,6 +37,7 @@ class Workbook:
         self._results = 0
 
     def add(self, columns: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> None:
+        """Take one result into a sheet of its own; raises SqlagentError where it has more columns than XLSX holds."""
         if len(columns) > _MOST_COLUMNS:
             raise SqlagentError(f"{len(columns):,} columns, and XLSX holds {_MOST_COLUMNS:,} at most", hint=_INSTEAD)
         self._results += 1
@@ -58,6 +59,7 @@ class Workbook:
         return sheet
 
     def close(self) -> None:
+        """Write the file; raises OSError for the disk, SqlagentError where it would be too large."""
         try:
             self._book.close()
         except FileCreateError as e:  # it holds the error of the system
@@ -67,6 +69,7 @@ class Workbook:
         self._folder.cleanup()
 
     def discard(self) -> None:
+        """Leave nothing open, and nothing beside the file."""
         for sheet in self._book.worksheets():
             with suppress(OSError, ValueError):
                 sheet._opt_close()
