@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 import pexpect
+from checkout import ROOT
 from pexpect import fdpexpect
 
-ROOT = Path(__file__).parents[1]
 PROMPT = "\n  > "
 STATUSES = {"new", "pending", "executed", "rejected", "denied", "stale", "expired", "unknown", "failed"}
 

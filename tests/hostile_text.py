@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import unicodedata
 
-from cli_process import ROOT, Ran
+from checkout import ROOT
+from cli_process import Ran
 
 HOSTILE: list[str] = [
     json.loads(line)["text"] for line in (ROOT / "fixtures/hostile.jsonl").read_text(encoding="utf-8").splitlines()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -13,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import apsw
+from checkout import ROOT
 
-ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "fixtures" / "questions"
 COPIES = 5
 """The database that was asked, and four with other rows in it."""
 ROWS = 20_000
-sys.path.insert(0, str(ROOT / "fixtures"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ import sys
 import textwrap
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from checkout import ROOT
+
 PAGE = ROOT / ".github" / "CONTRIBUTING.md"
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from checkout import ROOT
 
-ROOT = Path(__file__).parent.parent
 HEAVY = (
     *("langgraph", "langchain", "langchain_core", "langchain_openai", "openai", "sqlglot", "xllamacpp", "httpx"),
     *("psycopg", "prompt_toolkit"),

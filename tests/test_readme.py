@@ -6,17 +6,16 @@ import json
 import os
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import yaml
+from checkout import ROOT
 
 from sqlagent.cli import run
 from sqlagent.cli.commands import load
 from sqlagent.config import environment_rows
 from sqlagent.ui.diagnostics import ExitCode
 
-ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 REWRITE = bool(os.environ.get("REWRITE_DOCS"))
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pexpect
 import pytest
+from checkout import ROOT
 from openai_server import OpenAIServer, Request
 
 from sqlagent.store.identity import current_user
 from sqlagent.store.journal import Journal
 
-ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 BLOCKS = re.compile(r"(<!-- runs -->\n```console\n)(.*?)(```\n<!-- /runs -->)", re.S)
 ID, DIGEST = "k7f3", "9f2c41d0a8b6"

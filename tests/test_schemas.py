@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from importlib.resources import files
-from pathlib import Path
 from runpy import run_path
 from typing import Any
 
 import pytest
+from checkout import ROOT
 from cli_process import Ran
 from cli_shop import Asked, Shop
 from hypothesis import given
@@ -19,7 +19,6 @@ from jsonschema import Draft202012Validator
 from sqlagent import schemas
 from sqlagent.core.wire.answers import Invalid, Pending, decode, decode_answer
 
-ROOT = Path(__file__).parent.parent
 MADE = run_path(str(ROOT / "fixtures" / "build_schemas.py"))
 
 WRITE = "UPDATE orders SET status = 'paid' WHERE status = 'pending'"

@@ -11,12 +11,12 @@ from typing import Any
 
 import apsw
 import pytest
+from checkout import ROOT
 from measure import Figures, measure, say
 
 from sqlagent import Agent
 from sqlagent.store.audit import GENESIS, seal
 
-ROOT = Path(__file__).parent.parent.parent
 MANY = 100_000
 FEW = 10
 ENDED, WAITING = "executed", "pending"

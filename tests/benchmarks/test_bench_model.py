@@ -9,9 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
+from checkout import ROOT
 from measure import run_once, say
-
-ROOT = Path(__file__).parent.parent.parent
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.model]
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import apsw
 import pytest
+from checkout import ROOT
 
 from sqlagent import Agent, Report, Status
 
-ROOT = Path(__file__).parent.parent.parent
 QUESTIONS: list[dict[str, Any]] = tomllib.loads((ROOT / "fixtures/questions.toml").read_text())["question"]
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.model]

@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from checkout import ROOT
 from measure import measure, say
 from openai_server import OpenAIServer
 
 from sqlagent import Agent
 
-ROOT = Path(__file__).parent.parent.parent
 LANGGRAPH = "import langgraph.graph, langchain_openai, langgraph.checkpoint.sqlite"
 CHAT = "from langchain_openai import ChatOpenAI; import langgraph.graph, langgraph.checkpoint.sqlite"
 PYTHON = sys.executable

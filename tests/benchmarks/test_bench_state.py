@@ -6,12 +6,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from checkout import ROOT
 from measure import say
 from openai_server import OpenAIServer
 
 from sqlagent import Agent, Status
 
-ROOT = Path(__file__).parent.parent.parent
 SESSIONS = 50
 
 pytestmark = pytest.mark.benchmark

@@ -10,7 +10,8 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from cli_process import ROOT, Ran
+from checkout import ROOT
+from cli_process import Ran
 from cli_shop import Asked, Shop
 from openai_server import Reply
 

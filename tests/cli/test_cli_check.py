@@ -10,7 +10,8 @@ from time import perf_counter
 from typing import Any
 
 import pytest
-from cli_process import ROOT, Ran
+from checkout import ROOT
+from cli_process import Ran
 from cli_shop import Shop
 from jsonschema import Draft7Validator
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 import yaml
-from cli_process import ROOT, Ran
+from checkout import ROOT
+from cli_process import Ran
 from cli_shop import Shop
 from migration_folders import TOOLS, write_folder
 

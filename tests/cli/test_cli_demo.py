@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from checkout import FIXTURES
 from cli_shop import Shop
 
-SCREEN = Path(__file__).parents[2] / "fixtures" / "readme" / "postgres.txt"
+SCREEN = FIXTURES / "readme" / "postgres.txt"
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from cli_process import ROOT
+from checkout import ROOT
 from cli_shop import Shop
 
 from sqlagent.ui.diagnostics import ExitCode

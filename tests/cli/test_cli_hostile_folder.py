@@ -11,12 +11,10 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from cli_process import ROOT
+from build_hostile_folder import MODULES, PROGRAMS, build, config_texts
+from checkout import ROOT
 from cli_shop import Shop
 from openai_server import OpenAIServer
-
-sys.path.append(str(ROOT / "fixtures"))
-from build_hostile_folder import MODULES, PROGRAMS, build, config_texts
 
 SELECT = "SELECT count(*) FROM t"
 

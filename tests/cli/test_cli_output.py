@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from cli_process import ROOT
+from checkout import ROOT
 from cli_shop import Asked, Shop
 
 ODD = "SELECT value FROM odd ORDER BY id"

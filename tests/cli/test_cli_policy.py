@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from cli_process import ROOT
+from checkout import ROOT
 from cli_shop import Shop
 
 from sqlagent.config.conditions import CONDITIONS

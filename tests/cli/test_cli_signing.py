@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from checkout import FIXTURES, ROOT
 from cli_shop import Shop
 from signing import POLICY, People, altered, needs_ssh_keygen, some_people, without
 from strangers import NOBODY, open_to_strangers
@@ -755,8 +756,7 @@ def test_doctor_says_whom_signatures_bind(desk: Desk) -> None:
 def steps(job: str) -> list[str]:
     import yaml
 
-    root = Path(__file__).parents[2]
-    workflow = yaml.safe_load((root / "fixtures" / "ci" / "approve-by-pull-request.yml").read_text())
+    workflow = yaml.safe_load((ROOT / "fixtures" / "ci" / "approve-by-pull-request.yml").read_text())
     return [step["run"] for step in workflow["jobs"][job]["steps"] if "run" in step]
 
 
@@ -817,7 +817,7 @@ def test_signatures_alone_are_enough_for_two_users_of_one_machine(desk: Desk, tm
     shutil.copy(desk.shop.folder / "ben", theirs / "ben.key")
     for path in (theirs, theirs / "ben.key"):
         os.chown(path, NOBODY, NOBODY)
-    screen = (Path(__file__).parents[2] / "fixtures" / "readme" / "signatures.txt").read_text()
+    screen = (FIXTURES / "readme" / "signatures.txt").read_text()
     plan = theirs / f"{desk.thread}.plan.json"
     for line in screen.splitlines()[1:]:
         who, _, command = line.partition("$ sqlagent ")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import tomllib
 from configparser import ConfigParser
-from pathlib import Path
 
 import pytest
+from checkout import ROOT
 from cli_shop import Shop
 from postgres_server import Pg
 from shared_store import WORKER, Store
@@ -15,7 +15,6 @@ from shared_store import WORKER, Store
 from sqlagent.cli.commands import COMMANDS
 from sqlagent.store.shared.setup import scripts
 
-ROOT = Path(__file__).parents[2]
 WRITE = "UPDATE orders SET status = 'paid' WHERE status = 'pending'"
 
 

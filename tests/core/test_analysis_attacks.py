@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pytest
+from checkout import FIXTURES
 
 from sqlagent.core.analyze import parse
 from sqlagent.core.nouns.analysis import Risk
 
-ATTACKS = Path(__file__).parents[2] / "fixtures" / "attacks"
+ATTACKS = FIXTURES / "attacks"
 READS = ("READ", "READ*")
 
 

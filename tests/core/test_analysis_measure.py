@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import lzma
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pytest
+from checkout import ROOT
 
 from sqlagent.core.analyze import parse
 from sqlagent.core.functions import functions
 from sqlagent.core.nouns.analysis import Risk
 
-DATA = Path(__file__).parents[3] / "shared" / "measure" / "dev"
+DATA = ROOT.parent / "shared" / "measure" / "dev"
 pytestmark = [
     pytest.mark.long,
     pytest.mark.skipif(not DATA.exists(), reason="the labelled statements are third-party and not part of the project"),

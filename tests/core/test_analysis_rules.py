@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import tomllib
-from pathlib import Path
 from typing import Any
 
 import pytest
+from checkout import FIXTURES
 
 from sqlagent.core.analyze import judge, parse
 from sqlagent.core.nouns.analysis import Access, Basis, EngineOpinion, Kind, Risk, Size, Verb
@@ -14,7 +14,7 @@ from sqlagent.core.nouns.effect import Effect, Touched
 from sqlagent.core.nouns.rule import Tried
 from sqlagent.core.rules import catalogue
 
-RULES = Path(__file__).parents[2] / "fixtures" / "rules"
+RULES = FIXTURES / "rules"
 RELAXABLE = {
     "outside-database",
     "transaction-control",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import time
 import tomllib
-from pathlib import Path
 from typing import Any
 
 import pytest
+from checkout import FIXTURES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +16,7 @@ from sqlagent.core.nouns.draft import Column, Schema, Table
 from sqlagent.core.repair import KINDS, repaired
 from sqlagent.core.repair.missing import missing
 
-FOLDER = Path(__file__).parents[2] / "fixtures" / "repair"
+FOLDER = FIXTURES / "repair"
 _COLUMN = re.compile(r"(?P<name>[^*>-]+?)(?P<key>\*)?(?: -> (?P<references>\S+))?")
 
 

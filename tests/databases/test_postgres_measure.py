@@ -7,11 +7,11 @@ import lzma
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from checkout import ROOT
 from postgres_server import Pg
 
 from sqlagent.core.analyze import judge, parse
@@ -19,7 +19,7 @@ from sqlagent.core.nouns.analysis import Risk, Size
 from sqlagent.databases.base import Database
 from sqlagent.databases.open import open_database
 
-DATA = Path(__file__).parents[3] / "shared" / "measure" / "dev" / "postgres.jsonl.xz"
+DATA = ROOT.parent / "shared" / "measure" / "dev" / "postgres.jsonl.xz"
 """Third-party SQL, labelled by the server itself; read where it is."""
 UNMADE = ("subscription", "tablespace", "database", "drop ", "role ", "user ", "owner", "alter system")
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
+from checkout import FIXTURES
 from postgres_server import Pg
 from sqlite_files import Kept, read
 
@@ -17,7 +17,7 @@ from sqlagent.core.nouns.analysis import Basis, Kind, Risk, Size
 from sqlagent.databases.base import Database, Limits
 from sqlagent.databases.open import open_database
 
-ATTACKS = Path(__file__).parents[2] / "fixtures" / "attacks"
+ATTACKS = FIXTURES / "attacks"
 ROWS = [json.loads(line) for name in ("attacks", "more") for line in (ATTACKS / f"{name}.jsonl").open(encoding="utf-8")]
 POSTGRES_ATTACKS = {str(row["id"]): str(row["sql"]) for row in ROWS if row["dialect"] == "postgres"}
 HARMLESS = {"nested_comment", "values", "table_stmt", "escape_string", "dollar_quote", "generate_series"}

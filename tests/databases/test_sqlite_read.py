@@ -12,6 +12,7 @@ from typing import Any
 
 import apsw
 import pytest
+from checkout import FIXTURES
 from sqlite_files import Kept, folder, make, read
 
 from sqlagent.core.errors import QueryError, SqlagentError, TimedOut
@@ -19,7 +20,7 @@ from sqlagent.core.nouns.analysis import Basis, Risk, Size
 from sqlagent.databases.base import Database, Limits
 from sqlagent.databases.open import open_database
 
-ATTACKS = Path(__file__).parents[2] / "fixtures" / "attacks"
+ATTACKS = FIXTURES / "attacks"
 SQLITE_ATTACKS = [
     row
     for line in (ATTACKS / "attacks.jsonl").open(encoding="utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from checkout import ROOT
 from sqlite_files import ask, make
 
 from sqlagent.core.nouns.draft import Column, Table
@@ -146,7 +147,7 @@ def test_rows_statistics_and_order_do_not_change_the_fingerprint(tmp_path: Path)
 
 
 def test_the_sample_is_described_as_its_builder_says() -> None:
-    found = tables(Path(__file__).parents[2] / "sample.db")
+    found = tables(ROOT / "sample.db")
     assert found["orders"].triggers == ("orders_cancel",)
     assert [c.name for c in found["order_items"].columns if c.generated] == ["line_total"]
     assert {c.references for c in found["order_items"].columns} == {"", "orders.id", "products.id"}

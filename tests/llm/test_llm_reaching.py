@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from checkout import FIXTURES
 from faulty_server import FaultyServer, Played
 from test_llm_faulty_servers import FINE, SHOP, SQL
 
@@ -21,7 +22,7 @@ from sqlagent.core.errors import AuthError, ConfigError, ConnectError, SqlagentE
 from sqlagent.core.secret import Secret
 from sqlagent.llm.client import ModelSpec, open_model
 
-TLS = Path(__file__).parents[2] / "fixtures" / "tls"
+TLS = FIXTURES / "tls"
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tomllib
 from dataclasses import replace
 from functools import cache
@@ -10,15 +9,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import build_questions
 import pytest
+from checkout import FIXTURES
 
 from sqlagent.core.nouns.draft import Column, Schema, Table
 from sqlagent.databases.open import open_database
 from sqlagent.llm.two_readings import Decided, two_readings
-
-FIXTURES = Path(__file__).parents[2] / "fixtures"
-sys.path.insert(0, str(FIXTURES))
-import build_questions  # noqa: E402
 
 CASES: list[dict[str, Any]] = tomllib.loads((FIXTURES / "two_readings" / "cases.toml").read_text())["case"]
 ITEMS = Table(

@@ -21,6 +21,7 @@ from typing import Any
 
 import ormsgpack
 import pytest
+from checkout import FIXTURES
 from langgraph.checkpoint.base import id as checkpoint_id
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from openai_server import OpenAIServer
@@ -34,7 +35,7 @@ from sqlagent.pipeline.thread.checkpoints import open_saver
 from sqlagent.pipeline.thread.graph import build
 from sqlagent.store.journal import Marked, RunState
 
-PAUSED = Path(__file__).parents[2] / "fixtures" / "paused"
+PAUSED = FIXTURES / "paused"
 PRIMITIVES = (str, int, float, bool, type(None), list, dict)
 
 

@@ -6,17 +6,17 @@ import sqlite3
 import time
 import tomllib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+from checkout import FIXTURES
 
 from sqlagent.databases.base import Database
 from sqlagent.databases.open import open_database
 from sqlagent.pipeline.proposing.looking import Looking
 from sqlagent.pipeline.proposing.mending import mended
 
-FILE = tomllib.loads((Path(__file__).parents[2] / "fixtures" / "repair" / "stored-words.toml").read_text())
+FILE = tomllib.loads((FIXTURES / "repair" / "stored-words.toml").read_text())
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cli_process import ROOT
+from checkout import ROOT
 from cli_shop import Shop
 
 from sqlagent.store.journal import Journal

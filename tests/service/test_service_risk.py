@@ -9,6 +9,7 @@ from pathlib import Path
 
 import apsw
 import pytest
+from checkout import ROOT
 
 from sqlagent import config
 from sqlagent.cli.topics import topic
@@ -16,7 +17,6 @@ from sqlagent.core.analyze import pieces
 from sqlagent.core.nouns.analysis import Analysis, Risk
 from sqlagent.service import Agent
 
-ROOT = Path(__file__).parents[2]
 WRITES = [piece.sql for piece in pieces((ROOT / "fixtures" / "ordinary_writes.sql").read_text("utf-8"), "sqlite")]
 
 

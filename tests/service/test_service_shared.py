@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Thread as Running
 
 import pytest
+from checkout import FIXTURES
 from cli_shop import SHOP
 from postgres_server import Pg
 from shared_store import WORKER, Store
@@ -258,7 +259,7 @@ def test_a_folder_moves_into_a_store_with_its_record(store: Store, shop_db: Path
     assert list(ana.audit()) == list(before.audit())
     assert ana.thread(left.thread).status is Status.PENDING
     lines = "".join(f"{_line(e)}\n" for e in ana.audit())
-    verifier = Path(__file__).parents[2] / "fixtures" / "audit" / "verify.py"
+    verifier = FIXTURES / "audit" / "verify.py"
     told = subprocess.run([sys.executable, verifier], input=lines, capture_output=True, text=True, check=True)
     assert "entries intact" in told.stdout
     with pytest.raises(StoreError, match="has a record of its own"):

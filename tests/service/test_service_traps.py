@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from checkout import ROOT
 
 from sqlagent import config
 from sqlagent.core.nouns.session import Proposal
@@ -15,7 +16,6 @@ from sqlagent.service import Agent
 from sqlagent.ui.human import numbered, review
 from sqlagent.ui.layout import Role
 
-ROOT = Path(__file__).parents[2]
 ROWS, COLUMNS = 24, 80
 
 

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from checkout import ROOT
 
 from sqlagent.core.errors import QueryError, SqlagentError, UsageError
 from sqlagent.ui.export import Existing, Rows, open_rows
 from sqlagent.ui.formats import Format
-
-ROOT = Path(__file__).parents[2]
 
 
 class Stdout(io.BytesIO):

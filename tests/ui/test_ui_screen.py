@@ -9,14 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from checkout import ROOT
 from rich.style import Style
 from ui_builders import FakeTerminal, a_proposal
 
 from sqlagent.ui.human import review
 from sqlagent.ui.layout import Block, Role, Span
 from sqlagent.ui.screen import Colour, Screen, wants_colour
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,14 @@ import json
 import os
 import unicodedata
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
+
+from checkout import FIXTURES
 
 from sqlagent.core.nouns.analysis import Analysis, Basis, Finding, Kind, Operation, Risk, Size, Statement, Verb
 from sqlagent.core.nouns.session import Proposal
 from sqlagent.ui.screen import Colour, Screen
 
-FIXTURES = Path(__file__).parents[2] / "fixtures"
 HOSTILE: list[str] = [json.loads(line)["text"] for line in (FIXTURES / "hostile.jsonl").read_text().splitlines()]
 
 CANCEL = (
