@@ -1,4 +1,4 @@
-"""Forking a process whose other threads are inside SQLite: the one never happens during the other.
+"""Keeps this process from forking while one of its threads is inside SQLite: the child would inherit held locks.
 
 A forked process has its parent's memory as it stands at that moment, and only the thread that forked.  A mutex of
 SQLite's that another thread holds stays locked in it for ever, and SQLite's list of the file locks that the process
@@ -17,20 +17,20 @@ _LETS_PASS = 0.1  # seconds that whoever comes lets pass one who waits to fork
 
 
 class Gate:
-    """Many threads may be inside, or one may fork."""
+    """A gate that many threads may be inside of at once, or one may fork in."""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """For a process that was just forked, in which nobody else is."""
+        """Forget who was inside, in a process that was just forked."""
         self._changed = threading.Condition()
         self._inside: Counter[int] = Counter()
         self._forking: set[int] = set()
 
     @contextmanager
     def inside(self) -> Iterator[None]:
-        """What the block does with SQLite is done before any other thread forks; blocks may be nested."""
+        """Enter for the block, during which no other thread forks; blocks may be nested."""
         me = threading.get_ident()
         with self._changed:
             # not for ever: whoever is inside may wait for what this thread is about to do
@@ -47,7 +47,7 @@ class Gate:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """No other thread is inside while the block forks."""
+        """Wait until nobody is inside, and let nobody in while the block forks."""
         me = threading.get_ident()
         with self._changed:
             self._forking.add(me)

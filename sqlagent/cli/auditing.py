@@ -23,7 +23,7 @@ from sqlagent.ui.out import json_line, say
 
 
 class _ShowUnlessNamed(TyperGroup):
-    """`sqlagent audit k7f3` is `sqlagent audit show k7f3`: what is asked for most needs no name."""
+    """`sqlagent audit k7f3` means `sqlagent audit show k7f3`: what is asked for most needs no name."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         named = args and (args[0] in self.commands or args[0] in ctx.help_option_names)

@@ -22,14 +22,14 @@ class Group:
     together: bool
 
     def scripts(self) -> Iterator[Script]:
-        """Each read when it is its turn."""
+        """The scripts, each read from disk only when it is its turn."""
         for name in self.names:
             text, title = script(name)
             yield Script(title if name == "-" else name, text)
 
 
 def groups(named: Sequence[str], exclude: Sequence[str]) -> list[Group]:
-    """What was named, in that order.  Raises UsageError where nothing is left to check."""
+    """The scripts that were named, in that order.  Raises UsageError where nothing is left to check."""
     found = [_group(name, exclude) for name in named]
     kept = [group for group in found if group.names]
     if not kept:

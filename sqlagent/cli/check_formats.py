@@ -33,7 +33,7 @@ class Tally:
         return checked.statement.risk >= self.threshold and not checked.is_settled
 
     def counted(self, all_checked: Iterator[Checked]) -> Iterator[Checked]:
-        """The same, counted as they pass."""
+        """Pass the statements on, counting each."""
         for checked in all_checked:
             self.denied += bool(checked.statement.denied)
             self.asked += self.would_ask(checked)
@@ -118,7 +118,7 @@ def text(all_checked: Iterator[Checked], _tally: Tally) -> Iterator[str]:
 
 
 def github(all_checked: Iterator[Checked], tally: Tally) -> Iterator[str]:
-    """Workflow commands; of several files, in a group for each."""
+    """`--format github`: workflow commands; of several files, in a group for each."""
     from sqlagent.ui.annotations import github as command
     from sqlagent.ui.annotations import group, remarks
 
@@ -133,7 +133,7 @@ def github(all_checked: Iterator[Checked], tally: Tally) -> Iterator[str]:
 
 
 def gitlab(all_checked: Iterator[Checked], tally: Tally) -> Iterator[str]:
-    """GitLab's code quality report: one JSON array, in pieces."""
+    """`--format gitlab`: one code quality report, a JSON array, in pieces."""
     from sqlagent.ui.annotations import code_quality, remarks
 
     seen: dict[str, int] = {}

@@ -26,7 +26,7 @@ FORMATS = ("text", "json", "github", "gitlab", "sarif")
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A line of `--input jsonl` that holds no SQL: it is answered all the same, for somebody waits."""
+    """A line of `--input jsonl` that holds no SQL: it is answered all the same, since a program waits for it."""
 
     message: str
     named: Mapping[str, object] = field(default_factory=dict)
@@ -118,7 +118,7 @@ def _checked(
 
 
 def _judges(call: Call, dialect: str) -> tuple[Database | None, str]:
-    """The database whose word is heard, if any, and the dialect to read in."""
+    """The database whose opinion is asked, if any, and the dialect to read in."""
     if not call.flag("database"):
         return None, _known(dialect or "sqlite")
     database = call.agent.database

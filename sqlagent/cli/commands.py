@@ -1,4 +1,4 @@
-"""The commands by name: what a list says of each, and where it is.  Only the one that is run is imported."""
+"""The commands by name: the sentence that a list shows of each, and its module, imported when it is run."""
 
 from __future__ import annotations
 
@@ -67,10 +67,10 @@ def grouped() -> dict[str, list[str]]:
 
 
 class LoadedWhenRun(TyperGroup):
-    """Its commands stand there by their words; the one that is typed is put in its place."""
+    """Lists commands by their sentences alone; the one that is typed is imported and put in its place."""
 
     def format_commands(self, _ctx: Any, formatter: Any) -> None:
-        """In groups, by what a person is about to do."""
+        """Print the commands in groups, by what a person is about to do."""
         widest = max(map(len, COMMANDS))
         for heading, names in grouped().items():
             with formatter.section(heading):
@@ -84,17 +84,17 @@ class LoadedWhenRun(TyperGroup):
 
 
 def enlist(app: typer.Typer) -> None:
-    """Have a program list all of them; its group is `LoadedWhenRun`."""
+    """Put stand-ins for all commands into a program, whose group must be `LoadedWhenRun`."""
     for name, (_, words) in COMMANDS.items():
         app.command(name, help=words)(_stand_in)
 
 
 def _stand_in() -> None:
-    """What is listed; it is never run."""
+    """A command that is only listed, never run."""
 
 
 def load(name: str) -> Any:
-    """The command itself, as typer runs it."""
+    """The command of this name, imported, as typer runs it."""
     module, _, attribute = COMMANDS[name][0].partition(".")
     found = getattr(import_module(f"sqlagent.cli.{module}"), attribute)
     if not isinstance(found, typer.Typer):

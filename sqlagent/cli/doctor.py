@@ -39,7 +39,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing looked at."""
+    """One line of the report: what was looked at, how it stands, and what to type where it is not well."""
 
     name: str
     state: State
@@ -72,7 +72,7 @@ def doctor(
 
 
 def _recovered(call: Call) -> Iterator[Check]:
-    """The database and the checkpoints, for looking never rolls back: somebody who knows the file has to say so."""
+    """Roll back half-written files of the database and the checkpoints, which only `--recover` may do."""
     from sqlagent.databases.open import recover  # a driver that only this needs
 
     files = [("database", call.settings.database.url), ("state", str(call.settings.state_dir / "checkpoints.db"))]
@@ -106,7 +106,7 @@ def _checks(call: Call) -> Iterator[Check]:
 
 
 def _rules(call: Call) -> Iterator[Check]:
-    """Which rules bind whom: only what root wrote cannot be left out by whom it is to keep from something."""
+    """Which policy files bind whom: only a file that root wrote binds somebody who can change their own."""
     from sqlagent.core.nouns.policy import Ask, Origin
 
     rules = call.settings.rules.rules if call.settings.policy else ()
@@ -137,7 +137,7 @@ _FIRM = (None, ("signature",))
 
 
 def _signers(call: Call, rules: str) -> Check:
-    """Who may sign for these rules, and whether whom they are to keep from something could name others."""
+    """Who may sign for these rules, and whether the people whom the rules bind could add signers themselves."""
     from sqlagent.store import ssh_keygen  # what starts programs, where something is signed
 
     program, signers = ssh_keygen.program(), call.settings.rules.signers

@@ -40,7 +40,7 @@ class Series:
 
 
 def each(call: Call, text: str, title: str) -> ExitCode:
-    """Put every statement through the gate by itself; the highest exit code is the answer.
+    """Review and run every statement as a session of its own; the highest exit code is the answer.
 
     Before a person the next one is begun when the one before is decided.  With nobody to ask, what asks is left
     pending, and no statement goes ahead of one that waits and works on the same tables.
@@ -72,7 +72,7 @@ def _goes_on(series: Series, number: int, piece: Piece) -> bool:
 
 
 def _ahead(series: Series, number: int, piece: Piece) -> str:
-    """Why a statement may not go ahead of those that wait; empty where they have nothing to do with one another."""
+    """Why a statement may not run before earlier ones that still wait; empty where they touch nothing in common."""
     try:
         statements = series.call.agent.weigh(piece.sql).analysis.statements
     except QueryError as e:

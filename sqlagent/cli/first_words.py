@@ -1,4 +1,4 @@
-"""What a command line is whose first word is no command: a session, or a question that lacks its `ask`."""
+"""A command line whose first word is no command: whether it begins a session, or is a question that lacks its `ask`."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class Measuring:
         return self._measured.get(proposal.id) or datetime.fromisoformat(proposal.created_at)
 
     def is_due(self, proposal: Proposal) -> bool:
-        """Whether it is older than a person should decide by, and was not just tried in vain."""
+        """Whether it is older than a person should decide by, and no attempt to measure it again has just failed."""
         longest = self.call.settings.measure_again
         if proposal.measurement is None or not longest or proposal.id in self._tried:
             return False
@@ -48,7 +48,7 @@ class Measuring:
         return "measured just now" if recent else f"measured {age(at.isoformat(), now)} ago"
 
     def again(self, report: Report, *, budget: MeasureBudget | None = None) -> Report:
-        """The report once it is measured again, and a line that says what came of it.
+        """Measure once more; answers the new report, and a line that says what came of it.
 
         Where the database cannot be looked at just now, the old measurement stands, with its age.
         """

@@ -19,14 +19,14 @@ class Narrator:
         self._pieces = 0
 
     def begin(self, words: str) -> None:
-        """A step that takes time."""
+        """Say that a step begins which takes time."""
         self.done()
         self._pieces = 0
         self._step = Progress(self._screen, words)
         self._step.__enter__()
 
     def note(self, words: str) -> None:
-        """A remark on the step."""
+        """Add a remark on the step."""
         self._end_live()
         if self._step is None:
             self._screen.line(f"  {words}")
@@ -34,20 +34,20 @@ class Narrator:
             self._step.note(words)
 
     def heard(self, _text: str) -> None:
-        """A piece of the model's answer: about a token."""
+        """Take a piece of the model's answer, about a token, and show that it is writing."""
         self._pieces += 1
         if self._step is not None:
             self._step.tokens(self._pieces)
 
     def so_far(self, words: str) -> None:
-        """How far a long statement is."""
+        """Say how far a long statement is."""
         if self._live is None:
             self.done()
             self._live = Live(self._screen)
         self._live.say(words)
 
     def downloading(self, done: int, total: int, what: str) -> None:
-        """So many bytes of a download are here."""
+        """Say how many bytes of a download are here."""
         if self._step is not None:
             self.done()
         if self._download is None:
@@ -58,7 +58,7 @@ class Narrator:
             self.done()
 
     def unasked(self, proposal: Proposal) -> None:
-        """What the policy lets run without a person: shown all the same, before its rows."""
+        """Show what the policy lets run without a person, before its rows."""
         self.done()
         self._screen.show(allowed(proposal, columns=self._screen.columns))
 

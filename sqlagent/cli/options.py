@@ -84,7 +84,7 @@ Command = Callable[..., ExitCode]
 
 
 def takes(*groups: Group) -> Callable[[Command], Command]:
-    """Give a command the options of these groups, and it a `Call` made of them as its first argument."""
+    """Give a command the options of these groups, and as its first argument a `Call` made of them."""
     shared = {name: option for group in (*groups, EVERYWHERE) for name, option in group.items()}
 
     def decorate(command: Command) -> Command:
@@ -111,7 +111,7 @@ def takes(*groups: Group) -> Callable[[Command], Command]:
 
 
 def help_alone(context: typer.Context) -> None:
-    """For a group of commands called without one: its help, which is no error."""
+    """Show the help of a group of commands that is called without one, which is no error."""
     if context.invoked_subcommand is None:
         sys.stdout.write(f"{context.get_help()}\n")
 
@@ -139,7 +139,7 @@ Listed = Annotated[int, typer.Option("-n", "--limit", help="At most so many; -1 
 
 
 def with_chart_spelled(arguments: Sequence[str]) -> list[str]:
-    """`--chart` alone draws in the terminal: it gets the value that says so, since an option here has one or none."""
+    """Write `--chart` alone out with its value: an option here has one value or none, never either."""
     spelled: list[str] = []
     for place, argument in enumerate(arguments):
         if argument == "--":
@@ -151,6 +151,6 @@ def with_chart_spelled(arguments: Sequence[str]) -> list[str]:
 
 
 def given(flag: str, arguments: Sequence[str]) -> bool:
-    """Whether a flag was typed, for what must be known before the command line could be read."""
+    """Whether a flag was typed: for the few facts that are needed before the command line is parsed."""
     before_the_end = arguments[: list(arguments).index("--")] if "--" in arguments else arguments
     return flag in before_the_end

@@ -20,7 +20,7 @@ _READ: dict[Any, Callable[[str], Any]] = {str: str, Path: Path}
 
 @dataclass(frozen=True)
 class _Plain(RuntimeParam):
-    """One value, or each value of a list, read by `read`."""
+    """A kind of value that is read by a plain function, or each value of a list by it."""
 
     read: Callable[[Any], Any]
 

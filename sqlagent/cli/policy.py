@@ -1,4 +1,4 @@
-"""`sqlagent policy`: are the rules right, what do they say of this, and do they still say what was meant."""
+"""`sqlagent policy`: checks the rules, explains what they say of one statement, and tests them against cases."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def _statements(call: Call, sql: str, facts: Sequence[str]) -> ExitCode:
 
 
 def _given(facts: Sequence[str], timezone: str) -> Given:
-    """From `rows=3` and the like: a TOML value, or else a text."""
+    """From `rows=3` and the like to the value: as TOML reads it, or else the text itself."""
     from zoneinfo import ZoneInfo
 
     table: dict[str, object] = {}
@@ -228,7 +228,7 @@ def _cases(call: Call, opened: CaseFile) -> ExitCode:
 
 
 def _tried(call: Call, case: Case, policy: Policy) -> tuple[Verdict, tuple[Explained, ...]]:
-    """A case against the rules; with --db, the SQL is analyzed and measured there."""
+    """Hold one case against the rules; with --db, its SQL is analyzed and measured there."""
     if not call.flag("database"):
         seen = _by_text(case.sql, case.given, policy)
         return ruled(seen, policy), explain_seen(seen, policy)

@@ -66,7 +66,7 @@ def attend(call: Call, report: Report) -> ExitCode:
 
 
 def left_to_others(call: Call, report: Report) -> ExitCode:
-    """It is decided, and whoever has the database goes on with it."""
+    """Say that it is decided, and that whoever has the database goes on with it."""
     if call.json:
         call.print_json(report_json(report))
     else:
@@ -75,7 +75,7 @@ def left_to_others(call: Call, report: Report) -> ExitCode:
 
 
 def _waits_for_others(call: Call, report: Report) -> bool:
-    """Whether what this person has just approved needs somebody else now: nobody is asked about it twice."""
+    """Whether what this person has just approved still needs somebody else: nobody is asked twice."""
     now = report.proposal
     mine = now is not None and any(approval.by == call.agent.by for approval in now.approvals)
     return report.status is Status.PENDING and mine and now is not None and bool(call.agent.unfit(now))
@@ -97,7 +97,7 @@ def _answer_it(call: Call, report: Report, asked: Clarification) -> Report | Exi
 
 
 def _leave_asking(call: Call, report: Report) -> ExitCode:
-    """Nobody to ask what the model asks back."""
+    """Print the model's question where nobody is there to answer it, and how to answer it later."""
     assert report.asks is not None
     if call.json:
         call.print_json(report_json(report))
@@ -111,7 +111,7 @@ def _leave_asking(call: Call, report: Report) -> ExitCode:
 
 
 def conclude(call: Call, report: Report) -> ExitCode:
-    """Print what became of it: a receipt, or for what went wrong the two lines of an error."""
+    """Print what became of it: a receipt, or the two lines of an error."""
     call.narrator.done()
     call.finish_rows()
     if call.json:
@@ -147,7 +147,7 @@ def _put_to_person(call: Call, proposal: Proposal, measured: str) -> Answer:
 
 
 def _decided(call: Call, report: Report, answer: Answer) -> Report:
-    """Carry out the answer; where the database refuses an edit or a part, that is said and the same is asked again."""
+    """Carry out the answer; where the database refuses an edit or a part, say so and ask the same again."""
     assert report.proposal is not None
     decision = Decision(
         answer.choice, report.proposal.digest, call.agent.by, answer.how, answer.sql, answer.reason, answer.retry,
@@ -163,7 +163,7 @@ def _decided(call: Call, report: Report, answer: Answer) -> Report:
 
 
 def reject_unasked(call: Call, proposal: Proposal) -> Report:
-    """`--auto-reject`: shown all the same, and on record as nobody's decision but the switch's."""
+    """`--auto-reject`: show the proposal and reject it, on record as the switch's doing and nobody's decision."""
     if not call.json:
         call.narrator.done()
         call.screen.show(review(proposal, columns=call.screen.columns))
@@ -174,7 +174,7 @@ def reject_unasked(call: Call, proposal: Proposal) -> Report:
 
 
 def _leave_pending(call: Call, report: Report) -> ExitCode:
-    """Nobody to ask: what waits and how to answer it, as JSON on stdout or in words on stderr."""
+    """Print what waits and how to answer it, as JSON on stdout or in words on stderr: nobody is there to ask."""
     assert report.proposal is not None
     if call.json:
         call.print_json(report_json(report))

@@ -156,7 +156,7 @@ def _key(named: str) -> Path:
 
 
 def bring(call: Call, report: Report, files: list[str]) -> ExitCode:
-    """Take signed approvals, one after the other, and print what became of it."""
+    """Take signed approvals, one after the other, and print what became of each."""
     from sqlagent.service.plans import approve_signed  # as for `plan`
 
     for file in files:
@@ -197,7 +197,7 @@ def _contents(name: str, largest: int) -> bytes:
 
 
 def _write(path: Path, data: bytes, mark: str) -> None:
-    """Write a file of ours; only another of the same kind is written over."""
+    """Write a file of ours; a file that is there is written over only if it is of the same kind."""
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
         with os.fdopen(handle, "r+b") as file:

@@ -60,7 +60,7 @@ def _once(call: Call, worker: Worker) -> ExitCode:
 
 
 def watch_pending(call: Call, limit: int) -> ExitCode:
-    """List again whenever what waits is other than it was."""
+    """List what waits, and list it again whenever that changes."""
     if call.json:
         raise UsageError("--json is one document, and --watch goes on", hint="sqlagent pending --json")
     last: object = None

@@ -35,7 +35,7 @@ _ROW_VERBS = (Verb.INSERT.value, Verb.UPDATE.value, Verb.DELETE.value)
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What the words of one file mean."""
+    """What words in one policy file stand for: its roles, and its time zone."""
 
     roles: Mapping[str, tuple[str, ...]]
     zone: tzinfo

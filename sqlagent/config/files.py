@@ -72,13 +72,13 @@ class ConfigFile:
 
 @dataclass(frozen=True, slots=True)
 class SystemFolder:
-    """Where root writes what binds everybody on the machine.  Tests name another folder; nothing else can."""
+    """The folder where root keeps what binds everybody on this machine.  Only tests name another one."""
 
     path: Path = Path("/etc/sqlagent")
     owner: int = 0
 
     def find(self, name: str) -> Path | Problem | None:
-        """A file of it; a problem where somebody else could have written it, for then nobody knows what binds."""
+        """A file of that folder; a problem where others could have written it, since it may then bind nobody."""
         path = self.path / name
         if not is_there(path):
             return None
@@ -101,7 +101,7 @@ SYSTEM = SystemFolder()
 
 @dataclass(frozen=True, slots=True)
 class PolicyFile:
-    """A file of rules that somebody named; `policies` reads it."""
+    """A policy file that somebody named; `policies` reads it."""
 
     path: Path
     label: str
@@ -222,7 +222,7 @@ def read(path: Path, *, project: bool, cwd: Path) -> ConfigFile | Problem:
 
 
 def _stranger(path: Path) -> str:
-    """Whose the file is, where it is neither the user's nor root's."""
+    """The owner of the file, where that is neither the user nor root; empty otherwise."""
     try:
         found = path.stat()
         return "" if found.st_uid in (os.getuid(), 0) else path.owner()

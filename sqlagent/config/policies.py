@@ -30,7 +30,7 @@ Roles = Mapping[str, tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """All policy files together, and what is wrong with them."""
+    """The rules of all policy files together, and what is wrong with them."""
 
     rules: tuple[Rule, ...] = ()
     roles: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -237,7 +237,7 @@ _STRICTNESS = {Allow: 0, Ask: 1, Deny: 2}
 
 
 def _covers(stronger: Rule, weaker: Rule) -> bool:
-    """Whether one fires wherever the other does, and beats it: its conditions are some of the other's."""
+    """Whether one rule fires wherever the other does and beats it, so that the other never counts."""
     if _STRICTNESS[type(stronger.then)] <= _STRICTNESS[type(weaker.then)]:
         return False
     return all(name in weaker.when and weaker.when[name] == wanted for name, wanted in stronger.when.items())

@@ -36,12 +36,12 @@ class Source:
         self.problems.append(Problem(self.label, self.line(path), path[-1], message, hint))
 
     def line(self, path: Path) -> int:
-        """Where it stands, or what it is in does."""
+        """The line of a key, or of the table that it is in where it has none of its own."""
         lines = files.lines_of(self.file.text)
         return next((lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in lines), 0)
 
     def known(self, table: Mapping[str, object], keys: Sequence[str], path: Path, said_of: str = "") -> None:
-        """Name every key that is none."""
+        """Note as a mistake every key that is none of these."""
         for key in table:
             if key not in keys:
                 guess = nearest(key, list(keys))
@@ -50,7 +50,7 @@ class Source:
 
 
 def rule(table: dict[str, object], path: Path, scope: Scope, source: Source) -> Rule | None:
-    """The rule; None where it has no name to call it by, or nothing that it could do."""
+    """The rule that a table says; None where it has no usable id, or nothing that it could do."""
     name = table.get("id")
     if name is None:
         source.wrong(path, f"rule {path[1]} has no id", 'id = "no-drops"')

@@ -38,7 +38,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What flags, variables and files came to.  Durations are in seconds, None where there is no limit."""
+    """All settings of one invocation.  Durations are in seconds, None where there is no limit."""
 
     model: str
     """`auto`, `local`, `local:0.5b` or a server's name for it."""
@@ -110,7 +110,7 @@ class Settings:
 
     @property
     def database(self) -> DatabaseSettings:
-        """The one to use.  Raises here, not while loading: `pending` and `config show` need none."""
+        """The database to use.  Raises here, not while loading: `pending` and `config show` need none."""
         if isinstance(self._database, SqlagentError):
             raise self._database
         return self._database

@@ -1,4 +1,4 @@
-"""Who says what: flags, variables, the project's file, the user's file, defaults; and which of them counts."""
+"""Where each setting comes from: flag, variable, project file, user file or default, and which of them counts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sqlagent.config.table import BY_KEY, DATABASE_TABLE, TABLE, Definition, Pro
 
 
 class Layer(IntEnum):
-    """Nearest first: of preferences, the lowest wins."""
+    """The sources of a setting, nearest first: of preferences, the lowest number wins."""
 
     FLAG = 0
     ENVIRONMENT = 1
@@ -27,7 +27,7 @@ class Layer(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One source's word on one setting."""
+    """The value that one source gives to one setting, and where it stands."""
 
     value: object
     layer: Layer
@@ -50,12 +50,12 @@ _FOREIGN: dict[str, Callable[[str], object | None]] = {
 
 
 def in_ci(env: Mapping[str, str]) -> bool:
-    """Whether this is some service's build."""
+    """Whether we run inside a CI service's job."""
     return bool(_FOREIGN["CI"](env.get("CI", "")))
 
 
 def from_flags(flags: Mapping[str, object], cwd: Path, problems: _Problems) -> dict[str, Said]:
-    """Flags by the key of their setting; None is a flag that was not given."""
+    """The flags that were given, by the key of their setting."""
     said: dict[str, Said] = {}
     for key, value in flags.items():
         definition = BY_KEY[key]
@@ -220,7 +220,7 @@ def default_of(definition: Definition) -> Said:
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """Every source's word, nearest first, and everything that is wrong with any of it."""
+    """What every source says, nearest first, and everything that is wrong with any of it."""
 
     said: dict[str, tuple[Said, ...]]
     databases: dict[str, dict[str, tuple[Said, ...]]]
@@ -234,7 +234,7 @@ class Gathered:
 
 
 def gather(flags: Mapping[str, object], env: Mapping[str, str], cwd: Path, system: SystemFolder) -> Gathered:
-    """Read every source once."""
+    """Read every source once: flags, variables and files."""
     problems: _Problems = []
     flag, variable = from_flags(flags, cwd, problems), from_environment(env, cwd, problems)
     chosen = flag.get("config") or variable.get("config")

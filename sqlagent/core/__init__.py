@@ -1,1 +1,1 @@
-"""Pure: nouns, analysis, rules, policy.  No I/O, no clock, no network."""
+"""The pure part: nouns, analysis, rules, policy.  No input or output, no clock, no network."""

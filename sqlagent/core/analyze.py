@@ -23,7 +23,7 @@ def parse(script: str, dialect: str) -> tuple[SyntaxOpinion, ...]:
 
 
 def opinions(script: str, dialect: str) -> Iterator[SyntaxOpinion]:
-    """The same one by one, for scripts of any length; a BEGIN ... COMMIT around statements is none of them."""
+    """The same opinions one by one, for scripts of any length; a BEGIN ... COMMIT around statements is left out."""
     from sqlagent.core.analysis.syntax_opinion import (
         opinion,  # sqlglot takes 180 ms to import, and listing a thread needs none of it
     )

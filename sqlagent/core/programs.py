@@ -1,4 +1,4 @@
-"""What a program that we start may know and where it is found: never the folder that we happen to be in."""
+"""Programs that we start: where each is found, never in the current folder, and which variables it gets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SECRET = re.compile(r"\w*(KEY|TOKEN|SECRET|PASSW(OR)?D|CREDENTIAL)\w*", re.IGNO
 
 
 def for_a_users_program(env: Mapping[str, str]) -> dict[str, str]:
-    """The environment without our secrets: none of the program's business.  Its own token stays."""
+    """The environment without our secrets, for a program that the user named; the user's own stay."""
     return {name: value for name, value in env.items() if not _OURS.fullmatch(name)}
 
 

@@ -36,7 +36,7 @@ POSTGRESQL = Capabilities(second_opinion=True, atomic_mark=False, timeout=True, 
 
 @dataclass(frozen=True, slots=True)
 class Concern:
-    """What of a database or a role takes a promise away, or makes it harder to keep."""
+    """Something about a database or a role that weakens a promise of sqlagent's, and what to do about it."""
 
     what: str
     fix: str
@@ -44,7 +44,7 @@ class Concern:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """The row by which it is told whether a run was committed: `begun` before it, and `done` in its own transaction."""
+    """The row that tells whether a run was committed: `begun` is written before it, `done` in its own transaction."""
 
     run: str
     at: str
@@ -86,7 +86,7 @@ class MeasureBudget:
 
 
 class EffectDiffers(Stale):
-    """It ran, did something else than what was approved, and was rolled back."""
+    """The run did something else than what was approved, and was rolled back."""
 
     def __init__(self, message: str, *, hint: str, touched: Sequence[Touched]) -> None:
         super().__init__(message, hint=hint)
@@ -95,7 +95,7 @@ class EffectDiffers(Stale):
 
 
 class Verdict(StrEnum):
-    """What is said of a run whose end was not seen: by its mark, which proves it, or by the rows, which do not."""
+    """Whether a run whose end was not seen was applied: its mark proves it, its rows only suggest it."""
 
     APPLIED = "applied"
     NOT_APPLIED = "not applied"
@@ -142,11 +142,11 @@ class Sink(Protocol):
 
 
 class HotJournal(ConnectError):
-    """Another program was cut off while it wrote: to look at the file, what it left would have to be undone first."""
+    """Another program was cut off while it wrote; what it left has to be undone before the file can be read."""
 
 
 class Locked(ConnectError):
-    """Another process has it for itself."""
+    """Another process holds the database for itself."""
 
 
 class Database(Protocol):

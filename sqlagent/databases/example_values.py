@@ -28,6 +28,6 @@ def looks_secret(column: str) -> bool:
 
 
 def fit_to_show(values: Iterable[str]) -> tuple[str, ...]:
-    """The values; none at all where one of them looks like an address or a telephone number."""
+    """The values that may be shown; none at all where one looks like an address or a telephone number."""
     found = tuple(values)
     return () if any(_PERSONAL.match(value) for value in found) else found

@@ -23,7 +23,7 @@ _LATER = {
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What an adapter is told of how to treat a database; each takes what means something to it."""
+    """How a database is to be treated; each adapter takes of it what means something to its engine."""
 
     name: str
     foreign_keys: bool

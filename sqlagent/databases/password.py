@@ -14,7 +14,7 @@ _SECONDS = 60.0
 
 
 def printed_by(command: Sequence[str]) -> Secret:
-    """The first line that it prints; what it complains of goes to the terminal.  Raises AuthError."""
+    """The first line that the program prints; what it complains of goes to the terminal.  Raises AuthError."""
     program = os.path.expanduser(command[0])  # noqa: PTH111 - `pass` is no path
     hint = f"password_command is {program} and {len(command) - 1} arguments: run it yourself"
     try:

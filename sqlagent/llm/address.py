@@ -1,4 +1,4 @@
-"""Where a server is asked, from an address as its provider's page has it."""
+"""From a server's address, as its provider's page has it, to the URL that requests go to."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _DEPLOYMENT = re.compile(r"(?P<base>.*/deployments/(?P<name>[^/]+))(?:/.*)?$", r
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A base URL, and what some providers want beside it."""
+    """A base URL, and the path and query that some providers want beside it."""
 
     base_url: str
     query: tuple[tuple[str, str], ...] = ()

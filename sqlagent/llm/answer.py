@@ -39,7 +39,7 @@ _END_OF = {word: end for end, words in _ENDS.items() for word in words.split()}
 
 @dataclass(slots=True)
 class Answer:
-    """What has arrived so far."""
+    """The model's answer as far as it has arrived."""
 
     text: str = ""
     finish: str = ""
@@ -82,7 +82,7 @@ class Answer:
 
     @property
     def logprob(self) -> float | None:
-        """Their mean; None where nothing is told, or what cannot be."""
+        """The mean log probability of its tokens; None where the server tells none, or not all of them."""
         told = [min(p, 0.0) for p in self.logprobs if p > -1_000]
         return sum(told) / len(told) if told and len(told) == len(self.logprobs) else None
 

@@ -223,8 +223,8 @@ def _without_sql(name: str, answer: Answer) -> ModelError:
 
 
 def _unheard(_text: str) -> None:
-    """Nobody asked to be told."""
+    """Stands in for a listener where nobody listens."""
 
 
 def _uncounted(_done: int, _total: int, _what: str) -> None:
-    """Nobody watches the download."""
+    """Stands in for a progress bar where nobody watches the download."""

@@ -1,4 +1,4 @@
-"""The way to a server: a client of HTTP with this machine's proxies and certificates, never a proxy on loopback."""
+"""The HTTP client to a server, with this machine's proxies and certificates; on loopback never a proxy."""
 
 from __future__ import annotations
 

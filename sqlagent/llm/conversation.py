@@ -79,7 +79,7 @@ class Conversation:
                 self.sleep(wait)
 
     def choices(self, talk: Sequence[Message], count: int) -> list[Answer]:
-        """Up to `count` answers from one request, as they came; the tokens of all of them stand with the first."""
+        """Up to `count` answers from one request; the tokens of all of them are counted with the first."""
         answers: list[Answer] = []
         fields = {**self._fields(talk, {"stream", "stream_options", "logprobs"}), "n": count}
         fields.pop("id_slot", None)  # each has a place of its own
@@ -201,7 +201,7 @@ class Conversation:
     # ---- what the server does not know ------------------------------------------------------------------------------
 
     def _gives_way(self, error: Exception) -> bool:
-        """Leave out what the server says it does not know; false where there is nothing left to leave out."""
+        """Leave out the field that the server says it does not know; false where none is left."""
         manners = self.endpoint.manners
         if isinstance(error, Unreadable):
             return self._asks_plainly(error)
@@ -318,7 +318,7 @@ def _filtered() -> ModelError:
 
 
 def failures() -> tuple[type[Exception], ...]:
-    """What a request may end with; anything else is a fault of ours, and not of a server."""
+    """The exceptions that a request may end with; any other one is a fault of sqlagent's."""
     import httpx2
     import openai
 

@@ -1,4 +1,4 @@
-"""How this database writes dates, said to the model where a question has a date in it, and nowhere else."""
+"""A note on how this database writes dates, given to the model where a question has a date in it."""
 
 from __future__ import annotations
 

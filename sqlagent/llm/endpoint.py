@@ -15,7 +15,7 @@ OPENAI = "https://api.openai.com/v1"
 
 @dataclass(slots=True)
 class Manners:
-    """What one server turned out not to know; kept from one question to the next."""
+    """What one server turned out not to know, remembered from one question to the next."""
 
     without: set[str] = field(default_factory=set)
     """Fields that it does not take, and `system` where it has no such role."""

@@ -13,7 +13,7 @@ _KEPT = 4096
 
 
 class TooLarge(Exception):
-    """The answer grows without an end."""
+    """The answer goes on past any sensible size."""
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""What went wrong between us and a model's server: whether it is worth another try, and in words what would mend it."""
+"""Failures between sqlagent and a model's server: whether another try is worth it, and what would mend it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _FILTERED = re.compile(r"content[_ ](filter|management|policy)|responsibleai|mod
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """The error, and everything that it was raised from."""
+    """The error, and every error that it was raised from."""
     seen: BaseException | None = error
     while seen is not None:
         yield seen
@@ -309,7 +309,7 @@ def _proxy_refused(said: str, endpoint: Endpoint) -> SqlagentError:
 
 
 def _dropped(error: Exception) -> bool:
-    """Whether the connection was lost after it was there; what never came about will not a second later either."""
+    """Whether a connection that was there was lost; one that never came about is not worth another try."""
     import httpx2
 
     chain = list(causes(error))

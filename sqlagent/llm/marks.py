@@ -1,4 +1,4 @@
-"""What stands around an answer because of how models and servers work: thoughts, channels, special tokens."""
+"""Removes what models and servers put around an answer: thoughts, channels and special tokens."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from sqlagent.core.nouns.draft import Schema, Table
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """Characters of schema that a model can take."""
+    """How many characters of schema a model can take."""
 
     whole: int = 200_000
     """What its window holds beside the question and the answer."""
@@ -88,7 +88,7 @@ def _take(tables: Iterable[Table], chosen: dict[str, Table], left: int, *, floor
 
 
 def _best(tables: Sequence[Table], points: Mapping[str, float]) -> list[Table]:
-    """The tables with points, the most first; the most connected ones where no word leads to any."""
+    """The tables that have most in common with the question; the most connected ones where no word leads to any."""
     ranked = sorted(tables, key=lambda t: (-points[t.name], t.is_view, len(t.columns)))
     least = points[ranked[0].name] * _FAINT
     if not least:

@@ -1,4 +1,4 @@
-"""What leaves for a model, built by one function: to a model that is not ours no value of the database goes along.
+"""Everything that leaves for a model, built by one function: a model that is not ours gets no value of the database.
 
 Names, types, keys, the question and SQL go to any model.  Values go to the embedded one, and to others where
 `send_examples` says so.  Where they do not, a literal stays in a text only if the model wrote that text itself, or if
@@ -28,7 +28,7 @@ class Values(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """All that one draft is asked with."""
+    """Everything that one draft is asked with."""
 
     question: str
     schema: Schema
@@ -78,7 +78,7 @@ def _bare(table: Table) -> Table:
 
 
 def _heard(told: Told, model: str) -> Iterator[Clarification]:
-    """What this model asked back; of another one, which may have seen values, only what a person said in own words."""
+    """What this model asked back; where another one asked, only what a person answered in own words."""
     for c in told.clarified:
         if told.asked_by in (model, ASKED_BY):
             yield c
@@ -105,7 +105,7 @@ def _words(text: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Withheld:
-    """Texts without the values in them."""
+    """Takes the values out of texts."""
 
     dialect: str
     known: frozenset[str]
@@ -116,7 +116,7 @@ class _Withheld:
         return replace(attempt, sql=sql, error=attempt.error if attempt.rejected_by else self.error(attempt.error, sql))
 
     def example(self, example: Example, model: str) -> Example:
-        """One that this model was asked before: its question is known there, a person's edit of its SQL is not."""
+        """An example without values; of the SQL that a person edited, only where this model may know it."""
         return example if example.author == model else replace(example, sql=self.sql(example.sql, example.question))
 
     def sql(self, text: str, question: str = "") -> str:

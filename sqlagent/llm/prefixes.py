@@ -28,7 +28,7 @@ Post = Callable[[str, dict[str, Any]], bool]
 
 @dataclass(frozen=True, slots=True)
 class Prefixes:
-    """What one model has read."""
+    """The prompts that one model has read, kept on disk."""
 
     folder: Path
     post: Post

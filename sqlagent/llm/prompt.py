@@ -139,7 +139,7 @@ def asked(
 
 
 def _asked_back(clarified: Clarification) -> str:
-    """What it asked; nothing where another model did, whose words are not told."""
+    """What the model asked; nothing where another model did, whose words are not told."""
     return f"You asked: {_flat(clarified.question)} " if clarified.question else ""
 
 

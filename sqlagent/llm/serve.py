@@ -104,7 +104,7 @@ def left(folder: Path) -> float:
 
 
 def busy(url: str, api_key: str) -> bool:
-    """Whether an answer is being written right now."""
+    """Whether the server is writing an answer right now."""
     request = urllib.request.Request(f"{url}/slots", headers={"Authorization": f"Bearer {api_key}"})  # noqa: S310
     try:
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=5) as response:

@@ -1,4 +1,4 @@
-"""Where weights can be had: the publisher's hub, and the Python packages that carry them in parts, read as data."""
+"""Where a model's weights are downloaded from: the publisher's hub, or Python packages that carry them in parts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _BLOCK = 1 << 20
 
 
 class Unavailable(Exception):
-    """This source does not have it, or cannot be reached; the next one may."""
+    """This source does not have the file, or cannot be reached; the next one may."""
 
 
 # ---- the hub ----------------------------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ _SAME = {"birth": "born", "birthday": "born", "hire": "hired", "pay": "paid", "s
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What was asked and approved before."""
+    """Questions that were asked before, and the SQL that was approved for them."""
 
     sql: tuple[str, ...] = ()
 
@@ -140,7 +140,7 @@ def _is_measure(column: Column) -> bool:
 
 
 def _heads(column: Column, word: str) -> bool:
-    """Whether it is this, or a kind of it: the last word of its name."""
+    """Whether a column's name is this word, or ends in it, and so means a kind of it."""
     pieces = [_root(piece.lower()) for piece in _PIECES.findall(column.name)]
     return bool(pieces) and pieces[-1] == word
 

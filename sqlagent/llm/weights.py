@@ -1,4 +1,4 @@
-"""The embedded models' weights: which they are, byte for byte, and how they get here from wherever they can be had."""
+"""The weights of embedded models on this machine: finding, checking and fetching each file."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def _check(part: Path, weights: Weights, progress: Progress, *, what: str = "wha
 
 
 def _require_room(weights: Weights, part: Path) -> None:
-    """Better now than after a gigabyte."""
+    """Refuse a download that the disk has no room for, before it begins."""
     missing = weights.size - (part.stat().st_size if part.exists() else 0)
     free = shutil.disk_usage(part.parent).free
     if free < missing:

@@ -22,11 +22,11 @@ Progress = Callable[[float, float | None, str | None], Coroutine[Any, Any, None]
 
 
 class Refused(Exception):
-    """What a tool answers instead of a result: the error and its hint, in our own words."""
+    """A tool's error and its hint, answered in the place of a result."""
 
 
 async def call(settings: Settings, work: Callable[[Agent], _T], *, client: str, progress: Progress) -> _T:
-    """Do `work` with an agent that nobody else has; `client` is the name that the client gave itself.
+    """Do `work` with an agent of its own; `client` is the name that the client gave itself.
 
     Raises Refused for every error of ours.  Where the call is cancelled, what the database does is interrupted, and
     nothing is done any more by then.

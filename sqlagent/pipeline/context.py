@@ -1,4 +1,4 @@
-"""What nodes reach the world through: passed to every call of the graph, and never stored in a checkpoint."""
+"""The ports and settings that the graph's nodes work with: passed to every call, never stored in a checkpoint."""
 
 from __future__ import annotations
 

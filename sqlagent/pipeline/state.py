@@ -15,7 +15,7 @@ GRAPH_VERSION = 1
 
 
 class Failed(TypedDict):
-    """A draft that did not stand."""
+    """A draft that failed, and why."""
 
     sql: str
     error: str

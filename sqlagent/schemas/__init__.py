@@ -53,7 +53,7 @@ def text(name: str) -> str:
 
 @cache
 def load(name: str) -> dict[str, Any]:
-    """The same as an object, which nobody may change."""
+    """The same as a JSON object; treat it as read-only."""
     import json  # only where a program wants the object
 
     schema: dict[str, Any] = json.loads(text(name))

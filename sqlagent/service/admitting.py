@@ -1,4 +1,4 @@
-"""How a turn begins: what was asked is put on record before anything is done about it."""
+"""How a turn begins: the question or SQL is put on record before anything else is done."""
 
 from __future__ import annotations
 

@@ -177,7 +177,7 @@ def _inspected(group: Sequence[_Read], order: Sequence[int], database: Database)
 
 
 def _there_and_back(group: Sequence[_Read]) -> Iterator[int]:
-    """Every place in order, and behind what takes a migration back that migration once more."""
+    """The places in order, each migration that takes one back followed by that migration again."""
     applied: list[int] = []
     for _, reads in groupby(enumerate(group), lambda each: each[1].script.name):
         ways = [(place, read.direction) for place, read in reads]

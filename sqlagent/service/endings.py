@@ -1,4 +1,4 @@
-"""How a session ended, for whoever comes too late: who decided it, who ran it, and when."""
+"""The answer to a person whose session has ended already: who decided it, who ran it, and when."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DONE = {Choice.APPROVE: "approved", Choice.PARTIAL: "approved in part", Choice.
 
 
 def finished(journal: Journal, row: Thread) -> Finished:
-    """`k7f3 is finished, executed: approved by ana (typed) at 10:04`."""
+    """The error for such a person: `k7f3 is finished, executed: approved by ana (typed) at 10:04`."""
     decided = journal.decided(row.proposal) if row.proposal else ()
     run = journal.run(row.proposal) if row.proposal else None
     more = "; ".join(filter(None, (_by_whom(decided, run, journal.now()), row.message)))
@@ -36,12 +36,12 @@ def close_rejected(journal: Journal, row: Thread, proposal: Proposal, counted: D
 
 
 def doubt(row: Thread) -> OutcomeUnknown:
-    """A run of it began, and nobody knows whether it was applied."""
+    """The error for a run that began, where nobody knows whether it was applied."""
     return OutcomeUnknown(row.message or f"the end of {row.id} was not seen", hint=row.hint)
 
 
 def left_to_resume(thread: str, decision: Decision) -> tuple[str, str]:
-    """What a thread says that somebody has decided, and that nobody has gone on with."""
+    """Message and hint for a session that somebody has decided, and nobody has gone on with."""
     return f"{_SAID[decision.choice]} by {decision.by}, and not gone on with yet", f"sqlagent resume {thread}"
 
 

@@ -1,4 +1,4 @@
-"""Telling a program of the user's what waits for a person: once, and never for longer than its time."""
+"""Tells a program of the user's what waits for a person: once, and within a time limit."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Hook:
     seconds: float = SECONDS
 
     def run(self, payload: Mapping[str, Any]) -> str:
-        """Why it did not hear it; empty where it ended well.
+        """Run it; answers why it failed, empty where it ended well.
 
         It is a process group of its own: past its time it is ended with all that it started.  What it prints goes
         nowhere, but for its last line of complaint.
@@ -100,7 +100,7 @@ def _last_line(complaints: bytes) -> str:
 def announce(
     report: Report, state: State, hook: Hook, *, journal: Journal, by: str, note: Callable[[str], None]
 ) -> None:
-    """Tell the hook of what waits, with the payload of the interrupt, unless it was told of it before.
+    """Tell the hook of what waits, with the interrupt's payload, unless it was told before.
 
     Its failure, or the journal's, is one line for `note`: the session waits all the same.
     """

@@ -1,4 +1,4 @@
-"""Plans and signed approvals, where the store is: writing the one, taking the other, and whether a plan still fits."""
+"""Plans and signed approvals beside the store: writes plans, takes approvals, and tells whether a plan still fits."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def require(only: str, sql: str, agent: Agent) -> None:
-    """Raise NotPermitted, which is on record, for what is not `only`."""
+    """Raise NotPermitted, put on record, for SQL that is not a proven read."""
     if only != "read":
         raise UsageError(f"only is {only!r}, and there is no such kind", hint='only="read", or nothing')
     if not sql.strip():

@@ -1,4 +1,4 @@
-"""Waiting for other people."""
+"""Waiting for other people's decision on a thread, with an optional limit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _AT_ONCE = 5.0  # seconds between looks, also where nobody tells of a change
 
 @dataclass(slots=True)
 class Waiting:
-    """For a decision on what a thread waits for."""
+    """One wait for a decision: when to look again, and when it has lasted too long."""
 
     thread: str
     timeout: float | None

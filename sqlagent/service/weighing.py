@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """What the policy is asked, and the policy."""
+    """The facts that the policy is asked about, and the policy."""
 
     analysis: Analysis
     facts: Facts
@@ -27,7 +27,7 @@ class Weighed:
 
 
 def of_sql(parts: Parts, chosen: DatabaseSettings, sql: str, *, by: str, sink: Sink) -> Weighed:
-    """SQL that nobody has proposed.  Raises `QueryError` where the database would not prepare it."""
+    """The facts of SQL that nobody has proposed.  Raises `QueryError` where the database would not prepare it."""
     from sqlagent.pipeline.proposing.analysis import (
         measured,  # with all of the pipeline's ports, which `policy check` needs not
     )
@@ -44,7 +44,7 @@ def of_sql(parts: Parts, chosen: DatabaseSettings, sql: str, *, by: str, sink: S
 
 
 def of_thread(parts: Parts, thread: str) -> Weighed:
-    """A thread's newest proposal, with today's rules and the time that it is now."""
+    """The facts of a thread's newest proposal, with today's rules and the time that it is now."""
     row = parts.journal.thread(thread)
     if not row.proposal:
         raise Finished(f"{thread} has no proposal yet", hint=f"sqlagent resume {thread}")

@@ -1,4 +1,4 @@
-"""Running what people approved elsewhere: each once, whoever else works too, and on databases of one's own config."""
+"""Runs what people have approved elsewhere: each proposal once, whoever else works too, on databases of one's own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Worker:
     """What went wrong here, at the decision that it stood at: not tried again until something changes."""
 
     def ready(self) -> tuple[Thread, ...]:
-        """What waits for no person any more, the oldest first."""
+        """The threads that wait for no person any more, the oldest first."""
         own = {chosen.url for chosen in self.agent.settings.databases.values()} | self._chosen()
         waiting = self.agent.journal.threads(statuses=(Status.PENDING,), limit=-1)
         mine = [t for t in reversed(waiting) if t.url in own and self._key(t) not in self._failed]

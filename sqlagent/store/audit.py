@@ -1,4 +1,4 @@
-"""The audit log's chain: each entry seals the one before it, so that no change, removal or insertion goes unseen."""
+"""The chain of the audit log: each entry holds the hash of the one before it, so that no change goes unseen."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What the chain itself can say."""
+    """What checking the chain found."""
 
     entries: int
     head: Head | None

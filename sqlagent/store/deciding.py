@@ -1,4 +1,4 @@
-"""Proposals, what people decide about them, and what the model asks back."""
+"""Proposals, the decisions of people on them, and the questions that the model asks back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people approved, and what they changed it to: the examples of a database that its next prompt may learn from."""
+"""Examples: questions and the SQL that people approved, from which the prompts of later questions may learn."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def lesson_of(db: Reader, thread: str, turn: int) -> tuple[str, Lesson | None]:
 
 @dataclass(frozen=True, slots=True)
 class _Proposed:
-    """What an example takes of a proposal; what else it holds is not decoded."""
+    """The fields of a proposal that an example needs; the others are not decoded."""
 
     target: str
     database: str
@@ -195,7 +195,7 @@ def _earlier_in(db: Reader, thread: str, *, before: int = 2**31) -> tuple[str, .
 
 
 def standing_alone(earlier: Sequence[str], question: str) -> str:
-    """A question that follows others means nothing without them: `orders of May; then: only those of Berlin`."""
+    """A follow-up with the questions before it, so that it means something alone: `orders of May; then: ...`."""
     return "; then: ".join((*earlier, question))
 
 
@@ -253,6 +253,6 @@ _STOP_WORDS = frozenset(
 
 
 def telling_words(text: str) -> list[str]:
-    """What a question is about, to find others by; empty where it has no such word."""
+    """The words of a question that say what it is about, to find others by; empty where it has none."""
     words = dict.fromkeys(re.findall(r"\w+", text.lower()))
     return [word for word in words if word not in _STOP_WORDS][:_WORDS]

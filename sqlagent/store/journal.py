@@ -119,7 +119,7 @@ class Journal(Deciding, Runs):
         self, thread: str, turn: int, status: Status, *, message: str = "", hint: str = "", ran_sql: str = "",
         attempts: Sequence[Attempt] = (), learn: bool = False,
     ) -> None:  # fmt: skip
-        """Say how a turn ended, and `learn` from what people said of it; saying it twice changes nothing."""
+        """Record how a turn ended, and `learn` from what people said of it; recording it twice changes nothing."""
         with self.writing("an ending") as db:
             db.execute(
                 "UPDATE threads SET status = ?, message = ?, hint = ?, asks = '', updated_at = ?"

@@ -1,4 +1,4 @@
-"""Who was told that something waits: once for each seat of a proposal, whatever happens afterwards."""
+"""Which people were told that something waits: once for each seat of a proposal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The state folder is one person's: made so, and refused where it is not; whoever can write it can forge anything."""
+"""Keeps the state folder one person's own, and refuses one that others can write: they could forge anything in it."""
 
 from __future__ import annotations
 

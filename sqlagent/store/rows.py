@@ -16,7 +16,7 @@ from sqlagent.store.reader import Reader
 
 
 class Marked(IntEnum):
-    """Where a run's end is written in the same transaction as its changes."""
+    """Where a run's mark is: which file or table is changed in one transaction with the database."""
 
     NOWHERE = 0
     """Then nobody can tell about a run that came to its COMMIT and whose end was not seen: a person is asked."""

@@ -1,4 +1,4 @@
-"""What the record is about: each log entry seals the rows that it tells of, so that none is changed behind it."""
+"""Seals: each log entry carries a hash of the rows that it tells of, so that none can be changed behind it."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def problem_in_thread(db: Reader, thread: str) -> str:
 
 
 def problem(db: Reader, entries: Iterable[Entry]) -> str:
-    """What of the whole record is not as the log has it, where the log itself is intact."""
+    """What in the whole record is not as the log says, where the log itself is intact; empty where all is."""
     known: dict[int, str] = {}
     newest: Seals = {}
     for entry in entries:
@@ -121,7 +121,7 @@ def _rows(db: Reader, thread: str) -> Iterator[tuple[str, str, bool]]:
 
 
 def _contradiction(db: Reader) -> str:
-    """A session whose status says other than its run."""
+    """A session whose status contradicts its run."""
     found: Any = db.execute(
         "SELECT t.id, t.status, coalesce(r.state, 'none') FROM threads t LEFT JOIN runs r ON r.id = t.proposal"
         " WHERE (t.status = 'executed') <> (r.state IN ('done', 'settled-applied'))"

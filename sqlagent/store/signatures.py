@@ -1,4 +1,4 @@
-"""Whose an approval's signature is: asked of OpenSSH when it comes, before a run, and of the whole record."""
+"""Whose signature an approval carries: asked of OpenSSH when it comes, before a run, and for the whole record."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LARGEST = 1_000_000
 
 
 class Signers:
-    """Those whom a policy names.  The files are read anew for every look: who was taken out a moment ago is out."""
+    """The people whom a policy lets sign.  The files are read anew each time, so a removal counts at once."""
 
     def __init__(self, files: Callable[[], SignerFiles | None] = lambda: None) -> None:
         self._files = files

@@ -1,4 +1,4 @@
-"""OpenSSH's `ssh-keygen -Y`: who signed, and signing; found in the system's own places, and told nothing of ours."""
+"""Calls OpenSSH's `ssh-keygen -Y` to sign and to tell who signed; found in system folders, given no secret of ours."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def program() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The contents of the files that say who may sign."""
+    """The contents of the two files that say who may sign and which keys are revoked."""
 
     allowed: bytes
     revoked: bytes | None = None

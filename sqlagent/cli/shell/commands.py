@@ -26,7 +26,7 @@ _LISTED = 50
 
 
 def do(session: Session, name: str, argument: str) -> None:
-    """Carry out one of them; raises `UsageError` for one that there is not."""
+    """Carry out one backslash command; raises `UsageError` for one that does not exist."""
     command = COMMANDS.get(name)
     if command is None:
         near = get_close_matches(name, COMMANDS, n=1, cutoff=0.4)
@@ -92,7 +92,7 @@ def _quit(session: Session, _argument: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What can be typed, what it is for, and what does it."""
+    """One backslash command: how it is typed, what it is for, and the function that does it."""
 
     usage: str
     words: str

@@ -9,7 +9,7 @@ from enum import Enum
 
 
 class Kind(Enum):
-    """What is done with it."""
+    """Whether an entry is a command, SQL or a question."""
 
     NOTHING = "nothing"
     COMMAND = "command"
@@ -19,7 +19,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """One entry, of one line or several."""
+    """One entry of a session, of one line or several."""
 
     kind: Kind
     text: str
@@ -56,7 +56,7 @@ def read(text: str) -> Typed:
 
 
 def ends_sql(text: str) -> bool:
-    """Whether a semicolon ends it, and not one in a text, a comment, a trigger's or a function's body."""
+    """Whether SQL ends here: at a semicolon outside texts, comments and the bodies of triggers and functions."""
     plain = _DOLLARS.sub("''", text)
     return not _OPEN_DOLLAR.search(plain) and sqlite3.complete_statement(plain)
 

@@ -28,12 +28,12 @@ class Names(Completer):
         self._known: dict[str, tuple[str, ...]] | None = None
 
     def forget(self) -> None:
-        """Something ran that may have changed the tables."""
+        """Have the names read anew: something ran that may have changed the tables."""
         self._known = None
 
     @property
     def tables(self) -> dict[str, tuple[str, ...]]:
-        """Name -> its columns; empty where the database cannot be read, which whoever asks of it is told."""
+        """Each table with its columns; empty where the database cannot be read."""
         if self._known is None:
             try:
                 self._known = {

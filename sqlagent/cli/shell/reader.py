@@ -43,7 +43,7 @@ class PrivateHistory(FileHistory):
 
 
 def line_reader(prompt: str, *, folder: Path, names: Completer, coloured: bool) -> PromptSession[str]:
-    """Asks on stderr, as everything that is for a person is: stdout may be a file."""
+    """A reader of lines that prompts on stderr, as all words for people go there: stdout may be a file."""
     session: PromptSession[str] = PromptSession(
         prompt,
         history=PrivateHistory(folder),

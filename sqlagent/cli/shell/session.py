@@ -55,7 +55,7 @@ def hold(call: Call) -> ExitCode:
 
 
 class Outlet:
-    """The sink of the session's agent: hands rows on to where those of this line go."""
+    """The agent's sink during a session: hands rows on to where those of the present line go."""
 
     def __init__(self) -> None:
         self.line: Line | None = None
@@ -67,7 +67,7 @@ class Outlet:
 
 
 class Line(Call):
-    """One line of a session: where its rows go is its own, and all that is open is the session's."""
+    """One line of a session as a call of its own: its rows go where it says, while the agent stays open."""
 
     def __init__(self, session: Session, output: Path | None = None, chart: str = "") -> None:
         super().__init__(session.call.again(output=output, chart=chart))
@@ -75,7 +75,7 @@ class Line(Call):
 
     @cached_property
     def sink(self) -> Sink:
-        """Its rows, looked at on their way where they are to be drawn."""
+        """Where its rows go; they are kept on their way where a chart is drawn of them."""
         if not self._chart:
             return self.rows
         self._seen = Seen(self.rows)
@@ -87,7 +87,7 @@ class Line(Call):
 
 
 class Session:
-    """What one line leaves for the next."""
+    """What one line of a session leaves for the next: its conversation, the last run, and where results go."""
 
     def __init__(self, call: Call, agent: Agent, outlet: Outlet) -> None:
         self.call = call
@@ -105,7 +105,7 @@ class Session:
         self._outlet = outlet
 
     def do(self, typed: Typed) -> None:
-        """Carry one out; whatever goes wrong is said in two lines, and the session goes on."""
+        """Carry one line out; whatever goes wrong is said in two lines, and the session goes on."""
         try:
             match typed.kind:
                 case Kind.COMMAND:

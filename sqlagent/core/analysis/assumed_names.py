@@ -1,4 +1,4 @@
-"""What a text has to take for granted to be a read, where a database may hold code of somebody's under any name.
+"""Names that a query must be right about to be a read: a database may hold somebody's code under any of them.
 
 SQLite keeps no code in a database, so there a text needs nothing more.  Elsewhere a function, an operator or a table of
 a user's can stand in front of the built-in one, and only the database can say which is meant.

@@ -1,4 +1,4 @@
-"""Tables that keep a record of changes, and when a trigger's writing to one is no more than that record."""
+"""Tables that keep a record of changes, such as `audit_log`, and triggers that only append to one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def keeps_a_record(table: str) -> bool:
 
 
 def appends_to_trail(operation: Operation, known: Known) -> bool:
-    """Whether a trigger only appends to a record of changes, about as many rows as change."""
+    """Whether a trigger only appends to such a table, about as many rows as the statement changes."""
     if operation.verb is not Verb.INSERT or not operation.via.startswith("trigger "):
         return False
     if not keeps_a_record(operation.target):

@@ -13,7 +13,7 @@ _ROW_NUMBERS = frozenset({"rowid", "oid", "_rowid_", "ctid"})
 
 
 def bare_columns(tree: Tree) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Each with the tables of its sub-select: what it returns; and all that it names, where none is of its own."""
+    """Each such column with the tables of its sub-select; only sub-selects that a condition compares with count."""
     return tuple(dict.fromkeys(found for select in tree.of(exp.Select) for found in _of(select)))
 
 

@@ -13,7 +13,7 @@ from sqlagent.core.text.split import Piece, split
 
 @dataclass(frozen=True, slots=True)
 class Counting:
-    """How to learn how many rows a statement matches, of how many."""
+    """The query that counts the rows that a statement matches, and the one that counts those of the whole table."""
 
     matching: str = ""
     """A query of one number: the rows that match.  Empty where `rows` says it."""

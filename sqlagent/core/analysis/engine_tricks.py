@@ -45,7 +45,7 @@ def trick(piece: Piece, dialect: str, tree: Tree | None = None) -> tuple[Risk, s
 
 
 def file_named(tree: Tree, dialect: str) -> str:
-    """Why a table is none, or "": DuckDB reads a file of that name, SQLite its own pages, PostgreSQL its settings."""
+    """Why a name in FROM is no table, or "": DuckDB reads a file of that name, SQLite its own pages."""
     for table in tree.of(exp.Table):
         name = table.this.name if isinstance(table.this, exp.Identifier) else ""
         if dialect == "duckdb" and _may_be_file(table, name):

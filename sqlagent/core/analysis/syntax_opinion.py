@@ -1,4 +1,4 @@
-"""What the text alone says of a statement.  READ is what an allow-list proves; all else is asked."""
+"""What the text alone says of a statement: READ only where an allow-list proves it; everything else is asked about."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ _SQLITE_ALIASES = {"sqlite_schema": "sqlite_master", "sqlite_temp_schema": "sqli
 
 @dataclass(slots=True)
 class Tables:
-    """Names in order of appearance, each once."""
+    """The tables that a statement reads and writes, in order of appearance, each once."""
 
     dialect: str
     reads: dict[str, None] = field(default_factory=dict)

@@ -76,7 +76,7 @@ def _ruled(draft: Statement, known: Known, rules: Sequence[Rule[Known]]) -> Stat
 
 
 def _settled(finding: Finding, engine: EngineOpinion | None) -> bool:
-    """Whether the database knows better: what stands in double quotes is a column of its."""
+    """Whether the database answers what the text leaves open: the double-quoted name is one of its columns."""
     if finding.rule != "double-quoted-string" or engine is None:
         return False
     if any(finding.message.lower().startswith(f'"{word.lower()}"') for word in engine.quoted_as_text):

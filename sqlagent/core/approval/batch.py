@@ -1,4 +1,4 @@
-"""A batch of statements: which of them read alike, which needs which, and what approving a part of it comes to."""
+"""Approving a part of a batch: which statements are alike, which needs which, and what is left does."""
 
 from __future__ import annotations
 

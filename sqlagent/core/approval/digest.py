@@ -1,4 +1,4 @@
-"""What an approval is bound to."""
+"""The digest that an approval names: a hash of the SQL and of everything that gives the SQL its meaning."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ _HINT = "ask for it anew: sqlagent plan THREAD -o FILE"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A proposal that travels."""
+    """A proposal in a file, to be shown and approved on another machine."""
 
     first: Proposal
     """As it was put to the first seat."""
@@ -63,7 +63,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def written(plan: Plan, *, rows: bool = False) -> bytes:
-    """The file; `rows` takes with it the rows of the database that the measurement keeps as samples."""
+    """The text of a plan file; `rows` says whether sampled rows of the database go along."""
     first = plan.first if rows else _without_rows(plan.first)
     file = _File(FORMAT, first, plan.schema, plan.decided)
     return msgspec.json.format(msgspec.json.encode(file), indent=1) + b"\n"

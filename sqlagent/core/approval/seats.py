@@ -32,7 +32,7 @@ ONE_PERSON = "a state folder is one person's: nobody else can approve in it"
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A decision on record."""
+    """A decision on record, with the stage that it is of."""
 
     stage: int
     decision: Decision

@@ -1,4 +1,4 @@
-"""What of a proposal a person sees and decides by, as one fingerprint: an approval is of that, wherever it is shown."""
+"""One hash over everything that a person sees of a proposal: an approval is of exactly that, wherever it is shown."""
 
 from __future__ import annotations
 

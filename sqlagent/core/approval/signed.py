@@ -1,4 +1,4 @@
-"""Approvals that are signatures: the words that are signed, the file that carries them, and whether they fit.
+"""Approvals that are signed by SSH keys: the words that are signed, the file that carries them, and checking them.
 
 A person signs the canonical JSON of what they approve; the file has the same facts and the signature.  Nothing in it is
 believed: the words are put together anew from the facts, and the facts must be those of what is asked.
@@ -42,7 +42,7 @@ _HINT = "have it signed anew: sqlagent approve PLAN"
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """What somebody signed of one seat of one proposal, and the signature."""
+    """What somebody signed for one seat of one proposal, and the signature."""
 
     digest: str
     thread: str
@@ -63,7 +63,7 @@ class Signed:
 
     @property
     def text(self) -> str:
-        """The file."""
+        """The text of the file that carries the approval."""
         return json.dumps({"sqlagent": NAMESPACE, **asdict(self)}, indent=1, ensure_ascii=True) + "\n"
 
     @property
@@ -168,7 +168,7 @@ def _moment(time: str) -> datetime | None:
 
 
 class _Twice(ValueError):
-    """A name that is there twice: two readers would see two approvals."""
+    """A JSON object names one key twice: two readers would see two approvals."""
 
 
 def _once_each(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Which functions an engine has and what calling one can do: a reviewable list for each dialect."""
+"""Which functions an engine has and what calling one can do: a list for each dialect that a person can review."""
 
 from __future__ import annotations
 

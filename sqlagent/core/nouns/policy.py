@@ -1,4 +1,4 @@
-"""The nouns of a policy: rules, the stages that people fill, and the word on one proposal."""
+"""The nouns of a policy: rules, the stages of people who approve, and the verdict on one proposal."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """One visit to review: one person of one stage."""
+    """One approval that is asked for: one person of one stage."""
 
     stage: str = ""
     role: str = ""

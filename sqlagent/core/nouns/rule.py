@@ -53,7 +53,7 @@ Seen = TypeVar("Seen", Text, Known)
 
 @dataclass(frozen=True, slots=True)
 class Rule(Generic[Seen]):
-    """One thing a DBA would remark."""
+    """One finding that there can be, as a DBA would remark it."""
 
     id: str
     severity: Severity

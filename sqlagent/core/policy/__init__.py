@@ -1,4 +1,4 @@
-"""What a person decided once: which statements run alone, which are asked and of whom, which nobody may approve."""
+"""Policies: which statements run unasked, which people are asked about, and which nobody may approve."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cases that a policy is tested by: SQL and the facts around it as somebody states them, in the place of a database."""
+"""Test cases of a policy: SQL and the facts around it, stated by hand so that no database is needed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sqlagent.core.policy.seen import GIVEN, Sight, sights
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a case says of the circumstances; what it does not say is not known, as it may be in life."""
+    """The circumstances that a case states; those that it does not state are unknown to the rules."""
 
     now: datetime
     database: str = ""
@@ -78,7 +78,7 @@ class Case:
 
 
 def ruled(seen: Sequence[Sight], policy: Policy) -> Verdict:
-    """The policy's word on all that is seen, built-in denials first."""
+    """The policy's verdict on all that is seen, built-in denials first."""
     denial = builtin_denial(Analysis(tuple(sight.statement for sight in seen)), policy)
     return denial or strictest([verdict for said in verdicts(seen, policy) for verdict in said])
 

@@ -16,7 +16,7 @@ from sqlagent.core.nouns.policy import KnownAs
 
 
 class Answer(IntEnum):
-    """Of several conditions the least holds, as with `and`."""
+    """Whether a condition holds.  Of several conditions the lowest answer counts, as with `and`."""
 
     NO = 0
     UNKNOWN = 1

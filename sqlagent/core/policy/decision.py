@@ -1,4 +1,4 @@
-"""The policy's word on a script."""
+"""The policy's verdict on a script: allowed, asked about or denied, and by which rules."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def relax(analysis: Analysis, policy: Policy) -> Analysis:
 
 
 def builtin_denial(analysis: Analysis, policy: Policy) -> Deny | None:
-    """What no file of the user's can lift; a script that it denies is not even measured."""
+    """The denial that no file of the user's can lift; a script that gets it is not even measured."""
     if analysis.denied:
         rule = analysis.denied[0]
         return Deny(rule, _WHY.get(rule, "a rule of the analysis forbids it"))
@@ -44,7 +44,7 @@ def builtin_denial(analysis: Analysis, policy: Policy) -> Deny | None:
 
 
 def decide(analysis: Analysis, policy: Policy, facts: Facts) -> Verdict:
-    """The policy's word on a whole script: its strictest on any statement of it.
+    """The verdict on a whole script: the strictest on any statement of it.
 
     Deny beats ask beats allow, in whatever order the rules stand; what no rule speaks of is asked.  Where statements
     or rules ask for different people, all of them are asked.
@@ -100,7 +100,7 @@ def _is_over_mcp(sight: Sight) -> bool:
 
 
 def strictest(said: Sequence[Verdict]) -> Verdict:
-    """One word for several: the first denial, a question that stands for all, or a permission."""
+    """One verdict for several: the first denial, a question that stands for all, or a permission."""
     for verdict in said:
         if isinstance(verdict, Deny):
             return verdict
@@ -139,7 +139,7 @@ def doing(statement: Statement) -> str:
 
 
 def refusal(denial: Deny, database: str) -> tuple[str, str]:
-    """What a person reads of a denial, and what they can do."""
+    """The message of a denial, and the hint what can be done."""
     cited = words(denial).removeprefix("deny ")
     if not denial.what:
         return f"the policy denies this: {denial.why}  {cited}", "nobody can approve this here; run it elsewhere"

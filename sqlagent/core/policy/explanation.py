@@ -44,12 +44,12 @@ class Explained:
 
 
 def explain(analysis: Analysis, policy: Policy, facts: Facts) -> tuple[Explained, ...]:
-    """The policy's word on every statement, and how it came about; `decide` has the word on all of them together."""
+    """The verdict on every statement and how it came about; `decide` has the one on all of them together."""
     return explain_seen(sights(analysis, of(policy, facts)), policy)
 
 
 def explain_seen(seen: Sequence[Sight], policy: Policy) -> tuple[Explained, ...]:
-    """The same of what is seen, however it came to be known."""
+    """The same for statements whose facts came from elsewhere, such as a case's file."""
     return tuple(_explained(sight, said, policy) for sight, said in zip(seen, verdicts(seen, policy), strict=True))
 
 

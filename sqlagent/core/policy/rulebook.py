@@ -26,12 +26,12 @@ def match_of(rule: Rule) -> Match:
 
 
 def least(rule: Rule) -> Answer:
-    """The answer from which on a rule fires: who denies or asks does so when in doubt, who allows never."""
+    """The lowest answer on which a rule fires: one that denies or asks also fires on UNKNOWN, one that allows never."""
     return Answer.YES if isinstance(rule.then, Allow) else Answer.UNKNOWN
 
 
 def counts(rule: Rule) -> bool:
-    """Whether a rule has any say: a project's file comes with a clone, and what it allows nobody here has decided."""
+    """Whether a rule is heard at all: an `allow` in a project's file is not, since the file comes with a clone."""
     return not (isinstance(rule.then, Allow) and rule.origin is Origin.PROJECT)
 
 
@@ -49,7 +49,7 @@ class _Entry:
 
 
 class _Shelf:
-    """All conditions of one name.  Those about tables are looked at only where one of the tables is seen."""
+    """All conditions of one name.  Those about tables are looked at only where one of those tables is seen."""
 
     def __init__(self) -> None:
         self._entries: dict[int, _Entry] = {}

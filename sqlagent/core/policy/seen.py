@@ -18,7 +18,7 @@ GIVEN = "given"
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """What rules see of a whole proposal."""
+    """The facts of a whole proposal that rules may look at."""
 
     facts: Facts
     changed: tuple[Changed, ...] | None = None

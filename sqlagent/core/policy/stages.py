@@ -1,4 +1,4 @@
-"""Several rules ask about one proposal: whoever fills the stages of all of them."""
+"""Who has to approve where several rules ask about one proposal: the stages of all of them, put together."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ MOST = 12
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """The draft after its repair."""
+    """A draft after its repair, and what was changed."""
 
     sql: str
     corrections: tuple[str, ...] = ()

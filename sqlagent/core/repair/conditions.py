@@ -1,4 +1,4 @@
-"""The conditions of a read, each left out in turn: what to count to see which of them excludes everything."""
+"""The conditions of a query, each left out in turn: how to count the rows without it, to see which excludes all."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def end_of_from(reading: Reading, block: Block) -> int | None:
 
 
 def start_of_join(reading: Reading, source: Source) -> tuple[int, str] | None:
-    """Where the JOIN of a source begins, and its words: `LEFT JOIN`; None for a comma."""
+    """Where the JOIN of a source begins, and its words, such as `LEFT JOIN`; None where a comma joins it."""
     span = reading.span(source.identifier)
     if span is None:
         return None

@@ -1,4 +1,4 @@
-"""How tables hang together: the foreign keys, or where a database has none, equal names that end in id or code."""
+"""How tables are related: by foreign keys, or where there are none, by equal names that end in `id` or `code`."""
 
 from __future__ import annotations
 

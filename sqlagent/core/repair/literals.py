@@ -22,7 +22,7 @@ MOST_SPELLINGS = 4
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """`o.status = 'Delivered'` in a read."""
+    """One comparison of a column with a word, such as `o.status = 'Delivered'`."""
 
     table: Table
     column: Column

@@ -1,4 +1,4 @@
-"""`= (SELECT key ...)`, where several keys may come: one of them is meant, and IN says so."""
+"""`= (SELECT key ...)` where the sub-select can give several keys: it is repaired to IN."""
 
 from __future__ import annotations
 

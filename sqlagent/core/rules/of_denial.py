@@ -1,4 +1,4 @@
-"""Rules that forbid: what one of them names is denied; two of them the user's own settings may relax by name."""
+"""Rules that forbid: a statement that one of them names is denied; two can be relaxed by the user's settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules for statements that run without an error and mean something else than they seem to."""
+"""Rules for statements that run without an error and do something else than they seem to."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""SQL as text: cut into words and statements, checked for what hides, and parsed."""
+"""SQL as text: cut into words and statements, checked for hidden characters, and parsed."""

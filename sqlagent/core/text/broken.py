@@ -1,4 +1,4 @@
-"""Bytes that are no text, as Python carries them about in the words of a command line and in names of files."""
+"""Bytes that are not valid UTF-8, as Python carries them in arguments and file names, made printable."""
 
 from __future__ import annotations
 

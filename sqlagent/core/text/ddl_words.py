@@ -1,4 +1,4 @@
-"""What CREATE, ALTER and DROP shape, read from their words: parsers know too few of their forms."""
+"""Which objects CREATE, ALTER and DROP are about, read from their words: parsers know too few of their forms."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _KNOWN_MODULES = ("fts", "rtree", "geopoly")
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a statement of shape is about."""
+    """The object that a CREATE, ALTER or DROP is about, and how bad that is."""
 
     what: str
     """TABLE, INDEX, TRIGGER, ...: upper case."""

@@ -80,7 +80,7 @@ PARSED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What the words alone decide."""
+    """The kind that a statement's first words give it, and its risk where they decide that."""
 
     kind: Kind
     risk: Risk = Risk.UNKNOWN

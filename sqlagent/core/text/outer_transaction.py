@@ -1,4 +1,4 @@
-"""BEGIN and COMMIT around a script's statements: what tools write there says what sqlagent does anyway."""
+"""BEGIN and COMMIT around a script: tools write them, and they are left out since a run is one transaction anyway."""
 
 from __future__ import annotations
 

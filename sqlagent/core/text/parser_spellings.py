@@ -1,4 +1,4 @@
-"""Spellings that an engine knows and sqlglot does not, put so that it can read them.  Never run, never shown.
+"""Spellings that an engine knows and sqlglot does not, rewritten for the parser alone; never run, never shown.
 
 Every change keeps the length of the text and takes away nothing that could do harm: an operator becomes another, `~~x`
 (twice not) becomes `  x`, comments and words that only sort, sample or name are blanked.  What is called is read from

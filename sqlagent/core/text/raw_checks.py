@@ -1,4 +1,4 @@
-"""What is wrong with the raw text, before any parser: characters that hide, comments that run, sizes that crash."""
+"""Checks of the raw text, before any parser: hidden characters, comments that run, and sizes that crash a parser."""
 
 from __future__ import annotations
 

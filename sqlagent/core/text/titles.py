@@ -1,4 +1,4 @@
-"""What stands for SQL where there is one line for it: without comments, and cut between words."""
+"""SQL shortened to one line for lists: without comments, and cut between words."""
 
 from __future__ import annotations
 

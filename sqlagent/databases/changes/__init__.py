@@ -1,1 +1,1 @@
-"""Changes of rows, the same on every engine: what they are, added up, compared, masked, shown, and bounded."""
+"""Changes of rows, the same on every engine: the nouns, net changes, fingerprint, samples, budget and conflicts."""

@@ -9,7 +9,7 @@ _BETWEEN_WORDS = 0.25  # seconds
 
 
 class PastBudget(Exception):
-    """It was stopped; the text says at what bound: `past 5 s`."""
+    """A measurement was stopped at one of its bounds; the text says which: `past 5 s`."""
 
 
 class Budget:
@@ -34,21 +34,21 @@ class Budget:
 
     @property
     def spent(self) -> float:
-        """Seconds, by its clock."""
+        """Seconds used so far, by its clock."""
         return self._clock() - self._first
 
     @property
     def left(self) -> float | None:
-        """Seconds; None for no end."""
+        """Seconds that are left; None where there is no bound."""
         return None if self._seconds is None else max(self._seconds - self.spent, 0.0)
 
     def check(self) -> None:
-        """Between two pieces of work; raises PastBudget."""
+        """Raise PastBudget where a bound is reached; to be called between two pieces of work."""
         if self.is_over():
             raise PastBudget(self.stopped)
 
     def check_size(self, size: int) -> None:
-        """Raises PastBudget."""
+        """Raise PastBudget where the changes are larger than the bound."""
         if size > self._changes_bytes:
             raise PastBudget(f"past {megabytes(self._changes_bytes)} of changes")
 

@@ -16,14 +16,14 @@ UNNAMED = "a trigger or foreign key"
 
 
 def tally(change: TableChange[Any]) -> Counter[Verb]:
-    """Rows of one table, by what happens to them."""
+    """Count the rows of one table by verb."""
     return Counter(row.verb for row in change.rows)
 
 
 def touched(
     changes: Iterable[TableChange[Any]], *, via: Callable[[str, Verb], str], before: Callable[[str], int | None]
 ) -> Iterator[Touched]:
-    """A line a table and verb, what the SQL itself names first.
+    """A line for each table and verb with its rows and cause, what the SQL itself names first.
 
     `via` says what makes rows of a table change, empty for the SQL itself; `before` how many rows the table had.
     """

@@ -16,12 +16,12 @@ _LISTED = 100  # that are named
 
 
 class Refused(Exception):
-    """It cannot be taken back as things stand; the text says why."""
+    """A run cannot be taken back as things stand; the text says why."""
 
 
 @dataclass(slots=True)
 class Conflicts:
-    """Of one undo."""
+    """The rows in conflict with one undo: their number, and the first of them."""
 
     listed: list[Conflict] = field(default_factory=list)
     count: int = 0
@@ -33,7 +33,7 @@ class Conflicts:
             self.listed.append(Conflict(table, tuple(key), why))
 
     def check(self, on_conflict: OnConflict) -> None:
-        """Raises Stale where they were to stop the undo."""
+        """Raise Stale where a conflict is to stop the undo."""
         if self.count and on_conflict is OnConflict.REFUSE:
             first = self.listed[0]
             key = ", ".join(f"{column} {value}" for column, value in first.key)

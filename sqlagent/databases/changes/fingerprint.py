@@ -29,7 +29,7 @@ def fingerprint(changes: Iterable[TableChange[Any]], *, volatile: Container[str]
 
 
 def masked(table: Layout, volatile: Container[str]) -> tuple[int, ...]:
-    """Places of the columns that are left out."""
+    """The places in a row of the columns that are left out of the hash."""
     return tuple(place for place, column in enumerate(table.columns) if f"{table.name}.{column}" in volatile)
 
 

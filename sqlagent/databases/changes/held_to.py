@@ -1,4 +1,4 @@
-"""A run held to what was approved: the words where it does something else."""
+"""The errors of a run that is held to what was approved, and does something else."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NOTHING = "nothing was changed"
 
 
 def other_rows(expected: Measurement, touched: Sequence[Touched]) -> EffectDiffers:
-    """It would change other rows than were approved, or to other values."""
+    """The error of a run that changes other rows than were approved, or to other values."""
     now = sum(t.rows for t in touched)
     message = f"approved {expected.changes:,} rows, now {now:,}"
     if now == expected.changes:
@@ -20,10 +20,10 @@ def other_rows(expected: Measurement, touched: Sequence[Touched]) -> EffectDiffe
 
 
 def more_rows(approved: int, changed: int, touched: Sequence[Touched], *, statement: str = "") -> EffectDiffers:
-    """It would change more rows than were counted; `statement` says by which, as ` by statement 2`."""
+    """The error of a run that changes more rows than were counted; `statement` says by which, as ` by statement 2`."""
     return EffectDiffers(f"approved {approved:,} rows{statement}, now {changed:,}", hint=NOTHING, touched=touched)
 
 
 def no_longer_measured(why: str) -> EffectDiffers:
-    """What was measured before cannot be measured now."""
+    """The error of a run that was measured when it was approved, and cannot be measured now."""
     return EffectDiffers(f"it can no longer be told what it changes: {why}", hint=NOTHING, touched=())

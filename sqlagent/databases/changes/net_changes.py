@@ -1,4 +1,4 @@
-"""Changes added up and taken apart: old rows paired with new ones, and what one statement of a script did."""
+"""Net changes: old rows paired with new ones, and what one statement did between two readings of all changes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlagent.databases.changes.rows import L, Row, RowChange, TableChange, key_
 
 
 def paired(key: Sequence[int], before: Sequence[Row], after: Sequence[Row]) -> tuple[RowChange, ...]:
-    """What turns the old rows into the new ones: by key, where a changed key is a delete and an insert.
+    """The changes that turn the old rows into the new ones: by key, where a changed key is a delete and an insert.
 
     Rows without a key are counted: one that is there on both sides did not change.
     """
@@ -38,7 +38,7 @@ def _counted(before: Iterable[Row], after: Iterable[Row]) -> Iterator[RowChange]
 def since(
     earlier: Sequence[TableChange[L]], now: Sequence[TableChange[L]]
 ) -> tuple[TableChange[L], ...]:  # fmt: skip
-    """What was done between two readings of everything that was changed so far."""
+    """The changes between two readings of everything that was changed so far."""
     known = {change.table.name: change for change in earlier}
     later = {change.table.name: change for change in now}
     tables = {name: change.table for name, change in (known | later).items()}

@@ -18,7 +18,7 @@ class Layout(Protocol):
 
     @property
     def name(self) -> str:
-        """As a person reads it."""
+        """The table's name as a person reads it."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -49,7 +49,7 @@ class RowChange:
 
     @property
     def row(self) -> Row:
-        """The row as it is known: how it was, or how it came."""
+        """The row that the change is about: as it was, or for an insert as it came."""
         return self.before if self.before is not None else self.after or ()
 
     @property

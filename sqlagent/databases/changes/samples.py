@@ -38,7 +38,7 @@ def _of_table(change: TableChange[Any]) -> Iterable[Sample]:
 
 
 def sample(table: str, columns: Sequence[str], key: Sequence[int], change: RowChange) -> Sample:
-    """One row: of an update the columns that change, else all of them."""
+    """One row for a person to see: of an update the columns that change, else all of them."""
     verb = change.verb
     named = tuple((columns[place], value_of(change.row[place])) for place in key)
     cells = tuple(
@@ -90,7 +90,7 @@ def shown(value: Any) -> str:
 
 
 def order(row: Row, key: Iterable[int]) -> tuple[tuple[int, Any], ...]:
-    """Numbers first, also those that come as text, then texts, then blobs."""
+    """How values are sorted in samples: numbers first, also those that come as text, then texts, then blobs."""
     return tuple(_rank(row[place]) for place in key)
 
 

@@ -13,11 +13,11 @@ Changes = Sequence[TableChange[Any]]
 
 
 class Unsteady(Exception):
-    """Run twice it changes other rows."""
+    """A script that changes other rows when it is run a second time, so that no run could be held to it."""
 
 
 def differing(one: Changes, other: Changes) -> frozenset[str]:
-    """`table.column` of those whose new values are others the second time.
+    """The columns, as `table.column`, whose new values are others the second time.
 
     Raises Unsteady where other rows are touched, or the same ones in another way than by those columns.
     """

@@ -1,4 +1,4 @@
-"""What is said of a script that the database refused where it was tried."""
+"""The words for a script that fails in the preview, and so would fail when it is run."""
 
 from __future__ import annotations
 

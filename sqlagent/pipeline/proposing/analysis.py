@@ -84,7 +84,7 @@ def measured(sql: str, database: Database, x: Context) -> tuple[Analysis, Measur
 
 
 def _asked_of(drafted: Proposal, verdict: policy.Verdict) -> Proposal:
-    """The proposal with the policy's word and whom it asks."""
+    """The proposal with the policy's verdict, and whom it asks."""
     seats = verdict.seats if isinstance(verdict, policy.Ask) else (policy.Seat(),)
     why = verdict.why if isinstance(verdict, policy.Ask) else ""
     return replace(drafted, policy=policy.words(verdict), seats=seats, stages=len(seats), why=why)

@@ -1,4 +1,4 @@
-"""What there is to an answer beside its value: the schema it should have, whether it came by id, and what was asked."""
+"""How an answer arrived: its schema, whether it named the interrupt, and which proposal it was shown."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _TURNED_AWAY = "sqlagent_turned_away"
 
 
 def turned_away(because: str, hint: str) -> dict[str, Any]:
-    """Put in place of a call that is no answer, so that the step which takes answers refuses it and asks again."""
+    """An object that stands for a call that is no answer, so that the step which takes answers asks again."""
     return {_TURNED_AWAY: because, "hint": hint}
 
 
@@ -52,13 +52,13 @@ def is_turned_away(answer: Any) -> bool:
 
 
 def check_let_in(answer: Any) -> None:
-    """Raises what the door found, where it turned the call away."""
+    """Raise what was found wrong with a call, where it was turned away."""
     if is_turned_away(answer):
         raise UsageError(str(answer[_TURNED_AWAY]), hint=str(answer.get("hint", "")))
 
 
 def restored(state: State, proposal: Proposal) -> State:
-    """What the state should say of the proposal, where it says otherwise; empty where they agree.
+    """The fields in which the state differs from the proposal on record; empty where they agree.
 
     Somebody may have written the checkpoint, or measured the proposal once more: then other words than those on record
     were before whoever answered.

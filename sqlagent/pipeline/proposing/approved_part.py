@@ -1,4 +1,4 @@
-"""Whether the approval of a batch's part stands for the proposal that holds only that part."""
+"""Whether approving a part of a batch also approves the proposal that holds only that part."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _CHANGES = frozenset({Kind.INSERT, Kind.UPDATE, Kind.DELETE, Kind.REPLACE})
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """The draft that stands for most of them."""
+    """The draft that most drafts agree with, and what the others say."""
 
     sql: str
     """As it was drafted."""
@@ -43,7 +43,7 @@ class Agreement:
 
 @dataclass(slots=True)
 class _Opinion:
-    """Drafts that agree."""
+    """Some drafts that are the same SQL or do the same."""
 
     sql: str
     places: list[int]
@@ -61,7 +61,7 @@ class _Opinion:
 
 
 def weighed(draft: Draft, schema: Schema, state: State, x: Context) -> tuple[Draft, State]:
-    """The draft that most of them agree on, repaired, and what review says of it."""
+    """The draft that most drafts agree with, repaired, and how many that are."""
     if not draft.sql:
         return draft, {"confidence": None, "others": []}
     database, look = x.database(), looking(state["requested_by"], x)
@@ -208,7 +208,7 @@ def _joined(opinions: Sequence[_Opinion]) -> list[_Opinion]:
 
 @dataclass(slots=True)
 class _Hashed:
-    """A sink that keeps of each row what it takes to tell it from another."""
+    """A sink that keeps a hash of each row, enough to compare two results."""
 
     results: list[list[str]] = field(default_factory=list)
     has_values: bool = False

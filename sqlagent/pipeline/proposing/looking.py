@@ -1,4 +1,4 @@
-"""A few bounded looks into the database, each a proven read that the policy does not deny; no look is an error."""
+"""A few short reads of the database on the model's behalf: each proven, allowed by the policy, and never an error."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FIRST_ROWS = 20
 
 @dataclass(frozen=True, slots=True)
 class Looking:
-    """Looks until a deadline."""
+    """Short reads until a deadline."""
 
     database: Database
     may_run: Callable[[Analysis], bool]
@@ -59,7 +59,7 @@ def holds_nothing(rows: Sequence[tuple[Any, ...]]) -> bool:
 
 
 def looking(requested_by: str, x: Context) -> Looking:
-    """Looks on behalf of whoever asked."""
+    """Short reads on behalf of the thread's requester."""
     database = x.database()
     facts = policy.Facts(database.name, requested_by, x.journal.now(), x.environment)
 

@@ -1,4 +1,4 @@
-"""What measuring a waiting proposal once more shows that is not as it was put to a person."""
+"""What has changed since a waiting proposal was measured, told by measuring it once more."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOST = 4
 
 
 def changed_since(proposal: Proposal, row: Thread, x: Context) -> str:
-    """In words; empty where it would do today what it would have done then."""
+    """The difference in words; empty where the SQL would do today what it would have done then."""
     measurement: Measurement | None
     if row.source is Source.UNDO:
         analysis, measurement = undo_proposal.planned(row, x.database(), x)

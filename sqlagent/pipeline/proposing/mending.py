@@ -1,4 +1,4 @@
-"""A model's draft on its way to analysis: repaired, and kept as the model wrote it beside what is proposed."""
+"""The repair of a model's draft before analysis; what the model wrote is kept beside what is proposed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CORRECTED = ", corrected"
 
 @dataclass(frozen=True, slots=True)
 class Mended:
-    """SQL, and what it was before."""
+    """The SQL that is proposed, and the draft that it was."""
 
     sql: str
     drafted: str = ""

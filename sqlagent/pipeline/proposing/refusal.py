@@ -1,4 +1,4 @@
-"""What cannot be put to a person at all."""
+"""The error for a proposal that cannot be made, so that no person is asked."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from sqlagent.core.errors import QueryError
 
 
 class Refused(QueryError):
-    """The database would not prepare it, or has nothing to take back."""
+    """The database does not accept the SQL, or there is nothing that could be taken back."""

@@ -1,4 +1,4 @@
-"""How often the rows of an UPDATE with a FROM are matched, which the engine counts."""
+"""Whether an UPDATE with a FROM matches a row several times, counted by the engine."""
 
 from __future__ import annotations
 

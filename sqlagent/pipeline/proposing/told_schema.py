@@ -1,4 +1,4 @@
-"""What of a database's schema a question's model is told: all of it, or the tables that the question is about."""
+"""Which part of the schema the model is shown for a question: all of it, or the tables that it is about."""
 
 from __future__ import annotations
 

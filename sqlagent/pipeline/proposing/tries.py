@@ -1,4 +1,4 @@
-"""What becomes of a draft that does not stand: another try where one is worth it, else the end, and why."""
+"""What becomes of a draft that failed: another try where one is worth it, else the end, and why."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def wrote_before(sql: str, state: State) -> bool:
 
 
 def _nothing_like_it(x: Context, sql: str) -> State | None:
-    """The end of a question that is about something which the database does not have."""
+    """End a question that is about something which the database does not have."""
     from sqlagent.core.repair.missing import missing  # with sqlglot's scopes, which only such an end needs
 
     absent = missing(sql, x.database().schema(examples=0)) if sql else ()

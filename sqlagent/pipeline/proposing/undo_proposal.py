@@ -57,7 +57,7 @@ def planned(row: Thread, database: Database, x: Context) -> tuple[Analysis, Meas
 
 
 def _settled(run: str, x: Context) -> list[str]:
-    """That it ran is a person's word, where it is: what is taken back may then be somebody else's change."""
+    """A note where only a person's word says that the run was applied: the undo may then take back others' changes."""
     ran = x.journal.run(run)
     if ran is None or ran.state is not RunState.SETTLED_APPLIED:
         return []
@@ -83,7 +83,7 @@ def take_back(proposal: Proposal, database: Database, x: Context, **how: object)
 
 
 def copy_of(run: str, x: Context) -> Path | None:
-    """The copy of what a run's DROP or ALTER lost, where there is one."""
+    """The copy that a run made of what its DROP or ALTER lost, where there is one."""
     path = x.kept / f"{run}.db"
     return path if path.exists() else None
 

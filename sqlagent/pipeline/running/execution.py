@@ -107,7 +107,7 @@ def _rolled_back(proposal: Proposal, x: Context, ending: State) -> State:
 
 
 def _before_commit(proposal: Proposal, x: Context) -> Callable[[str], None]:
-    """See that its approval counts still, and put on record that it comes to its COMMIT where it may not be able to
+    """Check that the approval still counts, and put on record that the run commits where it may not be able to
     keep what it changes.
 
     Without that a run that was killed long before its COMMIT would look like one that nothing can decide.
@@ -231,7 +231,7 @@ def _still_the_same(proposal: Proposal, database: Database, x: Context) -> None:
 
 
 def _still_permitted(proposal: Proposal, x: Context) -> None:
-    """Hold it to the policy of whoever runs it, at this moment: the strictest word counts, from wherever."""
+    """Hold the run to the policy of whoever runs it now: the strictest rule counts, wherever it is from."""
     verdict = policy.decide(proposal.analysis, x.policy, proposal.facts(x.journal.now()))
     if isinstance(verdict, policy.Deny):
         raise Stale(f"the policy denies it now: {verdict.why}  [{verdict.rule}]")
@@ -273,7 +273,7 @@ def _begun_before(proposal: Proposal, run: Run, database: Database, x: Context) 
 
 
 def _verdict(proposal: Proposal, run: Run, database: Database, x: Context) -> Verdict:
-    """Told by what nobody but the run can have written: that it kept nothing yet, its mark, or the engine's own record.
+    """Whether a run was committed, by what only the run can have written: its record, its mark, or the engine's log.
 
     What it changes is kept before its COMMIT, so a run that kept nothing did not come to it, or had nothing to change.
     """

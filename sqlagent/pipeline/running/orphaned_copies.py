@@ -1,4 +1,4 @@
-"""Copies that no run can be undone with: of an attempt that died before its COMMIT, or of a run that kept nothing."""
+"""Removes copies that no undo needs: of attempts that died before their COMMIT, and of runs that kept nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run did whose end was found out later: the figures that it was held to, where they were exact."""
+"""How many rows a run changed whose end was found out later, taken from what it was held to."""
 
 from __future__ import annotations
 

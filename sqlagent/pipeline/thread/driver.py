@@ -41,7 +41,7 @@ class Driver:
 
     @contextmanager
     def _alone(self, thread_id: str) -> Iterator[None]:
-        """No other process works on the thread: of this machine by a lock, of others by a lease of the store."""
+        """Keep other processes from the thread: those of this machine by a lock, others by a lease in the store."""
         with thread_lock(self._locks, thread_id):
             if not self._store:
                 yield
@@ -107,7 +107,7 @@ def _next(row: Thread, snapshot: StateSnapshot, x: Context) -> Any:
 
 
 def _anew_because(why: str, snapshot: StateSnapshot) -> State:
-    """The same SQL as it waits, to be analyzed and put to a person once more."""
+    """Have the same SQL analyzed and put to a person once more, and say why."""
     waits = cast(State, snapshot.values)
     return waits | {"proposal": "", "decision": None, "verdict": "", "problem": "", "stale": why}
 

@@ -1,4 +1,4 @@
-"""The graph for LangGraph's own tools and clients, which have no driver of ours: who opens the ports, who is let in.
+"""The graph as served to LangGraph's own tools and clients: opens the ports and checks every call, without our driver.
 
 The nodes are the same, so that a thread paused by the one is answered through the other.  Here a thread may begin with
 nothing but a question, and what LangGraph would take for an answer without asking any node is refused at the door.
@@ -48,7 +48,7 @@ class AskedState(State, Asked, total=False):
 
 
 class Door(Protocol):
-    """Where the ports come from; opened for one step and closed behind it, since steps run in any thread."""
+    """Where the ports of each step come from, and who is let in: opened for one step and closed behind it."""
 
     def open(self, thread: str, write: Write) -> AbstractContextManager[Context]:
         """The context of a thread's step; rows that it returns are written out."""
@@ -109,7 +109,7 @@ def _admitted(state: AskedState) -> str:
 
 
 class Served(CompiledStateGraph[AskedState, None, Asked, AskedState]):
-    """A compiled graph that looks at what it is called with before LangGraph does."""
+    """A compiled graph that checks what it is called with before LangGraph does."""
 
     def __init__(self, *, door: Door, in_band: bool, **parts: Any) -> None:
         super().__init__(**parts)
@@ -213,7 +213,7 @@ def _begun(said: Any) -> Asked:
 
 
 def _is_id(key: str) -> bool:
-    """As LangGraph tells a map of interrupts from an answer that is an object."""
+    """Whether a key is an interrupt's id, as LangGraph tells a map of answers from one answer."""
     return re.fullmatch("[0-9a-f]{32}", key) is not None
 
 

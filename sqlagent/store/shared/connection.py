@@ -1,4 +1,4 @@
-"""A session with the shared store: the journal's own queries are read there, and every write is one function's call."""
+"""A session with the shared store: runs the journal's own queries, and writes by calling the server's functions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Moving house: a state folder's journal becomes a team's store, with the same record."""
+"""Copies a state folder's journal into a team's store, with the same record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Making, upgrading and checking a shared store: what its owner does, and what anybody may look at."""
+"""Making, upgrading and checking a shared store: the first two for its owner, the last for anybody."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OF_THREADS = ("checkpoints", "checkpoint_blobs", "checkpoint_writes")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at."""
+    """One thing that was checked, and how it stands."""
 
     what: str
     said: str

@@ -18,7 +18,7 @@ _ALWAYS: Mapping[str, str] = {"client_encoding": "utf8"}
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """What libpq is told.  Whatever is not in it comes from libpq's own places: PGHOST, ~/.pgpass, a service file."""
+    """What libpq is told; the rest comes from libpq's own places: PGHOST, ~/.pgpass, a service file."""
 
     parts: Mapping[str, str]
     """libpq's own words for them: `host`, `dbname`, `sslmode`, ...; no password."""
@@ -38,7 +38,7 @@ class Address:
 
     @property
     def conninfo(self) -> str:
-        """For the driver alone: the password is in it."""
+        """The connection string for the driver alone: the password is in it."""
         given = {"password": self.password.reveal()} if self.password else {}
         return make_conninfo("", **self.parts, **given)
 
@@ -49,7 +49,7 @@ class Address:
 
     @property
     def server(self) -> str:
-        """As a message names it: `db.example:5432`."""
+        """Host and port as a message names them: `db.example:5432`."""
         if "service" in self.parts:
             return f"service {self.parts['service']}"
         host, port = self.parts.get("host") or self.parts.get("hostaddr", ""), self.parts.get("port", "")
@@ -57,6 +57,6 @@ class Address:
 
     @property
     def options(self) -> str:
-        """As PostgreSQL's own programs take them: `-h db.example -p 5432`."""
+        """The address as PostgreSQL's own programs take it: `-h db.example -p 5432`."""
         named = (("-h", "host"), ("-p", "port"), ("-U", "user"))
         return " ".join(f"{flag} {self.parts[key]}" for flag, key in named if self.parts.get(key))

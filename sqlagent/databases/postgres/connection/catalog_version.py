@@ -19,5 +19,5 @@ _VERSION = "SELECT pg_catalog.concat_ws(' ', {})".format(
 
 
 def catalog_version(session: Session) -> str:
-    """Another one after any change; also now and then without one, as after VACUUM FULL."""
+    """A number that is another one after any change of a schema; also now and then without one."""
     return one(session, _VERSION) or ""

@@ -1,4 +1,4 @@
-"""What of a server and a role takes a promise of ours away, or makes it harder to keep: for `sqlagent doctor`."""
+"""What about a server and a role weakens a promise of sqlagent's, for `sqlagent doctor`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ROLE = "sqlagent help databases  has the SQL for a role of its own"
 
 
 def concerns(session: Session) -> Iterator[Concern]:
-    """Each with what to do about it; none where all is well."""
+    """Each concern with what to do about it; none where all is well."""
     (facts,) = raw(session, _FACTS, session.info.user)
     version, role, superuser, bypasses, powers, counts, commit, fsync, standby, dblink, _ = facts
     if int(version or 0) < OLDEST:

@@ -34,7 +34,7 @@ class Said:
 
 
 def in_words(error: psycopg.Error) -> SqlagentError:
-    """The same error as one of ours."""
+    """The driver's error as one of sqlagent's."""
     said = Said.of(error)
     if is_lost(error):
         found: SqlagentError = ConnectError(
@@ -50,7 +50,7 @@ def in_words(error: psycopg.Error) -> SqlagentError:
 
 
 def coded(message: str, sqlstate: str) -> str:
-    """With the SQLSTATE behind it, which no translation changes: it is kept wherever the message is."""
+    """A message with the SQLSTATE behind it, which stays the same in every language of the server."""
     return f"{message}  [{sqlstate}]" if sqlstate else message
 
 

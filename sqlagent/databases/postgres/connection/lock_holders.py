@@ -1,4 +1,4 @@
-"""Who keeps a table from everybody else, as a person asks for them: by name, and since when."""
+"""Which session holds a lock that a statement waited for too long: its program, role and since when."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ORDER BY a.query_start LIMIT 1"""
 
 @contextmanager
 def naming_the_holder(address: Address) -> Iterator[None]:
-    """A read waits for nobody but who holds a table for itself alone: who that is, where it waited too long."""
+    """Where a read waited too long for a lock, raise an error that names the session that holds it."""
     try:
         yield
     except SqlagentError as e:

@@ -1,4 +1,4 @@
-"""What tables are called: as the role's own search_path finds them, and else with their schema."""
+"""How tables are named to people: bare where the role's search_path finds them, else with their schema."""
 
 from __future__ import annotations
 

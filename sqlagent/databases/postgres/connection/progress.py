@@ -1,4 +1,4 @@
-"""Words about a statement while it lasts, for the person who waits for it; none about one that ends within a second."""
+"""Messages about a statement that takes long, for the person who waits; none for one that ends within a second."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ UNION SELECT h.inhrelid, h.inhrelid FROM pg_catalog.pg_inherits h WHERE h.inhpar
 
 @dataclass(frozen=True, slots=True)
 class Causes:
-    """Of one step."""
+    """Why rows of other tables change by one step of a script."""
 
     direct: frozenset[int]
     around: str
@@ -53,7 +53,7 @@ class Causes:
 
 
 def causes(session: Session, step: Step) -> Causes:
-    """Asked of the writer, whose catalogs have what the script made."""
+    """The causes of one step, from the catalogs as the writer sees them, which have what the script made."""
     touched = [change.table.oid for change in step.changes]
     named, written = step.planned.named, step.planned.written
     kinds = {int(oid or 0): (kind, str(name)) for oid, kind, name in raw(session, _KINDS, list(named))}

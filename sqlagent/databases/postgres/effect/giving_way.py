@@ -1,4 +1,4 @@
-"""A preview gives way: where another session has waited long enough for what the preview locks, it is cancelled."""
+"""Cancels a preview where another session has waited long enough for a lock that the preview holds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SELECT EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE NOT l.granted
 
 @dataclass(slots=True)
 class Watcher:
-    """Looks from a session of its own, while the preview's is at work."""
+    """Watches for such waiting sessions from a session of its own, while the preview runs."""
 
     connect: Connect
     writer: Session

@@ -47,7 +47,7 @@ Tried = Callable[[Pair, Reader, State], tuple[Undoable, str]]
 
 
 class Unmeasurable(Exception):
-    """The text says why."""
+    """A script cannot be measured; the text says why."""
 
 
 @dataclass(slots=True)
@@ -246,7 +246,7 @@ def _effect(step: Step, lines: tuple[Touched, ...], script: Script) -> Effect:
 
 
 def _rows_before(witness: Session, step: Step, state: State) -> Callable[[str], int | None]:
-    """Of the tables of one step; as they were before the script."""
+    """How many rows the tables of one step had before the script."""
     counts: dict[str, int | None] = {}
     tables = {change.table.name: change.table for change in step.changes}
 

@@ -1,4 +1,4 @@
-"""Whether running a statement could do something that a rollback does not take back, by all that it may set off.
+"""Whether running a statement could do what a rollback does not undo: looked for in all that it may call or fire.
 
 Followed are triggers, defaults, checks, rules and indexes of its tables, foreign keys that act, and the functions and
 tables that are named in the bodies of functions.  What a body puts together at run time is not seen.
@@ -108,7 +108,7 @@ def words_of(text: str) -> set[str]:
 
 
 def reaches_outside(session: Session, sql: str, tables: Iterable[int]) -> str:
-    """Why it may not be tried, in words; empty where it may."""
+    """Why a statement may not be tried in a transaction that is rolled back, in words; empty where it may."""
     if found := _STAYS.search(sql):
         return f"{found[0].split()[0].lower()} is not taken back by a rollback"
     return _Search(session).follow(tables, words_of(sql))

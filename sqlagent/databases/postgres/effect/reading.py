@@ -1,4 +1,4 @@
-"""Everything that a writer's transaction has changed so far, read out: rows of each table, and the schema."""
+"""Reads out everything that a writer's transaction has changed so far: rows of each table, and the schema."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SELECT pg_catalog.sum(pg_catalog.pg_relation_size(t.relid)) FROM
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What has to be read before a script runs, since nobody can once it has: known from a first attempt."""
+    """Which rows and objects have to be read before a script runs, since nobody can read them once it has."""
 
     leaves: frozenset[int] = frozenset()
     """Of tables that it truncates, drops or writes anew."""
@@ -38,7 +38,7 @@ class Before:
 
 
 class NotForeseen(Exception):
-    """It has to be begun anew, and more to be read before."""
+    """The script has to be run anew, since more should have been read before it."""
 
     def __init__(self, needed: Before) -> None:
         super().__init__("more has to be read before it runs")
@@ -47,7 +47,7 @@ class NotForeseen(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """The rows of one leaf that went and came."""
+    """The rows of one table, or of one partition, that the script removed and added."""
 
     root: int
     old: list[Row]
@@ -58,7 +58,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Uncounted:
-    """Rows of a table that were counted by the server and could not be read."""
+    """Rows of a table whose number the server tells and whose values could not be read."""
 
     table: str
     counts: Counts
@@ -67,7 +67,7 @@ class Uncounted:
 
 @dataclass(frozen=True)
 class State:
-    """What was changed up to one moment.  Rows are paired once, when they are first asked for."""
+    """Everything that was changed up to one moment.  Rows are paired once, when they are first asked for."""
 
     images: dict[int, Image] = field(default_factory=dict)
     tables: dict[int, Table] = field(default_factory=dict)
@@ -82,17 +82,17 @@ class State:
 
     @cached_property
     def changes(self) -> tuple[TableChange[Table], ...]:
-        """Of tables that are there before and after."""
+        """Changes of rows in tables that are there before and after the script."""
         return self._of({image.root for image in self.images.values()} - self.created - self.dropped)
 
     @cached_property
     def came(self) -> tuple[TableChange[Table], ...]:
-        """Rows of tables that it made."""
+        """The rows of tables that the script made."""
         return self._of(self.created)
 
     @cached_property
     def went(self) -> tuple[TableChange[Table], ...]:
-        """Rows of tables that it dropped."""
+        """The rows of tables that the script dropped."""
         return self._of(self.dropped)
 
     def _of(self, roots: Iterable[int]) -> tuple[TableChange[Table], ...]:
@@ -107,7 +107,7 @@ class State:
 
 @dataclass(slots=True)
 class Reader:
-    """Reads one pair out, as often as needed."""
+    """Reads a writer's changes out, as often as needed."""
 
     pair: Pair
     watch: Watch
@@ -124,7 +124,7 @@ class Reader:
         self._looker = Looker(self.pair)
 
     def begin(self) -> None:
-        """Read what `before` says."""
+        """Read what `before` says, before the script runs."""
         witness = self.pair.witness
         if self.before == Before():
             return
@@ -213,7 +213,7 @@ class Reader:
         ]
 
     def kept(self) -> Mapping[int, tuple[Table, list[Row]]]:
-        """Rows that were read before, by leaf."""
+        """The rows that `begin` read, by the oid of their table or partition."""
         return self._kept
 
     @property

@@ -1,4 +1,4 @@
-"""The schema, and its fingerprint, read once until the catalogs change: thousands of tables take a second each time."""
+"""A cache of the schema and its fingerprint, valid until the catalogs change: thousands of tables take a second."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _T = TypeVar("_T")
 
 
 class Remembered:
-    """What was read on one session."""
+    """The schema and its fingerprint as read on one session, until the catalogs change."""
 
     def __init__(self, session: Session, *, path: Sequence[str], version: str) -> None:
         self._session = session

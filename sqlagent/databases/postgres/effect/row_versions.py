@@ -1,4 +1,4 @@
-"""Rows as they were and as they are, told by the versions that PostgreSQL keeps of them while a transaction is open.
+"""Rows before and after a change, read from the row versions that PostgreSQL keeps while a transaction is open.
 
 Under one snapshot the writer sees what was committed before it and its own changes.  A version whose `xmin` is not
 older than the writer's own transaction is new.  A version with an `xmax` not older than it may be gone, or was only
@@ -28,7 +28,7 @@ Watch = Callable[[int], None]
 
 
 def adding_up(check: Watch) -> Watch:
-    """Tells `check` of all bytes so far, where it is told of more."""
+    """A check that is told how many bytes came, and tells `check` the sum."""
     total = 0
 
     def watch(size: int) -> None:
@@ -51,7 +51,7 @@ def new_rows(writer: Session, table: Table, leaf: Leaf, watch: Watch) -> list[Ro
 def old_rows(
     writer: Session, witness: Session, table: Table, was: Table, leaf: Leaf, *, mine: str, multixact: str, watch: Watch
 ) -> list[Row]:  # fmt: skip
-    """The same of those that it deleted or updated, as they were; `was` is the table as the witness knows it."""
+    """The rows of one leaf that the writer deleted or updated, as they were; `was` is the table as it was then."""
     sql = _select(", ".join(filter(None, ["ctid", columns_of(was, table)])), leaf, table, _MAYBE_GONE)
     found = list(copied(witness, sql, watch, mine, multixact))
     places = "{" + ",".join(f'"{row[0]}"' for row in found) + "}"

@@ -98,7 +98,7 @@ ORDER BY 1, 2, 3"""  # noqa: S608 - our own text
 
 
 def objects(session: Session) -> Objects:
-    """Everything; to be asked within `steady`, since names are then whole.
+    """Every object of the schema; to be asked within `steady`, which makes all names whole.
 
     It waits for tables that another session keeps everybody from.
     """
@@ -112,7 +112,7 @@ def objects(session: Session) -> Objects:
 
 @dataclass(frozen=True, slots=True)
 class SchemaChange:
-    """What differs: objects that went, came, or are others."""
+    """The objects that a script dropped, made or altered: as they were before, and as they are after."""
 
     before: tuple[Object, ...] = ()
     after: tuple[Object, ...] = ()
@@ -121,7 +121,7 @@ class SchemaChange:
         return bool(self.before or self.after)
 
     def texts(self) -> Iterator[str]:
-        """For a fingerprint, without numbers that another run would give otherwise."""
+        """The change as texts for a fingerprint, without numbers that differ from run to run."""
         for side, listed in (("before", self.before), ("after", self.after)):
             for o in listed:
                 yield repr((side, o.kind, o.name, o.part, o.text, o.extra, o.comment))
@@ -142,7 +142,7 @@ _OWN = frozenset({"trigger", "rule", "policy"})
 
 
 def object_changes(change: SchemaChange, names: Mapping[int, str], rows: Mapping[int, int]) -> Iterator[ObjectChange]:
-    """What came, changed and went, as a person reads it; `rows` are those that go or come with a table."""
+    """What was created, altered and dropped, as a person reads it; `rows` go or come with a table."""
     before, after = ({(o.kind, o.name): o for o in side if not o.part} for side in (change.before, change.after))
     renamed = {o.oid for o in before.values()} & {o.oid for o in after.values()}
     told: set[str] = set()

@@ -37,7 +37,7 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND (n.nspname || '.' || c.relname 
 
 
 class EndsTransaction(Exception):
-    """The statement ended the transaction that it ran in."""
+    """A statement ended the transaction that it ran in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Step:
 
 @dataclass(slots=True)
 class Script:
-    """A script as far as it was run."""
+    """A script that is run statement by statement, and what was read out so far."""
 
     pair: Pair
     reader: Reader
@@ -76,7 +76,7 @@ class Script:
         self, statements: Sequence[str], *, begin: Callable[[int], None] = lambda _: None,
         planned: Callable[[str, Planned], None] | None = None,
     ) -> None:  # fmt: skip
-        """Each as the very bytes that were approved.  Deferred triggers and keys belong to the last.
+        """Run each statement as the very bytes that were approved; deferred triggers and keys count to the last one.
 
         `begin` is told the place of each from 1; `planned` what the server says that it would do, and may raise.
         """
@@ -118,7 +118,7 @@ def execute(writer: Session, sql: str) -> PGresult:
 
 
 def plan(witness: Session, sql: str) -> Planned:
-    """Asked of the witness, where it leaves no lock; nothing of it is run."""
+    """What the server says of a statement before it runs, asked of the witness, where it leaves no lock."""
     named = _named(witness, sql)
     with aside(witness):
         try:

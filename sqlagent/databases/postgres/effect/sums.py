@@ -1,4 +1,4 @@
-"""What a change comes to: its fingerprint, how many rows it has, and how large it is."""
+"""The fingerprint of a change, how many rows it has, and how large it is."""
 
 from __future__ import annotations
 

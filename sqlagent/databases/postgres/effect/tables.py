@@ -10,7 +10,7 @@ from sqlagent.databases.postgres.connection.rows import Session, raw
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table; the partitions of one are a single table."""
+    """One table with its columns and key; all partitions of a table count as that one table."""
 
     oid: int
     name: str
@@ -34,7 +34,7 @@ class Table:
 
     @property
     def only(self) -> str:
-        """The table in SQL without those that inherit from it, which are tables of their own."""
+        """The table as SQL names it without the tables that inherit from it."""
         return self.sql if self.partitioned else f"ONLY {self.sql}"
 
     @property
@@ -45,7 +45,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """What holds rows: a table, or one partition of it."""
+    """A relation that holds rows: a table, or one partition of it."""
 
     oid: int
     sql: str
@@ -96,7 +96,7 @@ WHERE a.attrelid = ANY(%s::oid[]) AND a.attnum > 0 AND NOT a.attisdropped ORDER 
 
 
 def leaves(session: Session, oids: Iterable[int]) -> dict[int, Leaf]:
-    """By oid; those that this side does not know are left out."""
+    """The relations of these oids that hold rows; those that this session does not see are left out."""
     found = {}
     for oid, sql, root, kind, temporary, heap, readable, through, file in raw(session, _LEAVES, list(oids)):
         found[int(oid or 0)] = Leaf(
@@ -107,7 +107,7 @@ def leaves(session: Session, oids: Iterable[int]) -> dict[int, Leaf]:
 
 
 def tables(session: Session, oids: Iterable[int]) -> dict[int, Table]:
-    """By oid, named as the session's own search_path has it; to be asked outside of `steady`."""
+    """The tables of these oids, named as the session's search_path finds them; to be asked outside of `steady`."""
     wanted = list(oids)
     columns: dict[int, list[tuple[str, str, bool, bool, int, str | None]]] = {}
     for oid, name, type_, generated, always, number, builtin, qualified, missing in raw(session, _COLUMNS, wanted):

@@ -1,4 +1,4 @@
-"""What a transaction wrote to, by the server's own counts and locks, before any row of it is read."""
+"""Which tables a transaction wrote to, by the server's own counts and locks, before any row is read."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ pg_statistic pg_trigger pg_type""".split()
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What the writer's transaction wrote to so far."""
+    """Which tables the writer's transaction wrote to so far."""
 
     leaves: dict[int, Leaf]
     """What was written or may have been, as the writer knows it now."""
@@ -67,7 +67,7 @@ class Written:
 
 @dataclass(slots=True)
 class Looker:
-    """Looks what was written, as often as needed."""
+    """Finds out which tables were written to, as often as needed."""
 
     pair: Pair
     _is_counted: bool | None = field(default=None)

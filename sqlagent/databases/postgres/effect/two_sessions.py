@@ -1,4 +1,4 @@
-"""Two sessions that see one snapshot: a writer, where a script runs, and a witness, which still sees how all was."""
+"""Two sessions on one snapshot: a writer, where the script runs, and a witness, which still sees all as it was."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Waits:
 
 @dataclass(slots=True)
 class Pair:
-    """Both sessions, in their transactions."""
+    """The writer's and the witness's session, each in its transaction."""
 
     writer: Session
     witness: Session
@@ -62,7 +62,7 @@ class Pair:
 
 @contextmanager
 def two_sessions(connect: Connect, waits: Waits, *, locked: Sequence[str] = ()) -> Iterator[Pair]:
-    """Closed afterwards whatever happened, so that no lock outlives it.
+    """Open both sessions; they are closed whatever happens, so that no lock outlives the measurement.
 
     Raises IsStandby.  `locked` are tables, as they stand in SQL, that nobody may write from before the snapshot on.
     """
@@ -111,14 +111,14 @@ def _limits(waits: Waits) -> dict[str, str]:
 
 
 def set_local(session: Session, settings: Mapping[str, str]) -> None:
-    """Until the end of the transaction."""
+    """Set a parameter until the end of the transaction."""
     calls = ", ".join("pg_catalog.set_config(%s, %s, true)" for _ in settings)
     raw(session, f"SELECT {calls}", *(text for pair in settings.items() for text in pair))
 
 
 @contextmanager
 def steady(session: Session, settings: Mapping[str, str] = STEADY) -> Iterator[None]:
-    """With settings that are always the same; the session's own stand again afterwards."""
+    """Run the block with settings that make the server's texts the same for everybody."""
     calls = ", ".join("pg_catalog.current_setting(%s)" for _ in settings)
     (found,) = raw(session, f"SELECT {calls}", *settings)
     before = {name: value or "" for name, value in zip(settings, found, strict=True)}
@@ -132,7 +132,7 @@ def steady(session: Session, settings: Mapping[str, str] = STEADY) -> Iterator[N
 
 @contextmanager
 def aside(session: Session) -> Iterator[None]:
-    """What is done meanwhile leaves neither a lock nor a setting, so that it is never in the writer's way."""
+    """Run the block so that it leaves neither a lock nor a setting in the transaction."""
     session.execute("SAVEPOINT aside")
     try:
         yield
@@ -147,7 +147,7 @@ WHERE s.n_tup_ins + s.n_tup_upd + s.n_tup_del > 0 ORDER BY s.relid"""
 
 
 def written(writer: Session) -> Iterator[tuple[int, Counts]]:
-    """By table, catalogs too, the rows written in this session and not yet collected by the server."""
+    """How many rows of each table, catalogs too, this session wrote that the server has not added up yet."""
     for row in raw(writer, _WRITTEN):
         oid, inserted, updated, deleted = (int(value or 0) for value in row)
         yield oid, (inserted, updated, deleted)

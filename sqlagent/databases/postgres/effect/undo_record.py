@@ -1,4 +1,4 @@
-"""What a run leaves behind before its COMMIT: enough to tell whether it was committed, and to take it back."""
+"""The record of a run, kept before its COMMIT: enough to tell whether it was committed, and to take it back."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """Which one it was."""
+    """Which transaction a run was, as the server counts them."""
 
     system: str
     """The cluster's own number: another one is another server, or was made anew from a dump."""
@@ -45,7 +45,7 @@ class KeptTable:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Of one run."""
+    """Everything that is kept of one run."""
 
     format: int
     transaction: Transaction
@@ -71,7 +71,7 @@ class Kept:
 
 
 def encoded(transaction: Transaction, state: State, *, incomplete: str) -> bytes:
-    """`incomplete` says why not every row is in `state`."""
+    """The bytes for the journal; `incomplete` says why not every row is in `state`."""
     changed, made, dropped = (tuple(map(_kept, side)) for side in (state.changes, state.came, state.went))
     why = incomplete or next((f"{each.table}: {each.why}" for each in state.unread), "")
     kept = Kept(_FORMAT, transaction, changed, made, dropped, state.schema.before, state.schema.after, why)
@@ -83,7 +83,7 @@ def _kept(change: TableChange[Table]) -> KeptTable:
 
 
 def decoded(data: bytes) -> Kept:
-    """Raises StoreError where it is not what a run kept."""
+    """The record from its bytes.  Raises StoreError where they are not what a run kept."""
     try:
         kept = msgspec.msgpack.decode(data, type=Kept)
     except msgspec.MsgspecError as e:

@@ -39,7 +39,7 @@ class Permission:
 
 
 def permissions(queries: list[Node]) -> Iterator[Permission]:
-    """Of a statement's queries; those that a rule added are by that rule."""
+    """The permissions that a statement's queries ask for; those that a rule added are marked as the rule's."""
     ruled = next((table for query in queries if _is_by_rule(query) for table in _named_in(query)), 0)
     for query in queries:
         for each in _of_query(query, Via("rule", ruled) if _is_by_rule(query) else None):

@@ -16,7 +16,7 @@ WHERE NOT has_table_privilege(a.oid, a.privilege)
 
 
 def missing_grant(session: Session, asked: Iterable[Permission], path: Sequence[str]) -> str:
-    """Of what the statement itself asks for; a view asks as its owner.  Empty where nothing is missing."""
+    """The GRANT that is missing for what the statement itself names; empty where none is."""
     wanted = sorted({(p.table, _PRIVILEGES[p.verb]) for p in asked if p.via is None})
     lacking = raw(
         session, _LACKING, tables=[table for table, _ in wanted], privileges=[privilege for _, privilege in wanted]

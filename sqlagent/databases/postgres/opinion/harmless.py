@@ -1,4 +1,4 @@
-"""Whether what a tree reaches is PostgreSQL's own and known to do nothing but answer, asked of the catalog by oid."""
+"""Whether everything that a statement calls only answers: built-in functions and trusted extensions, by oid."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class Function:
 
 
 class Trust(Enum):
-    """Which functions in C of an extension only answer."""
+    """How far an extension's functions in C are trusted to only answer."""
 
     STEADY = "steady"
     """Those that are declared immutable or stable."""
@@ -128,7 +128,7 @@ def trusted_extensions() -> dict[str, Trust]:
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """What of all that is reached is more than an answer, a reason each; empty where nothing is."""
+    """Why a statement does more than answer, a reason of each sort; empty where it only answers."""
 
     unknown: str = ""
     """Of which nobody knows what it does."""

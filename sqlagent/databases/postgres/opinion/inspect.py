@@ -40,7 +40,7 @@ def inspect(session: Session, statements: Sequence[str], *, path: Sequence[str])
 
 
 def prove(session: Session, sql: str) -> str:
-    """Why it is not a read; empty where it is.  In a transaction that cannot write, and in which it is then run.
+    """Why a statement is no read; empty where it is.  Called in the transaction, unable to write, that then runs it.
 
     What it names cannot change any more: the transaction holds locks on it.  Raises Refused.
     """

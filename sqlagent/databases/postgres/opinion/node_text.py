@@ -12,7 +12,7 @@ _WIDTH = 77
 
 
 class Unreadable(ValueError):
-    """The text is not such a tree; nothing is known of what it says."""
+    """A text is not one of PostgreSQL's trees, so that nothing is known of what it says."""
 
 
 @dataclass(slots=True)

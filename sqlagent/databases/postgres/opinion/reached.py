@@ -1,4 +1,4 @@
-"""What a tree of PostgreSQL's reaches, by oid: functions, operators, types and tables, and what no read does."""
+"""Everything that a statement's tree calls or reads, by oid: functions, operators, types and tables."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _CARRIED = ("vartype", "coltypes", "ctecoltypes", "colTypes")
 
 @dataclass(slots=True)
 class Reached:
-    """Oids, and the first reason that it is more than a read."""
+    """The oids that were reached, and the first reason why it is more than a read."""
 
     functions: set[int] = field(default_factory=set)
     operators: set[int] = field(default_factory=set)
@@ -70,7 +70,7 @@ class Reached:
         self.beyond = self.beyond or beyond
 
     def settle(self) -> None:
-        """Without the zeros that stand for nothing."""
+        """Drop the zeros, which stand for nothing."""
         for oids in (self.functions, self.operators, self.made, self.carried, self.tables):
             oids.discard(0)
 

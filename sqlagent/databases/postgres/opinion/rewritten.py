@@ -25,7 +25,7 @@ AS_BEFORE = "SET LOCAL search_path TO DEFAULT; SET LOCAL client_min_messages TO 
 
 
 class Refused(Exception):
-    """The server would not take the statement; nothing but its words is known."""
+    """The server does not accept the statement; only its words are known."""
 
     def __init__(self, message: str, *, sqlstate: str = "", position: int = 0) -> None:
         super().__init__(message)
@@ -76,7 +76,7 @@ def prepare(session: Session, sql: str) -> None:
 
 
 def encoded(sql: str) -> bytes:
-    """What is sent; raises Refused for what would not arrive as it is."""
+    """The bytes to send; raises Refused for text that would not arrive unchanged."""
     if "\0" in sql:  # the driver would send what stands before it
         raise Refused("it holds a NUL character")
     try:

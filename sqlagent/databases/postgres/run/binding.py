@@ -16,7 +16,7 @@ from sqlagent.databases.postgres.effect.undo_record import Transaction, encoded
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """Of one run."""
+    """What one run is held to, and what is kept of it."""
 
     expected: Measurement | None
     keep: Callable[[bytes], None] | None
@@ -27,7 +27,7 @@ class Binding:
         return self.expected is not None or self.keep is not None
 
     def compare(self, state: State, changed: Sequence[int], *, unread: str) -> None:
-        """Raises EffectDiffers.
+        """Raise EffectDiffers where the run did something else than what was approved.
 
         `changed` are rows by statement, as the server counts them; `unread` says why no more is known.
         """
@@ -50,7 +50,7 @@ class Binding:
                 raise held_to.more_rows(approved, rows, touched_by(state), statement=where)
 
     def settle(self, state: State, transaction: Callable[[], Transaction], *, unread: str) -> bool:
-        """Keep what it changed, and by what it is known again; whether anything was kept."""
+        """Keep what the run changed, with the number of its transaction; answers whether anything was kept."""
         if self.keep is None or not (rows_changed(state) or state.schema or state.came or state.went or unread):
             return False
         self.keep(encoded(transaction(), state, incomplete=unread))
@@ -58,7 +58,7 @@ class Binding:
 
 
 def touched_by(state: State) -> tuple[Touched, ...]:
-    """For the words of what it would have done."""
+    """The rows that a run changed, by table and verb, for the message of an error."""
     return tuple(
         Touched(change.table.name, verb, rows)
         for change in state.changes

@@ -1,4 +1,4 @@
-"""A transaction's number that still is its own after the server crashed.
+"""The number of a run's transaction, made to last: it still means this transaction after the server has crashed.
 
 PostgreSQL gives a number that no flushed record of its log names to somebody else after a crash, and then says of it
 what became of that other transaction.  So a record with ours is on disk before COMMIT is sent.
@@ -29,7 +29,7 @@ _MORE = "SELECT pg_catalog.pg_logical_emit_message(false, 'sqlagent', pg_catalog
 
 
 def durable(writer: Session) -> Transaction:
-    """The writer's own transaction; on disk, so that it can be asked about later."""
+    """The number of the writer's transaction, on disk, so that the server can be asked about it later."""
     raw(writer, _OURS)  # also where it changed nothing that is logged
     if writer.info.server_version >= _WITH_FLUSH:
         raw(writer, _FLUSH)
@@ -40,7 +40,7 @@ def durable(writer: Session) -> Transaction:
 
 
 def answer_durably(writer: Session) -> None:
-    """A COMMIT that was answered stands after a crash of the server, whatever its default says."""
+    """Have COMMIT answer only once it is on disk, whatever the server's default is."""
     if one(writer, "SELECT pg_catalog.current_setting('synchronous_commit')") in ("off", "local"):
         raw(writer, "SELECT pg_catalog.set_config('synchronous_commit', 'on', true)")
 

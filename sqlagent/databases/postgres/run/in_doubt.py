@@ -31,7 +31,7 @@ _STANDBY = "SELECT pg_catalog.pg_is_in_recovery()"
 
 
 def committed(connect: Connect, kept: Kept) -> Verdict:
-    """What the server knows of its transaction: CANNOT_TELL where the rows contradict that, and of a standby.
+    """What the server says of a run's transaction; CANNOT_TELL where the rows contradict that, and on a standby.
 
     After a promotion or a restore its numbers may be those of other transactions, and then it knows nothing.
     """
@@ -48,7 +48,7 @@ def committed(connect: Connect, kept: Kept) -> Verdict:
 
 
 def decided(connect: Connect, kept: Kept) -> Verdict:
-    """What the rows look like, which somebody else may have written."""
+    """What the rows suggest; somebody else may have written them."""
     with closing(connect()) as session:
         return Verdict.CANNOT_TELL if one(session, _STANDBY) == "t" else _by_rows(session, kept.changes)
 

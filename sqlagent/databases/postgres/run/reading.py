@@ -1,4 +1,4 @@
-"""Running a proven read: proven again where it runs, streamed, and rolled back whatever comes of it."""
+"""Runs a proven read: proven again in the session where it runs, streamed, and always rolled back."""
 
 from __future__ import annotations
 

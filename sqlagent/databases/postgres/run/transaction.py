@@ -50,7 +50,7 @@ class Done:
 
 @dataclass(slots=True)
 class Run:
-    """One approved change."""
+    """One approved change, with its session, its limits and what it is held to."""
 
     connect: Connect
     limits: Limits
@@ -72,7 +72,7 @@ class Run:
         self.budget = Budget(seconds=self.limits.seconds, changes_bytes=self.limits.changes_bytes, heard=None)
 
     def apply(self, statements: Sequence[str], *, sink: Sink) -> Outcome:
-        """All of it or none."""
+        """Run the statements in one transaction: all of them or none."""
         done: list[Done] = []
 
         def work(pair: Pair, reader: Reader) -> tuple[State, str]:
@@ -175,7 +175,7 @@ def _named(index: int, of: int) -> str:
 
 
 def read_out(pair: Pair, reader: Reader) -> tuple[State, str]:
-    """What was changed, and why that is not known where it is too much to be kept."""
+    """Everything that was changed, or why it is too much to be kept."""
     pair.writer.execute("SAVEPOINT reading")  # a reading that is broken off breaks the transaction
     try:
         return reader.read(State()), ""
@@ -219,7 +219,7 @@ def _speaking(budget: Budget) -> Iterator[None]:
 
 
 def said(error: psycopg.Error, budget: Budget) -> SqlagentError:
-    """What the driver raised before COMMIT, as one of ours."""
+    """The driver's error before COMMIT, as one of sqlagent's."""
     message = (error.diag.message_primary or str(error)).strip()
     match error:
         case errors.SerializationFailure():

@@ -18,7 +18,7 @@ _ROLE, _SHOP = "shopkeeper", "shop"
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """A server that runs."""
+    """A demo server that runs."""
 
     url: str
     folder: Path
@@ -43,7 +43,7 @@ def start(state: Path) -> Demo:
 
 
 def stop(state: Path) -> bool:
-    """End it and remove its folder; answers whether there was one."""
+    """End the demo server and remove its folder; answers whether there was one."""
     server = _noted(state)
     (state / _NOTE).unlink(missing_ok=True)
     if server is None:

@@ -26,7 +26,7 @@ _UNPRIVILEGED = ("postgres", "nobody")
 
 
 class ThrowawayServer:
-    """PostgreSQL refuses to run as root, so there it runs as another user, to whom the folder then belongs."""
+    """One such server.  PostgreSQL refuses to run as root, so root has another user own its folder and run it."""
 
     def __init__(self, *, addresses: str = "", settings: str = "", programs: Path | None = None) -> None:
         """It answers in its folder, which only its user enters; with `addresses = '127.0.0.1'` there too, to all.
@@ -48,7 +48,7 @@ class ThrowawayServer:
 
     @classmethod
     def at(cls, folder: Path, port: int) -> ThrowawayServer:
-        """One that was started by another process."""
+        """The server that another process started in this folder."""
         self = cls.__new__(cls)
         self.folder, self.port, self.data = folder, port, folder / "data"
         self._user = _unprivileged() if os.geteuid() == 0 else None
@@ -61,7 +61,7 @@ class ThrowawayServer:
         return (self.data / "postmaster.pid").exists()
 
     def url(self, database: str = "postgres", *, user: str = SUPERUSER) -> str:
-        """By its folder."""
+        """Its URL by the socket in its folder."""
         return f"postgresql://{user}@/{database}?host={self.folder}&port={self.port}"
 
     def loopback_url(self, database: str = "postgres", *, user: str = SUPERUSER) -> str:

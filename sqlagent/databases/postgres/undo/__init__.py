@@ -1,1 +1,1 @@
-"""What a run changed, taken back."""
+"""Taking back what a run changed: its rows, and its changes of the schema."""

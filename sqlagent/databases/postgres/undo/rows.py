@@ -24,7 +24,7 @@ AND conrelid = ANY(%s::oid[]) AND confrelid = ANY(%s::oid[])"""
 
 
 class Order(Enum):
-    """What comes first.  A changed key is a row that went and one that came, and their children have to follow."""
+    """Which of inserts, updates and deletes come first in an undo."""
 
     DELETE_FIRST = "delete first"
     INSERT_FIRST = "insert first"
@@ -34,7 +34,7 @@ class Order(Enum):
 
 
 def still_as_left(writer: Session, changes: Changes, conflicts: Conflicts) -> tuple[TableChange[Table], ...]:
-    """The inverse of those rows that are as the run left them, which are locked; the others are conflicts."""
+    """The inverse of the rows that are still as the run left them, now locked; the others become conflicts."""
     found = []
     for change in changes:
         inverse = change.inverse
@@ -84,7 +84,7 @@ def rows_of(writer: Session, table: Table) -> list[Row]:
 
 
 def put_back(writer: Session, wanted: Changes, order: Order) -> bool:
-    """In the open transaction; whether triggers were turned off meanwhile.  Raises Refused, or what the server says."""
+    """Write the rows in the open transaction; answers whether triggers were off.  Raises Refused, or as the server."""
     with steady(writer, FORMATS):  # a trigger that fires finds its tables as ever
         stilled = Stilled.of(writer, [change.table.oid for change in wanted])
         writer.execute("SET CONSTRAINTS ALL DEFERRED")

@@ -1,4 +1,4 @@
-"""A schema set back: what came goes, what was altered is altered back, what went is made again from its definition.
+"""Sets a schema back: drops what a run made, alters back what it altered, and makes again what it dropped.
 
 What cannot be written so is refused.  What is written is not trusted: whoever asks for it compares every object with
 how it was, so that a statement missing here is an undo refused, and never one that is wrong.
@@ -40,14 +40,14 @@ def check_as_left(present: Objects, change: SchemaChange) -> None:
 
 
 class SetBack:
-    """Sets back what a run changed of the schema, in two halves: the rows of its tables are put back between them."""
+    """Sets a schema back in two halves: the rows of its tables are put back between them."""
 
     def __init__(self, writer: Session, change: SchemaChange) -> None:
         self._writer = writer
         self._change = change
 
     def first(self) -> None:
-        """Names, columns and tables as they were."""
+        """Set back names, columns and tables."""
         self._rename()
         change = self._left()
         gone = self._only(change.after, change.before)
@@ -69,7 +69,7 @@ class SetBack:
                 raise Refused(f"the values of column {o.part} of {o.name} are not kept")
 
     def second(self) -> None:
-        """What hangs on tables, after their rows: keys, indexes, views, triggers; then comments."""
+        """Set back what hangs on tables, after their rows: keys, indexes, views, triggers; then comments."""
         left = [o for o in self._left().before if o.kind in _COME_LAST and not self._is_there(o)]
         left.sort(key=lambda o: (_COME_LAST.index(o.kind), "FOREIGN KEY" in o.text))
         self._until_nothing_fails([(o, sql) for o in left for sql in _made(o, [])])

@@ -1,4 +1,4 @@
-"""A change taken back in the open transaction, measured like any change, and compared with what was wanted."""
+"""Takes a change back in the open transaction, measures that like any change, and compares it with what was wanted."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SELECT a.attname FROM pg_catalog.pg_attribute a WHERE a.attrelid = %s::oid AND a
 
 @dataclass(frozen=True, slots=True)
 class Back:
-    """What is to be taken back: rows, each as it stands and as it is to be, and what was done to the schema."""
+    """What is to be taken back: rows as they stand and as they are to be, and changes of the schema."""
 
     rows: Changes
     schema: SchemaChange = field(default_factory=SchemaChange)
@@ -39,7 +39,7 @@ class Back:
 
 
 def taken_back(pair: Pair, reader: Reader, back: Back, *, whole: bool) -> State:
-    """What was changed in the whole transaction afterwards; raises Refused where that is not what was wanted.
+    """Take it back; answers all changes of the transaction.  Raises Refused where that is not what was wanted.
 
     `whole` where the run itself is in this transaction, of which nothing is to be left then.
     """
@@ -148,7 +148,7 @@ def _counted(rows: Iterable[Row | None]) -> Counter[Row | None]:
 
 
 def tried(pair: Pair, reader: Reader, state: State) -> tuple[Undoable, str]:
-    """In a preview, before it is rolled back: take it all back, and look that nothing is left."""
+    """Try to take everything back in a preview, before it is rolled back, and look that nothing is left."""
     if state.unread:
         return Undoable.NONE, f"{state.unread[0].table}: {state.unread[0].why}"
     if not (state.changes or state.schema or state.came or state.went):

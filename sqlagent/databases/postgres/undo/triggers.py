@@ -1,4 +1,4 @@
-"""Triggers that stay still while rows are put back, where the role owns the table; keys are still checked."""
+"""Turns triggers off while rows are put back, where the role owns the table; keys are still checked."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _ON = {"O": "ENABLE TRIGGER", "A": "ENABLE ALWAYS TRIGGER"}
 
 @dataclass(slots=True)
 class Stilled:
-    """Triggers of some tables, turned off in this transaction alone."""
+    """The triggers of some tables, turned off in this transaction alone."""
 
     session: Session
     off: list[tuple[str, str, str]]
 
     @classmethod
     def of(cls, session: Session, tables: Iterable[int]) -> Stilled:
-        """Those of tables that the role does not own go on firing, and what they do is measured."""
+        """Turn them off; those of tables that the role does not own go on firing, and what they do is measured."""
         off = []
         oids = list(tables)
         for table, name, state in raw(session, _OWN, oids, oids):
@@ -44,6 +44,6 @@ class Stilled:
         return cls(session, off)
 
     def end(self) -> None:
-        """As they were: their tables are locked, so nobody else can have turned one off meanwhile."""
+        """Turn them on again; their tables are locked, so nobody else can have changed them meanwhile."""
         for table, name, state in self.off:
             self.session.execute(f"ALTER TABLE {table} {_ON[state]} {quoted(name)}".encode())

@@ -1,4 +1,4 @@
-"""Taking a run back: looked at before it is done, and done in one transaction."""
+"""Takes a run back: first looked at in a preview, then done in one transaction."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ _COUNTED_AT_MOST = 100_000_000  # bytes of a table whose rows are counted
 
 @dataclass(slots=True)
 class Undo:
-    """Of one run."""
+    """The undo of one run."""
 
     kept: Kept
     conflicts: Conflicts = field(default_factory=Conflicts)
 
     def run(self, pair: Pair, reader: Reader) -> State:
-        """In the open transaction.  Raises Refused where nothing can be taken back at all."""
+        """Take the run back in the open transaction.  Raises Refused where nothing at all can be taken back."""
         if self.kept.incomplete:
             raise Refused(f"what it was before was not kept: {self.kept.incomplete}")
         self.conflicts = Conflicts()
@@ -131,7 +131,7 @@ def _planned(connect: Connect, undo: Undo, budget: MeasureBudget, meter: Budget,
 
 
 def apply(run: Run, kept: Kept, on_conflict: OnConflict) -> Outcome:
-    """Raises Stale where it is refused, EffectDiffers where it is not what was approved."""
+    """Carry an undo out.  Raises Stale where it is refused, EffectDiffers where it is not what was approved."""
     undo = Undo(kept)
 
     def work(pair: Pair, reader: Reader) -> tuple[State, str]:

@@ -53,7 +53,7 @@ _HARMLESS = frozenset({apsw.SQLITE_SELECT, apsw.SQLITE_READ, apsw.SQLITE_RECURSI
 
 
 class Event(NamedTuple):
-    """One action that SQLite asks leave for; what the names mean depends on the code."""
+    """One action that SQLite asks permission for; what the names mean depends on the code."""
 
     code: int
     first: str | None

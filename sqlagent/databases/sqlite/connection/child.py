@@ -44,7 +44,7 @@ _OPEN: set[pipes.Connection[Any, Any]] = set()
 
 
 class Ended(Exception):
-    """It was ended from outside, or died; the text says why: `past 5 s`."""
+    """The work was ended from outside, or its process died; the text says why: `past 5 s`."""
 
 
 class OutOfTime(Ended):
@@ -60,12 +60,12 @@ class Cancelled(Ended):
 
 
 class Refused(Exception):
-    """Something that the parent was asked raised an error, which the parent keeps."""
+    """What the parent was asked to do raised an error, which the parent keeps to raise it itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Of one piece of work."""
+    """How long one piece of work may take on the clock, and how much processor time."""
 
     seconds: float | None
     """On the clock; None for no limit."""
@@ -75,16 +75,16 @@ class Bounds:
 
 @dataclass(slots=True)
 class Parent:
-    """Who waits for the work, as the work sees it."""
+    """The process that waits for the work, as the work sees it."""
 
     wire: pipes.Connection[Any, Any]
 
     def tell(self, words: str) -> None:
-        """Progress, which nobody answers."""
+        """Tell of progress; nobody answers."""
         self.wire.send((_TOLD, words))
 
     def call(self, name: str, *arguments: Any) -> Any:
-        """Have the parent do it, and wait."""
+        """Have the parent do it, and wait for the answer."""
         self.wire.send((_CALL, name, arguments))
         return self._answer()
 
@@ -130,7 +130,7 @@ class Child(Generic[_T]):
     _raised: BaseException | None = None
 
     def run(self) -> _T:
-        """What the work returned, or what it raised; raises Ended where it did not come to its end."""
+        """Run the work; answers what it returned or raises what it raised, Ended where it did not come to its end."""
         with GATE.alone(), _ctrl_c_noted() as pressed:
             mine, its = pipes.Pipe()
             _OPEN.add(mine)

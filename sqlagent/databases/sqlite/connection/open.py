@@ -37,7 +37,7 @@ _SETTINGS = {
 
 
 def no_right() -> bool:
-    """What somebody else's program left half written is not ours to roll back."""
+    """The default of `may_recover`: what another program left half written is not ours to roll back."""
     return False
 
 

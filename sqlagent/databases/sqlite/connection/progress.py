@@ -1,4 +1,4 @@
-"""Words about a run while it lasts, for the person who waits for it; none about one that ends within a second."""
+"""Messages about a run that takes long, for the person who waits; none for one that ends within a second."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BETWEEN = 0.25
 
 
 class Telling:
-    """Of one run on one connection."""
+    """The progress messages of one run on one connection."""
 
     def __init__(self, connection: apsw.Connection, heard: Callable[[str], None] | None) -> None:
         self._connection = connection
@@ -25,16 +25,16 @@ class Telling:
         self._rows_before = 0
 
     def begin(self, doing: str) -> None:
-        """What it does from here on: `running statement 1 of 2`."""
+        """Name what it does from here on: `running statement 1 of 2`."""
         self._doing = doing
         self._rows_before = self._connection.total_changes()
 
     def end(self) -> None:
-        """Nothing more is said: what comes now is the answer."""
+        """Say nothing more: what comes now is the answer."""
         self._heard = None
 
     def look(self, recorded: int = 0) -> None:
-        """Called every millisecond or so, with how many bytes of changes are recorded."""
+        """Say how far it is where it is time to; called every millisecond or so, with the bytes recorded so far."""
         if self._heard is None or (now := monotonic()) < self._next:
             return
         self._next = now + _BETWEEN

@@ -1,4 +1,4 @@
-"""Rows that refer to nothing, as files of programs have them that do not ask SQLite to check: told before and after."""
+"""Rows whose foreign key refers to nothing, as programs leave them that never turn SQLite's checks on."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class _Key:
 
 
 def broken_keys(connection: apsw.Connection, touched: Collection[str]) -> Counter[BrokenKey]:
-    """Of every key that starts or ends at one of these tables, in lower case; how many rows have each.
+    """The broken keys that start or end at one of these tables, in lower case, with how many rows have each.
 
     A key that SQLite itself cannot follow is not among them: it is as wrong whatever is done.
     """

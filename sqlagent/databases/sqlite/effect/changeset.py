@@ -1,4 +1,4 @@
-"""A changeset taken apart into its records, many at a time, as the bytes that they are.
+"""A changeset of SQLite's session extension, cut into its records, many at a time, as bytes.
 
 Value by value, a million rows take seconds.  But the records of a table look alike: after the first few of them, a
 regular expression of the kinds and lengths that their values had finds the others thousands at a time.  What it finds
@@ -37,7 +37,7 @@ Records = Iterator[tuple[str, str, tuple[Any, ...] | None, tuple[Any, ...] | Non
 
 
 def integer(number: int) -> bytes:
-    """As a changeset writes it."""
+    """A whole number as a changeset writes it."""
     return struct.pack(">Bq", _INTEGER, number)
 
 
@@ -66,7 +66,7 @@ def _varint(number: int) -> bytes:
 
 @dataclass(slots=True)
 class _Seen:
-    """What one value of a record has looked like."""
+    """How one value of the records has looked so far: its type, and how long."""
 
     heads: set[bytes] = field(default_factory=set)
     """Its kind, with its length where it has one."""

@@ -1,4 +1,4 @@
-"""What one look at a changeset tells of it: how many rows of what kind, some of them, and a digest of each table's."""
+"""What is read from a changeset in one pass: the rows by verb, some of them to show, and a digest of each table."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _number = itemgetter(slice(2, 11))
 
 @dataclass(slots=True)
 class Reading:
-    """Of one changeset."""
+    """What was read from one changeset."""
 
     counts: Counts = field(default_factory=Counter)
     digests: dict[str, bytes] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Rows that a session reports twice: told apart where that is certain, and not measured where it is not.
+"""Rows that SQLite's session extension reports twice: told apart where that is certain, not measured where it is not.
 
 The session extension finds a row again by a hash.  The hash of a row without a declared key is another one once its
 table has grown, so that every doubling leaves a row of an UPDATE recorded a second time, as inserted.  And two keys
@@ -53,7 +53,7 @@ def _key(shape: TableShape, change: apsw.TableChange) -> Any:
 
 
 def _folded(value: Any) -> Any:
-    """Alike for all values that a collation of SQLite's own takes for equal; 1 and 1.0 are that to Python."""
+    """The same for all values that a collation of SQLite's own takes for equal."""
     return value.lower().rstrip(" ") if isinstance(value, str) else value
 
 

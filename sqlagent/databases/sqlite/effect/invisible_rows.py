@@ -1,4 +1,4 @@
-"""Rows that no session records: NULL in a declared key, SQLite's own tables, virtual tables as their users see them."""
+"""Rows that SQLite's session extension does not record: NULL in a key, SQLite's own tables, virtual tables."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Row = tuple[Any, ...]
 
 
 class Unmeasurable(Exception):
-    """The effect cannot be told exactly; the text says why."""
+    """The effect cannot be measured exactly; the text says why."""
 
 
 @contextmanager
 def readable() -> Iterator[None]:
-    """Raises Unmeasurable where a text that has to be read is not UTF-8."""
+    """Raise Unmeasurable where a text that the block reads is not UTF-8."""
     try:
         yield
     except UnicodeDecodeError as e:
@@ -36,7 +36,7 @@ def readable() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class UnseenChange:
-    """One such row before and after; its rowid comes first, None is no row."""
+    """One such row before and after, its rowid first; None where there is no row."""
 
     table: str
     columns: tuple[str, ...]
@@ -46,7 +46,7 @@ class UnseenChange:
 
 
 def check_visible(connection: apsw.Connection, shape: TableShape) -> None:
-    """Raises Unmeasurable for a table of which neither a session nor a look before and after tells all."""
+    """Raise Unmeasurable for a table whose changes neither a session nor a comparison of its rows would show."""
     if shape.columns[0] == ROWID and ROWID in (column.lower() for column in shape.columns[1:]):
         raise Unmeasurable(f"{shape.name} has no key, and a column that is called {ROWID}")
     if shape.virtual:

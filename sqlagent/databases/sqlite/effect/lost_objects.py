@@ -1,4 +1,4 @@
-"""What a DROP or ALTER loses, kept in a small SQLite file of its own, and put back from it."""
+"""The copy of tables that a DROP or ALTER loses: written to a small SQLite file, and put back from it."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ class Copier:
         return self._room >= 0
 
     def copy_so_far(self) -> Copy:
-        """To put back from, before it is closed."""
+        """The copy to put rows back from, before it is closed."""
         return Copy(self._path, self._file)
 
     def copy(self, source: apsw.Connection, tables: Tables, change: int, name: str) -> None:
-        """Every row of a table, with its number."""
+        """Copy every row of a table, with its number."""
         if (change, name.lower()) in self.copied:
             return
         self.copied.add((change, name.lower()))
@@ -73,7 +73,7 @@ class Copier:
             )
 
     def close(self, *, keeping: bool) -> None:
-        """On disk, or gone."""
+        """Finish the file on disk, or remove it where it is not kept."""
         with _speaking_of(self._path):
             if keeping:
                 self._file.execute("COMMIT").fetchall()
@@ -89,7 +89,7 @@ def _made(path: Path) -> apsw.Connection:
 
 
 def columns_of(connection: apsw.Connection, tables: Tables, name: str) -> list[str]:
-    """Quoted, without generated ones; the number of a row first where it has one that can be named."""
+    """The columns to copy, quoted, without generated ones; the row's number first where it can be named."""
     found = connection.execute("SELECT name, hidden FROM pragma_table_xinfo(?)", (name,)).fetchall()
     taken = {str(column).lower() for column, _ in found}
     free = [number for number in _NUMBERS if number not in taken]
@@ -98,7 +98,7 @@ def columns_of(connection: apsw.Connection, tables: Tables, name: str) -> list[s
 
 
 class Copy:
-    """A copy that a run made before."""
+    """A copy of lost tables that a run made before."""
 
     def __init__(self, path: Path, file: apsw.Connection | None = None) -> None:
         """`file` is the connection that it is being written on, where that is not done yet."""
@@ -120,7 +120,7 @@ class Copy:
         return (change, name.lower()) in self._catalog
 
     def put_back(self, connection: apsw.Connection, change: int, name: str) -> None:
-        """Every row into the table of that name, which is empty."""
+        """Put every row into the table of that name, which is empty."""
         stored, columns, sequence = self._catalog[change, name.lower()]
         own = ", ".join(columns_of(connection, Tables(connection), name))
         if columns != own or stored.strip('"') not in self._tables or stored != quoted(stored.strip('"')):

@@ -44,7 +44,7 @@ Place = Callable[[str | None], AbstractContextManager[tuple[apsw.Connection, Gua
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What came of trying to take a change back."""
+    """What came of trying to take a change back right after it was measured."""
 
     undo: Undoable
     why: str
@@ -53,7 +53,7 @@ class Tried:
 
 
 class Trial(Protocol):
-    """Takes a change back where it was measured, and looks whether everything is as it was."""
+    """Takes a change back where it was measured, and compares everything with how it was before."""
 
     def recorder(self, check: Callable[[], object]) -> Recorder:
         """What the change is to be recorded with."""
@@ -66,7 +66,7 @@ Trying = Callable[[apsw.Connection, Meter], Trial]
 
 
 class _Fails(Exception):
-    """A statement would fail; the text is the engine's, and `at` its place in the script."""
+    """A statement of the script fails; the text is the engine's, and `at` its place in the script."""
 
     def __init__(self, why: str, *, at: int = 0) -> None:
         super().__init__(why)
@@ -75,7 +75,7 @@ class _Fails(Exception):
 
 @dataclass(slots=True)
 class _Script:
-    """A script as far as it was run."""
+    """A script that is run statement by statement, and what was recorded so far."""
 
     statements: Sequence[str]
     foreign_keys: bool
@@ -114,7 +114,7 @@ def measure(
 def places(
     reader: apsw.Connection, path: Path, foreign_keys: bool, budget: MeasureBudget, meter: Meter
 ) -> Iterator[tuple[Place, str]]:
-    """Somewhere to run as often as needed, and what to call it; a lock is waited for a moment only."""
+    """Where the script can be run as often as needed, and what that is called; a lock is waited for only a moment."""
     reader.set_busy_timeout(int(PREVIEW_WAITS * 1000))
     if size_of(reader) > budget.copy_bytes:
         yield lambda vfs: file_itself(path, foreign_keys=foreign_keys, vfs=vfs), "rolled back"
@@ -191,7 +191,7 @@ def forbidding_undo(changes: Sequence[Change], budget: MeasureBudget) -> str:
 
 
 def needs_copy(changes: Sequence[Change]) -> bool:
-    """Whether a copy has to be made before it is run, of what it drops or alters."""
+    """Whether a run has to copy first what the script drops or alters."""
     return any(change.copy_bytes or change.losses for change in changes)
 
 
@@ -211,7 +211,7 @@ def _not_told(script: _Script, why: str, meter: Meter) -> Measurement:
 
 @contextmanager
 def rolled_back(connection: apsw.Connection) -> Iterator[None]:
-    """In a transaction that ends as if it had never been."""
+    """Run the block in a transaction that is rolled back."""
     connection.execute("BEGIN IMMEDIATE").fetchall()
     try:
         yield
@@ -222,7 +222,7 @@ def rolled_back(connection: apsw.Connection) -> Iterator[None]:
 
 @contextmanager
 def thrown_away(connection: apsw.Connection) -> Iterator[None]:
-    """In a transaction of a private copy that nobody reads afterwards: how it was before need not be kept meanwhile.
+    """Run the block in a private copy that nobody reads afterwards, which need not remember how it was.
 
     What that would take is as much memory as the rows that change.
     """

@@ -1,4 +1,4 @@
-"""A script's changes added up: between two changes of the schema, each row counts once, as it was before and after."""
+"""Net changes of a script: between two changes of the schema each row counts once, as it was before and after."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Segment:
 
 
 def segments(changes: Sequence[Change]) -> tuple[Segment, ...]:
-    """In order, without those that changed nothing."""
+    """The segments of a script in order, without those that changed nothing."""
     groups: list[list[Change]] = []
     for change in changes:
         if groups and not change.reshapes and not groups[-1][-1].reshapes:
@@ -154,5 +154,5 @@ def _count(of: Change, found: Tally) -> None:
 
 
 def is_shown(shape: TableShape) -> bool:
-    """What a virtual table keeps its rows in is not anybody's table."""
+    """Whether people are told of a table: not of those in which a virtual table keeps its data."""
     return not shape.shadow

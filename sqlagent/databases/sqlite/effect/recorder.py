@@ -1,4 +1,4 @@
-"""What statements change on one connection, recorded one by one: the same in a preview and in the real run."""
+"""Records what each statement changes on one connection: the same in a preview and in the real run."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class Recorder:
         self._held: list[Before] = []
 
     def begin(self, sql: str, events: Iterable[Event]) -> None:
-        """Before the statement, which compiled to these; raises Unmeasurable."""
+        """Begin to record, before a statement that compiled to these events; raises Unmeasurable."""
         with readable():
             self._begin(sql, list(events))
 
@@ -202,7 +202,7 @@ class Recorder:
             self._change.stood.session = session
 
     def end(self, *, once: bool = False) -> Change:
-        """After the statement; `once` where it touched each row once.  Raises Unmeasurable."""
+        """Stop recording, after the statement; `once` where it touched each row once.  Raises Unmeasurable."""
         with readable():
             return self._end(once=once)
 
@@ -311,19 +311,19 @@ class Recorder:
         self.session = None
 
     def close(self) -> None:
-        """Nothing is recorded any more, nor held."""
+        """Record nothing any more, and let go of what is held."""
         self.abandon()
         for held in self._held:
             held.close()
 
     def stop(self) -> None:
-        """What comes now is an undo that is tried, or a change of the schema that is not recorded here."""
+        """Leave alone what comes now: an undo that is tried, or a change of the schema that is not recorded here."""
         for held in self._held:
             held.stop()
 
     @property
     def size(self) -> int:
-        """Bytes of what was recorded of the statement, while it is."""
+        """Bytes recorded of the statement that runs now."""
         return self.session.changeset_size if self.session is not None else 0
 
     @property

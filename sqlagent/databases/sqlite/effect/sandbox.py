@@ -1,4 +1,4 @@
-"""Where a script leaves no trace: a copy in memory, or the file itself in a transaction that rolls back."""
+"""Where a script can run and leave no trace: in a private copy, or in the file in a transaction that rolls back."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def size_of(connection: apsw.Connection) -> int:
 def private_copy(
     source: apsw.Connection, *, foreign_keys: bool, meter: Meter, vfs: str | None = None
 ) -> Iterator[tuple[apsw.Connection, Guard]]:
-    """As the source is at one moment; the source is locked for reading while it is copied, and no longer."""
+    """A copy in memory of one moment of the source, which is locked for reading only while it is copied."""
     connection, guard = open_memory(foreign_keys=foreign_keys, vfs=vfs)
     try:
         connection.pragma("page_size", int(str(source.pragma("page_size"))))
@@ -49,7 +49,7 @@ def private_copy(
 
 @contextmanager
 def file_itself(path: Path, *, foreign_keys: bool, vfs: str | None = None) -> Iterator[tuple[apsw.Connection, Guard]]:
-    """Nothing reaches the file: what changes stays in this process's memory until it is rolled back."""
+    """The file in a transaction of its own: changes stay in this process's memory until they are rolled back."""
     connection, guard = open_writer(path, foreign_keys=foreign_keys, busy_seconds=0, vfs=vfs)
     try:
         connection.limit(apsw.SQLITE_LIMIT_ATTACHED, 0)

@@ -1,4 +1,4 @@
-"""What a CREATE, ALTER or DROP does: which objects come, change and go, the rows that go along, and what breaks."""
+"""What CREATE, ALTER and DROP do: objects that come, change and go, the rows that go along, and what breaks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SELECT s.type, s.name, s.tbl_name, s.sql, s.rootpage FROM sqlite_schema AS s
 
 @dataclass(frozen=True, slots=True)
 class Object:
-    """One row of the schema table."""
+    """One object of the schema, as SQLite's schema table lists it."""
 
     kind: str
     name: str
@@ -56,7 +56,7 @@ def objects(connection: apsw.Connection) -> Objects:
 
 
 def losses(connection: apsw.Connection, tables: Tables, lost: Iterable[str], *, rewritten: bool) -> tuple[Loss, ...]:
-    """Of the tables named; `rewritten` where what is in them goes."""
+    """What would be lost of the named tables; `rewritten` where their rows are written anew."""
     found = []
     for name in sorted(lost):
         if tables.is_table(name):
@@ -88,7 +88,7 @@ def about_bytes(connection: apsw.Connection, tables: Tables, name: str) -> int:
 
 
 def object_changes(before: Objects, after: Objects, losses: Iterable[Loss], tables: Tables) -> Iterator[ObjectChange]:
-    """What came, changed and went; a renamed table is altered, `old -> new`."""
+    """What was created, altered and dropped; a renamed table is altered, `old -> new`."""
     rows = {loss.table.lower(): loss.rows for loss in losses}
     went = {key: o for key, o in before.items() if key not in after}
     came = {key: o for key, o in after.items() if key not in before}
@@ -109,7 +109,7 @@ def object_changes(before: Objects, after: Objects, losses: Iterable[Loss], tabl
 
 
 def broken(connection: apsw.Connection, present: Objects) -> dict[str, str]:
-    """`view open_orders` to the engine's word, of every view, trigger and foreign key that does not work."""
+    """Every view, trigger and foreign key that does not work, such as `view open_orders`, with the engine's word."""
     found: dict[str, str] = {}
     for o in present.values():
         if o.kind == "view" and (error := _error(connection, f"SELECT * FROM main.{quoted(o.name)}")):  # noqa: S608

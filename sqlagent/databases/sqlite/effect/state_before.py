@@ -1,4 +1,4 @@
-"""What stood before a change, held as far as it is touched, until the undo was tried and everything compared."""
+"""What touched tables held before a change, kept until an undo was tried and everything was compared with it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _OWN_WORDS = ("_config", "_content", "_docsize")
 
 @dataclass(slots=True)
 class Before:
-    """Of the statements that are taken back together."""
+    """What stood before some statements that are taken back together."""
 
     counters: Counters
     session: apsw.Session | None = None
@@ -54,13 +54,13 @@ class Before:
             self.session = None
 
     def look(self, connection: apsw.Connection, tables: Tables, shape: TableShape) -> None:
-        """Before the first of them that touches such a table."""
+        """Keep the rows of such a table, before the first of the statements touches it."""
         lower = shape.name.lower()
         if lower not in self.looks:
             self.looks[lower] = rows_of(connection, shape) if tables.is_table(lower) else {}
 
     def digest(self, connection: apsw.Connection, tables: Tables, name: str) -> None:
-        """Before the table is dropped or altered."""
+        """Hash the rows of a table, before it is dropped or altered."""
         for each in (name, *_words_of(tables, name)):
             self.digests[each.lower()] = content_digest(connection, each)
 
@@ -69,7 +69,7 @@ class Before:
     def differences(
         self, connection: apsw.Connection, shapes: dict[str, TableShape], last_numbers: dict[str, int]
     ) -> Iterator[str]:
-        """Names of what is not as it was; raises Unmeasurable."""
+        """The names of everything that is not as it was; raises Unmeasurable."""
         tables = Tables(connection)
         if self.objects:
             yield from _unlike(self.objects, objects(connection))
@@ -101,7 +101,7 @@ def _rows_now(connection: apsw.Connection, tables: Tables, shape: TableShape) ->
 
 
 def _differ(shape: TableShape, before: dict[Any, Row], now: dict[Any, Row]) -> bool:
-    """The number of a row is nobody's content, but in a virtual table."""
+    """Whether two looks at a table differ; the number of a row counts only in a virtual table."""
     if shape.virtual:
         return bool(difference(shape, before, now))
     rows = ([(tuple(map(type, row)), row[1:]) for row in each.values()] for each in (before, now))

@@ -1,4 +1,4 @@
-"""What ANALYZE knows of tables: SQLite takes it away with a table or an index, and nobody asks whether to."""
+"""ANALYZE's statistics, which SQLite drops with a table or an index, and which an undo has to put back."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Known = tuple[tuple[str, tuple[Any, ...]], ...]
 
 
 def statistics(connection: apsw.Connection, tables: Tables) -> Known:
-    """Every row of them, but for those of the table of marks, which runs add to."""
+    """Every row of the statistics, but for those of the table of marks, which runs add to."""
     there = [name for name in STATISTICS if tables.is_table(name)]
     wanted = f"SELECT * FROM main.{{}} WHERE tbl <> '{TABLE}' COLLATE NOCASE"  # noqa: S608 - ours
     return tuple((name, row) for name in there for row in connection.execute(wanted.format(name)).fetchall())
@@ -38,7 +38,7 @@ def lost(before: Known, after: Known) -> Known:
 
 
 def put_back(connection: apsw.Connection, tables: Tables, rows: Iterable[tuple[str, tuple[Any, ...]]]) -> None:
-    """Also of tables that are not there: one that was renamed leaves its own behind."""
+    """Insert statistics again, also of tables that are gone: a renamed one leaves its own behind."""
     for name, row in rows:
         if tables.is_table(name):
             marks = ", ".join("?" * len(row))

@@ -1,4 +1,4 @@
-"""What a run leaves behind before its COMMIT: enough to tell whether it was committed, and to take it back."""
+"""The record of a run, kept before its COMMIT: enough to tell whether it was committed, and to take it back."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Kept:
 
     @property
     def reshapes(self) -> bool:
-        """Also where it ends with the schema that it began with."""
+        """Whether it changed the schema, also where it ends with the one that it began with."""
         return self.schema_before != self.schema_after or any(part.reshapes for part in self.parts)
 
 
@@ -111,7 +111,7 @@ def encoded(kept: Kept) -> bytes:
 
 
 def decoded(data: bytes) -> Kept:
-    """Raises StoreError where it is not what a run kept."""
+    """The record from its bytes.  Raises StoreError where they are not what a run kept."""
     try:
         kept = msgspec.msgpack.decode(data, type=Kept)
     except msgspec.MsgspecError as e:

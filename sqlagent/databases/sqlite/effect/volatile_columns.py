@@ -1,4 +1,4 @@
-"""Which columns get their values from a clock or from chance: the ones that differ when the script is run again."""
+"""Columns whose values come from a clock or from chance, so that they differ when the script is run again."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Sums = dict[str, "_Sums"]
 
 
 class Unsteady(Exception):
-    """Run twice at the same time it does two things."""
+    """A script that does something else when it is run twice at the same time, so that no run could be held to it."""
 
 
 def is_volatile(functions: Sequence[str]) -> bool:
@@ -67,7 +67,7 @@ def _agree(parts: Sequence[Segment], others: Sequence[Segment], volatile: set[st
 
 
 class _Sums:
-    """What the rows of one table add up to, column by column, in any order."""
+    """The sum of one table's rows, column by column, the same in any order."""
 
     def __init__(self, columns: Sequence[str], key: Sequence[int]) -> None:
         self.columns, self.key = tuple(columns), tuple(key)
@@ -109,7 +109,7 @@ def _sums(parts: Sequence[Segment], meter: Meter) -> Sums:
 
 
 def _differing(one: Sums, other: Sums) -> set[str] | None:
-    """Columns of other values; None where other rows are touched."""
+    """The columns whose values differ; None where other rows are touched."""
     if {t: s.rows for t, s in one.items()} != {t: s.rows for t, s in other.items()}:
         return None
     return set(chain.from_iterable(_columns(table, one[table], other[table]) for table in one))

@@ -1,4 +1,4 @@
-"""What the schema says that a statement does not: its triggers, views, foreign-key actions and REPLACE constraints."""
+"""Facts of the schema that change what a statement does: triggers, views, foreign-key actions, REPLACE constraints."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ SELECT s.sql FROM sqlite_schema AS s LEFT JOIN pragma_table_list AS l ON l.schem
 
 
 class Replica:
-    """In memory; what is done to it is done to nothing else."""
+    """Such a copy, in memory; whatever is done to it changes nothing else."""
 
     def __init__(self, original: apsw.Connection, *, foreign_keys: bool) -> None:
         self.connection, self.guard = open_memory(foreign_keys=foreign_keys)

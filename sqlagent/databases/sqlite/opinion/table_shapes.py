@@ -1,4 +1,4 @@
-"""What a changeset does not say of a table: its columns' names, what its key is, and what sessions cannot see of it."""
+"""How tables are laid out, which a changeset does not say: column names, the key, and what sessions cannot record."""
 
 from __future__ import annotations
 
@@ -68,12 +68,12 @@ class TableShape:
 
     @property
     def is_internal(self) -> bool:
-        """SQLite's own: no session records it."""
+        """Whether it is one of SQLite's own tables, which no session records."""
         return self.name.lower().startswith("sqlite_")
 
     @property
     def is_seen(self) -> bool:
-        """Sessions see every row of it."""
+        """Whether a session records every row of it."""
         return not (self.virtual or self.nullable_key or self.is_internal)
 
 
@@ -87,7 +87,7 @@ class Tables:
         self._shapes: dict[str, TableShape] = {}
 
     def shape(self, name: str) -> TableShape:
-        """Raises KeyError where there is no such table."""
+        """The shape of a table.  Raises KeyError where there is none of this name."""
         self._refresh()
         key = name.lower()
         if key not in self._shapes:
@@ -210,5 +210,5 @@ _SEQUENCE = "SELECT max(seq) FROM sqlite_sequence WHERE name = ? COLLATE NOCASE"
 
 
 def forgiving_table(name: str) -> str:
-    """Why what is done to such a table cannot be taken back."""
+    """Why a change of a table with an ON CONFLICT clause cannot be taken back."""
     return f"{name} has an ON CONFLICT clause: putting a row back could replace another"

@@ -28,7 +28,7 @@ _NOTHING = "nothing was changed"
 
 @dataclass(slots=True)
 class Binding:
-    """Of one run on one connection."""
+    """What one run is held to, on its connection, and what is kept of it."""
 
     connection: apsw.Connection
     expected: Measurement | None
@@ -46,7 +46,7 @@ class Binding:
     _unmeasurable: str = ""
 
     def begin(self, *, check: Check | None = None) -> None:
-        """`check` is called every few hundredths of a second while a change is read out."""
+        """Begin to record; `check` is called every few hundredths of a second while a change is read out."""
         self._copier = Copier(self.copy_to) if self.copy_to is not None else None
         self._recorder = Recorder(self.connection, copier=self._copier, digesting=self.digesting, check=check)
         self._schema = schema_fingerprint(self.connection)
@@ -70,7 +70,7 @@ class Binding:
         return sum(len(change.changeset) for change in self.changes) + now
 
     def look(self) -> None:
-        """While a statement runs: a change past the limit is no longer recorded, and goes on."""
+        """Stop recording a change that is past the limit, which then goes on unrecorded; called while it runs."""
         if self._recorder is None or (session := self._recorder.session) is None:
             return
         if self.recorded > self.changes_bytes and session.enabled:
@@ -102,7 +102,7 @@ class Binding:
             self._recorder.abandon()
 
     def settle(self) -> bool:
-        """Compare, then keep; whether anything was kept.  Raises EffectDiffers."""
+        """Compare with what was approved, then keep; answers whether anything was kept.  Raises EffectDiffers."""
         parts = () if self._unmeasurable else segments(self.changes)
         if self.expected is not None:
             self._compare(self.expected, parts)
@@ -117,7 +117,7 @@ class Binding:
         return True
 
     def discard(self) -> None:
-        """The run did not come to its COMMIT: there is nothing to undo."""
+        """Drop what would have been kept: the run did not come to its COMMIT."""
         if self._copier is not None:
             self._copier.close(keeping=False)
 

@@ -1,4 +1,4 @@
-"""Whether a run was committed, told by the rows that it kept: the old ones stand, or the new ones do.
+"""Whether a run was committed whose end was not seen: told by whether its old rows stand, or its new ones.
 
 A row that stands, as it was or as it was to be, tells.  One that is not there tells less, since anybody may have
 deleted it: it is heard where nothing else speaks, and outweighed by a whole row of its table that stands.  Where rows
@@ -24,7 +24,7 @@ _MOST = 10_000  # rows that are asked
 
 
 def decided(connection: apsw.Connection, kept: Kept) -> Verdict:
-    """A schema that changed tells by itself; else the rows do."""
+    """What stands: told by the schema where the run changed that, else by the rows."""
     if kept.schema_before != kept.schema_after:
         current = fingerprint(connection)
         verdicts = {kept.schema_before: Verdict.NOT_APPLIED, kept.schema_after: Verdict.APPLIED}
@@ -47,7 +47,7 @@ def _made_anew(kept: Kept) -> set[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """One row as it is, was, and was to be; `apsw.no_change` is a value that does not matter."""
+    """One row as it is now, as it was, and as it was to be; `apsw.no_change` is a value that does not matter."""
 
     table: str
     now: Row | None
@@ -59,7 +59,7 @@ class _Asked:
 
 @dataclass(slots=True)
 class _Found:
-    """What the rows said."""
+    """What the rows that were looked at say."""
 
     old: bool = False
     """A row stands that the run was to change or delete."""

@@ -26,13 +26,13 @@ _NOTHING = "nothing was changed"
 
 @dataclass(frozen=True, slots=True)
 class MarkFile:
-    """Of one run on one connection."""
+    """The mark of one run, in a file that its connection changes along with the database."""
 
     path: Path
     mark: Mark
 
     def prepare(self, connection: apsw.Connection) -> None:
-        """Make the file anew, for the database of the connection; on disk before the run begins."""
+        """Make the file anew for the database of the connection, on disk before the run begins."""
         with self._speaking():
             for left_over in (self.path, self.path.with_name(self.path.name + "-journal")):
                 left_over.unlink(missing_ok=True)  # of an attempt that died before its COMMIT, or this one would not be
@@ -47,7 +47,7 @@ class MarkFile:
                 file.close(force=True)
 
     def write(self, connection: apsw.Connection) -> None:
-        """In the run's transaction.  It is attached only now, so that none of the statements could name it."""
+        """Write `done` in the run's transaction; attached only now, so that no statement could name the file."""
         with self._speaking():
             connection.execute(f"ATTACH ? AS {_SCHEMA}", (file_uri(self.path, "rw"),)).fetchall()
             Marker(connection, self.path, self.mark).write(_SCHEMA)
@@ -63,7 +63,7 @@ class MarkFile:
 
 
 def marked(path: Path, mark: Mark) -> Verdict:
-    """What the file says; where it is gone or damaged, nobody can tell."""
+    """What the file says; CANNOT_TELL where it is gone or damaged."""
     try:
         # to be written too: where the process died inside COMMIT, opening it rolls the mark back
         file = apsw.Connection(file_uri(path, "rw"), flags=_FLAGS)

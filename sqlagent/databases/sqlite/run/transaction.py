@@ -1,4 +1,4 @@
-"""Running what was approved: a read where nothing can be written, or a script in one transaction, all of it or none."""
+"""Runs what was approved: a read on a connection that cannot write, or a script in one transaction, whole or not."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def _refusals(guard: Guard, *, statement: str = "the statement") -> Iterator[Non
 
 @dataclass(slots=True)
 class Run:
-    """One approved script on its own connection."""
+    """One approved script on its own connection, with its limits and what it is held to."""
 
     connection: apsw.Connection
     guard: Guard
@@ -149,7 +149,7 @@ class Run:
         self.telling = Telling(self.connection, self.heard)
 
     def look(self) -> None:
-        """While a statement runs."""
+        """Watch limits and progress while a statement runs."""
         if self.binding:
             self.binding.look()
         self.tell()
@@ -159,7 +159,7 @@ class Run:
         self.telling.look(self.binding.recorded if self.binding else 0)
 
     def apply(self, statements: Sequence[str], *, sink: Sink, mark: Mark | None, verify: Callable[[], None]) -> Outcome:
-        """All of it or none."""
+        """Run the statements in one transaction: all of them or none."""
         done: list[_Done] = []
 
         def work() -> None:

@@ -1,4 +1,4 @@
-"""Taking back a CREATE, ALTER or DROP: the objects as they were, and the rows of their tables out of a copy."""
+"""Takes back a CREATE, ALTER or DROP: the objects as they were, and the rows of their tables out of the copy."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def restore(
     connection: apsw.Connection, part: KeptPart, copy: Copy | None, change: int, *, copier: Copier | None, number: int,
     digesting: bool, trying: bool,
 ) -> Change:  # fmt: skip
-    """In the open transaction, with foreign keys and triggers off; raises Refused.
+    """Set the schema back in the open transaction, foreign keys and triggers off; raises Refused.
 
     It is a change of the schema in turn: what it drops goes to the copier as its change `number`, and `digesting` tells
     the rows of what it makes apart.
@@ -101,7 +101,7 @@ def _lose(
 
 
 def what_comes_and_goes(part: KeptPart, change: Change, tables: Tables) -> tuple[list[ObjectChange], list[Touched]]:
-    """Just after it was taken back: the objects, and the rows that came back with tables, which are counted as rows."""
+    """The objects that came and went in an undo, and the rows that came back with tables, counted as rows."""
     objects, rows = [], []
     for o in object_changes(*_renamed(by_name(part.after), by_name(part.before)), change.losses, tables):
         comes = o.verb is Verb.CREATE and o.kind == "table"

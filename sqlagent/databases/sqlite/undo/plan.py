@@ -1,4 +1,4 @@
-"""An undo looked at before it is done: carried out where it leaves no trace, and read out like any other change."""
+"""Looks at an undo before it is done: carried out where it leaves no trace, and measured like any change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Taking back what a run changed: every row that still is as the run left it, and none that somebody changed since."""
+"""Takes back the rows that a run changed: those still as the run left them, and none that were edited since."""
 
 from __future__ import annotations
 
@@ -42,25 +42,25 @@ class Witness(Protocol):
 
     @property
     def copier(self) -> Copier | None:
-        """Takes what goes with the tables that are dropped."""
+        """Copies what goes with the tables that are dropped."""
 
     @property
     def digesting(self) -> bool:
         """Whether the rows of tables that are dropped or altered are to be hashed too."""
 
     def before(self, events: tuple[Event, ...]) -> None:
-        """Rows are going to be written."""
+        """Told before rows are written."""
 
     def after(self) -> None:
-        """They were, each once."""
+        """Told after they were written, each once."""
 
     def reshaped(self, part: KeptPart, change: Change) -> None:
-        """A change of the schema was taken back."""
+        """Told after a change of the schema was taken back."""
 
 
 @dataclass(slots=True)
 class Undo:
-    """Of one run, on a connection in a transaction."""
+    """The undo of one run, on a connection in a transaction."""
 
     connection: apsw.Connection
     kept: Kept
@@ -77,19 +77,19 @@ class Undo:
     """How many rows would refer to nothing, as SQLite counted them."""
 
     def prepare(self) -> None:
-        """Before the transaction: no trigger fires, and what a virtual table keeps its rows in may be written."""
+        """Before the transaction: keep triggers from firing, and open the tables that virtual tables keep data in."""
         self.connection.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)
         self.connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 0)
 
     @property
     def touched(self) -> frozenset[str]:
-        """Tables, in lower case, whose rows it writes."""
+        """The tables, in lower case, whose rows it writes."""
         rows = (table.name.lower() for part in self.kept.parts for table in part.tables)
         made = (name for part in self.kept.parts for objects in changed(part) for kind, name in objects)
         return frozenset((*rows, *made))
 
     def run(self, witness: Witness, *, check_keys: bool) -> None:
-        """Raises Refused where nothing can be taken back at all."""
+        """Take the run back, witnessed.  Raises Refused where nothing at all can be taken back."""
         if not self.kept.parts:
             raise Refused("what it was before was not kept")
         self.connection.pragma("defer_foreign_keys", 1)  # what a row refers to may come back after it

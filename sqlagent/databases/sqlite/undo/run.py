@@ -1,4 +1,4 @@
-"""An undo carried out: in one transaction, recorded and compared like the run that it takes back."""
+"""Carries an undo out: in one transaction, recorded and compared like the run that it takes back."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class UndoRun:
     check_keys: bool
 
     def apply(self, run: Run, *, mark: Mark | None, verify: Callable[[], None]) -> Outcome:
-        """Raises Stale where it is refused, EffectDiffers where it is not what was approved."""
+        """Carry it out.  Raises Stale where it is refused, EffectDiffers where it is not what was approved."""
         binding = Binding(run.connection, self.expected, self.keep, run.limits.changes_bytes, self.copy_to)
         run.binding = binding
         self.undo.prepare()

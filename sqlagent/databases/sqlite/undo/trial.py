@@ -1,4 +1,4 @@
-"""An undo that is tried before anybody approves the change: just after it was measured, and compared with before."""
+"""Tries an undo before anybody approves the change: right after it was measured, and compared with before."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _TOO_LARGE = "it is too large"
 
 @dataclass(slots=True)
 class Trial:
-    """Of one script, on the connection that it runs on."""
+    """The undo of one script, tried on the connection that the script runs on."""
 
     connection: apsw.Connection
     foreign_keys: bool
@@ -37,11 +37,11 @@ class Trial:
     copier: Copier = field(default_factory=lambda: Copier(None, room=ROOM))
 
     def recorder(self, check: Callable[[], object]) -> Recorder:
-        """One that holds on to what stood before."""
+        """A recorder that holds on to what stood before."""
         return Recorder(self.connection, check=check, holding=True, copier=self.copier)
 
     def outcome(self, recorder: Recorder, changes: Sequence[Change]) -> Tried:
-        """After the last statement, in the same transaction; the change is taken back in it."""
+        """Take the change back, in the transaction that it was made in, and say what came of it."""
         recorder.stop()
         try:
             with readable():
@@ -126,7 +126,7 @@ class _Compared:
             self.different += part.stood.differences(self.connection, part.shapes, part.last_numbers)
 
     def unlike(self, change: Change) -> tuple[str, ...]:
-        """Of a script that changed nothing that is kept."""
+        """What differs after a script that changed nothing that is kept."""
         if change.stood is None:
             return ()
         return tuple(change.stood.differences(self.connection, change.shapes, change.last_numbers))
