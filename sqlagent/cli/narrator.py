@@ -46,12 +46,11 @@ class Narrator:
             self._live = Live(self._screen)
         self._live.say(words)
 
-    def downloading(self, done: int, total: int, what: str) -> None:
-        """Say how many bytes of a download are here."""
-        if self._step is not None:
+    def downloading(self, done: int, total: int, words: str) -> None:
+        """Say how many bytes are here of what `words` name; other words are another line."""
+        if self._download is None or self._download.words != words:
             self.done()
-        if self._download is None:
-            self._download = Download(self._screen, what)
+            self._download = Download(self._screen, words)
             self._download.__enter__()
         self._download.at(done, total)
         if done >= total:

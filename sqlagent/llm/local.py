@@ -130,7 +130,7 @@ def start_or_attach(
     with held(folder / "start", wait=time.sleep, on_wait=lambda: say(f"waiting for {name} to load")):
         server = _answering(folder)
         if server is None:
-            say(f"loading {name}; its first question takes a minute or so, the next ones seconds")
+            say(f"loading {name}; its first question takes a minute or so")
             server = _loading(folder) or _started(folder, model, name)
         _renew(folder, max(keep_alive, SHORTEST_LIFE))
     return server

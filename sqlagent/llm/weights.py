@@ -140,7 +140,7 @@ def _take(path: Path, part: Path, weights: Weights, progress: Progress) -> None:
     try:
         part.hardlink_to(source.resolve())
     except OSError:  # another file system, or one without links
-        progress(0, weights.size, "copying")
+        progress(0, weights.size, f"copying {weights.name}")
         _require_room(weights, part)
         shutil.copyfile(source, part)
 
@@ -165,7 +165,8 @@ def _download(weights: Weights, part: Path, progress: Progress) -> None:
 
 def _check(part: Path, weights: Weights, progress: Progress, *, what: str = "what came") -> None:
     size = part.stat().st_size
-    got = digest(part, lambda done: progress(done, weights.size, "checking")) if size == weights.size else ""
+    checking = f"checking {weights.name}"
+    got = digest(part, lambda done: progress(done, weights.size, checking)) if size == weights.size else ""
     if got != weights.sha256:
         part.unlink()
         wrong = (

@@ -138,11 +138,12 @@ class Live:
 
 
 class Download:
-    """`downloading NAME ... 312 of 1,117 MB, 28 %`: in place on a terminal, a line each tenth elsewhere."""
+    """`WORDS ... 312 of 1,117 MB, 28 %`: in place on a terminal, a line each tenth elsewhere."""
 
-    def __init__(self, screen: Screen, name: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, screen: Screen, words: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._screen = screen
-        self._words = f"  downloading {one_line(name)} ..."
+        self.words = words
+        self._words = f"  {one_line(words)} ..."
         self._clock = clock
         self._started = clock()
         self._first: int | None = None

@@ -178,8 +178,8 @@ def test_the_hub_delivers_and_progress_reaches_the_size(hub: Hub, tmp_path: Path
     heard: list[tuple[int, int, str]] = []
     path = fetch(some_weights(), progress=lambda *said: heard.append(said), cache_dir=tmp_path)
     assert path.read_bytes() == BYTES
-    assert (len(BYTES), len(BYTES), "downloading") in heard
-    assert heard[-1] == (len(BYTES), len(BYTES), "checking")
+    assert (len(BYTES), len(BYTES), f"downloading {some_weights().name}") in heard
+    assert heard[-1] == (len(BYTES), len(BYTES), f"checking {some_weights().name}")
     assert find(some_weights(), tmp_path) == path
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from ui_builders import HOSTILE, FakeTerminal, a_screen, untamed
 
+from sqlagent.cli.narrator import Narrator
 from sqlagent.ui import progress
 from sqlagent.ui.progress import Download, Live, Progress
 
@@ -94,7 +95,7 @@ def test_a_line_is_never_longer_than_the_terminal() -> None:
 
 def test_a_download_says_how_far_and_how_long() -> None:
     out = FakeTerminal()
-    with Download(a_screen(out), "qwen", clock=clock(0.0, 0.0, 0.0, 10.0)) as bar:
+    with Download(a_screen(out), "downloading qwen", clock=clock(0.0, 0.0, 0.0, 10.0)) as bar:
         bar.at(100_000_000, 1_100_000_000)
         bar.at(300_000_000, 1_100_000_000)
     assert last_line(out) == "  downloading qwen ... 300 of 1,100 MB, 27 %, 20.0 MB/s, 40 s left"
@@ -103,7 +104,7 @@ def test_a_download_says_how_far_and_how_long() -> None:
 
 def test_a_download_in_a_log_is_a_line_each_tenth() -> None:
     out = io.StringIO()
-    with Download(a_screen(out), "qwen", clock=clock(0.0)) as bar:
+    with Download(a_screen(out), "downloading qwen", clock=clock(0.0)) as bar:
         for done in range(0, 1_001):
             bar.at(done * 1_000_000, 1_000_000_000)
     lines = out.getvalue().splitlines()
@@ -172,3 +173,17 @@ def test_a_log_hears_at_ten_seconds_at_thirty_and_then_every_minute(monkeypatch:
         now[0] = 150.0
     said = ["10 s", "30 s", "60 s", "120 s", "150.0 s"]
     assert out.getvalue() == "".join(f"  asking m ... {words}\n" for words in said)
+
+
+def test_the_parts_of_a_download_have_lines_of_their_own() -> None:
+    out = FakeTerminal()
+    narrator = Narrator(a_screen(out))
+    narrator.downloading(0, 1_000_000_000, "waiting for another download")
+    narrator.downloading(1_000_000_000, 1_000_000_000, "downloading qwen")
+    narrator.downloading(1_000_000_000, 1_000_000_000, "checking qwen")
+    ended = [line.split("\r")[-1] for line in out.getvalue().split("\n")[:-1]]
+    assert [line.split(" ...")[0] for line in ended] == [
+        "  waiting for another download",
+        "  downloading qwen",
+        "  checking qwen",
+    ]
