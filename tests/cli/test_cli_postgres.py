@@ -85,3 +85,40 @@ def test_doctor_says_what_a_role_may_do_beyond_the_tables(shop: Shop, pg: Pg) ->
     assert any("postgres is a superuser" in note for note in told["postgres"])
     assert any("filer may reach files" in note for note in told["filer"])
     assert told["plain"] == ["fsync is off: after a crash of the machine nothing is promised"]
+
+
+HIDDEN = """
+    CREATE TABLE customers (id int PRIMARY KEY, name text);
+    CREATE TABLE visits (id int PRIMARY KEY, customer int REFERENCES customers ON DELETE CASCADE);
+    CREATE TABLE counts (id int PRIMARY KEY, n int);
+    CREATE VIEW named AS SELECT id, name FROM customers;
+    INSERT INTO customers SELECT i, 'c' || i FROM generate_series(1, 20) i;
+    INSERT INTO visits SELECT i, i FROM generate_series(1, 20) i;
+    INSERT INTO counts VALUES (1, 20);
+    CREATE FUNCTION count_again() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN UPDATE counts SET n = n + 1; RETURN NEW; END $$;
+    CREATE TRIGGER counted AFTER INSERT ON customers FOR EACH ROW EXECUTE FUNCTION count_again();
+"""
+
+
+@pytest.mark.parametrize(
+    ("sql", "says"),
+    [
+        ("DELETE FROM customers WHERE id = 3", "deletes from visits"),
+        ("INSERT INTO customers VALUES (99, 'x')", "updates counts"),
+        ("UPDATE named SET name = 'y' WHERE id = 3", "updates customers"),
+        ("WITH gone AS (DELETE FROM customers WHERE id = 4 RETURNING id) SELECT id FROM gone", "deletes from visits"),
+    ],
+)
+def test_a_table_that_the_sql_does_not_name_is_told_and_severe(shop: Shop, pg: Pg, sql: str, says: str) -> None:
+    pg.run(HIDDEN)
+    found = shop.run("run", "--sql", sql, "--json").document["statements"][0]
+
+    told = [f["message"] for f in found["findings"] if f["rule"] == "hidden-write"]
+    assert [says in message for message in told] == [True]
+    assert found["risk"] == "SEVERE"
+
+
+def test_a_plain_change_with_nothing_behind_it_is_no_more_than_a_write(shop: Shop, pg: Pg) -> None:
+    found = shop.run("run", "--sql", UPDATE, "--json").document["statements"][0]
+    assert (found["risk"], [f["rule"] for f in found["findings"]]) == ("WRITE", [])

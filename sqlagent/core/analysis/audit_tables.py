@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from sqlagent.core.analysis.measured import operations_known
 from sqlagent.core.nouns.analysis import Basis, Operation, Verb
 from sqlagent.core.nouns.rule import Known
 
@@ -28,7 +29,8 @@ def appends_to_trail(operation: Operation, known: Known) -> bool:
         return False
     if not keeps_a_record(operation.target):
         return False
-    others = [o for o in known.statement.operations if o.target.lower() == operation.target.lower()]
+    every = operations_known(known.statement, known.tried.effect)
+    others = [o for o in every if o.target.lower() == operation.target.lower()]
     if any(o.verb not in (Verb.INSERT, Verb.READ) for o in others):
         return False
     effect = known.tried.effect

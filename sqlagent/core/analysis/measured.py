@@ -81,13 +81,21 @@ def capped(measurement: Measurement, analysis: Analysis) -> Measurement:
     return replace(measurement, effects=tuple(effects))
 
 
+def operations_known(statement: Statement, effect: Effect | None) -> tuple[Operation, ...]:
+    """What both opinions expect of a statement, and what else came of it where it was measured.
+
+    An engine whose opinion says nothing of triggers and foreign keys shows in the measurement alone what they write.
+    """
+    if effect is None or effect.basis not in _KNOWN:
+        return statement.operations
+    return tuple(_operations(statement, effect))
+
+
 def _measured(statement: Statement, effect: Effect, undo: Undoable) -> Statement:
     findings = statement.findings
     if undo is Undoable.EXACT:
         findings = tuple(f for f in findings if f.rule != "no-undo")
-    if effect.basis not in _KNOWN:
-        return replace(statement, findings=findings)
-    return replace(statement, findings=findings, operations=tuple(_operations(statement, effect)))
+    return replace(statement, findings=findings, operations=operations_known(statement, effect))
 
 
 def _operations(statement: Statement, effect: Effect) -> Iterator[Operation]:

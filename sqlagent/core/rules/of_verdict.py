@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from sqlagent.core.analysis.audit_tables import appends_to_trail
+from sqlagent.core.analysis.measured import operations_known
 from sqlagent.core.analysis.verdict import differences
 from sqlagent.core.nouns.analysis import Basis, Bound, Kind, Operation, Risk, Severity, Verb
 from sqlagent.core.nouns.effect import Effect
@@ -77,7 +78,7 @@ def _hidden(known: Known, wanted: Callable[[Operation], bool]) -> Iterator[tuple
     """What is written to tables that the text does not name, and what makes it so."""
     named = {w.lower() for w in known.syntax.writes} | {known.statement.object.lower()}
     hidden: dict[str, str] = {}
-    for operation in known.statement.operations:
+    for operation in operations_known(known.statement, known.tried.effect):
         changes = operation.via and operation.verb is not Verb.READ and operation.target.lower() not in named
         if changes and wanted(operation) and not _did_nothing(operation, known.tried.effect):
             hidden.setdefault(f"{_THIRD_PERSON[operation.verb]} {operation.target}", operation.via)

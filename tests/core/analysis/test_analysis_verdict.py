@@ -17,6 +17,8 @@ from sqlagent.core.nouns.analysis import (
     Statement,
     Verb,
 )
+from sqlagent.core.nouns.effect import Effect, Touched
+from sqlagent.core.nouns.rule import Tried
 
 UNCOUNTED = Size()
 READ_T = (Access(Verb.READ, "t", "a"),)
@@ -156,3 +158,34 @@ def test_an_unknown_statement_says_why() -> None:
 def test_what_the_database_refuses_says_so() -> None:
     found = verdict("SELECT a FROM t", engine("", error="no such table: t", risk=Risk.UNKNOWN))
     assert [f.message for f in found.findings] == ["the database would not prepare it: no such table: t"]
+
+
+def measured_with(sql: str, *touched: Touched, basis: Basis = Basis.EXACT) -> Statement:
+    """The verdict where the engine's opinion says nothing of triggers, as PostgreSQL's, and it was measured."""
+    (syntax,) = parse(sql, "postgres")
+    own = engine(sql, kind=Kind.UPDATE, readonly=False, risk=Risk.WRITE, accesses=(Access(Verb.UPDATE, "orders"),))
+    return judge(1, syntax, own, Size(8, 1000, Basis.EXACT), Tried(effect=Effect(basis, touched)))
+
+
+OWN = Touched("orders", Verb.UPDATE, 8, 1000)
+RECORD = Touched("audit_log", Verb.INSERT, 8, 0, "trigger trg")
+
+
+@pytest.mark.parametrize(
+    ("touched", "rules"),
+    [
+        ((OWN, Touched("shipments", Verb.DELETE, 3, 9, "trigger trg")), ["hidden-write"]),
+        ((OWN, Touched("lines", Verb.DELETE, 3, 9, "foreign key of orders")), ["hidden-write"]),
+        ((OWN, RECORD), ["audit-append"]),
+        ((OWN, RECORD, Touched("audit_log", Verb.UPDATE, 1, 9, "trigger trg")), ["hidden-write"]),
+        ((OWN, Touched("orders", Verb.UPDATE, 2, 1000, "trigger trg")), []),
+        ((OWN, Touched("shipments", Verb.DELETE, 0, 9, "trigger trg")), []),
+        ((OWN,), []),
+    ],
+)
+def test_what_the_measurement_alone_shows_is_a_hidden_write_too(
+    touched: tuple[Touched, ...], rules: list[str]
+) -> None:
+    found = measured_with("UPDATE orders SET status = 'x' WHERE id < 9", *touched)
+    assert list(dict.fromkeys(f.rule for f in found.findings if f.rule in ("hidden-write", "audit-append"))) == rules
+    assert found.risk is (Risk.SEVERE if "hidden-write" in rules else Risk.WRITE)
