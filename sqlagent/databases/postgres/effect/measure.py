@@ -113,7 +113,7 @@ class _Measuring:
 
         def begin(index: int) -> None:
             self.at = index
-            self.meter.doing = f"running statement {index} of {count}"
+            self.meter.doing = f"measuring statement {index} of {count}"
             self.meter.check()
 
         def planned(sql: str, known: Planned) -> None:
@@ -135,7 +135,7 @@ class _Measuring:
         writer = script.pair.writer
         known = [causes(writer, step) for step in script.steps]
         may_differ = any(_MAY_DIFFER.search(sql) for sql in self.statements) or _has_defaults(writer, script.state)
-        self.meter.doing = "trying to take it back"
+        self.meter.doing = "trying the undo"
         undo, why = self.tried(script.pair, script.reader, script.state)
         writer.execute("ROLLBACK")  # before the witness looks at what was locked from it
         effects = []
@@ -147,7 +147,7 @@ class _Measuring:
 
     def _volatile(self, first: State) -> frozenset[str]:
         """What differs when it is run again; chance may pick the same twice, so it is asked more often while cheap."""
-        self.meter.doing = "running it again"
+        self.meter.doing = "measuring once more"
         begun, found = self.meter.spent, frozenset[str]()
         by_chance = any(_CHANCE.search(sql) for sql in self.statements)
         for attempt in range(_TRIES if by_chance else 1):

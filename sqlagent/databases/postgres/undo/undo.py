@@ -99,7 +99,7 @@ def plan(connect: Connect, kept: Kept, *, budget: MeasureBudget, heard: Callable
 
 
 def _planned(connect: Connect, undo: Undo, budget: MeasureBudget, meter: Budget, before: Before) -> UndoPlan:
-    meter.doing = "taking it back"
+    meter.doing = "measuring the undo"
 
     def check(size: int) -> None:
         meter.check_size(size)

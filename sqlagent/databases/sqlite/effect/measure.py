@@ -141,7 +141,7 @@ def _measured(
     parts = segments(script.changes)
     columns: tuple[str, ...] = ()
     if is_volatile(script.functions):
-        meter.doing = "running it again"
+        meter.doing = "measuring once more"
         try:
             columns = volatile_columns(
                 parts,
@@ -266,7 +266,7 @@ def _run(
     recorder = trial.recorder(meter.check)
     try:
         for index, sql in enumerate(script.statements, 1):
-            meter.doing = f"running statement {index} of {len(script.statements)}"
+            meter.doing = f"measuring statement {index} of {len(script.statements)}"
             opinion = alone or _opinion(script, index, connection, guard)
             if opinion.error or opinion.denied:
                 raise _Fails(f"it would fail: {opinion.error or opinion.why}", at=index)

@@ -64,7 +64,7 @@ def _tried(
     connection: apsw.Connection, undo: Undo, foreign_keys: bool, meter: Meter, budget: MeasureBudget
 ) -> UndoPlan:
     undo.prepare()
-    meter.doing = "taking it back"
+    meter.doing = "measuring the undo"
     trial = Trial(connection, foreign_keys, meter)
     watched = _Watched(connection, trial.recorder(meter.check), meter, trial.copier)
     with rolled_back(connection):

@@ -65,7 +65,7 @@ class Trial:
         kept = kept_of(parts)
         undo = Undo(self.connection, kept, None, lost=self.copier.copy_so_far(), trying=True)
         compared = _Compared(self.connection, parts)
-        self.meter.doing = "trying to take it back"
+        self.meter.doing = "trying the undo"
         undo.prepare()
         with self._keys(on=self.foreign_keys and not kept.reshapes), self.meter.holding(self.connection):
             undo.run(compared, check_keys=self.foreign_keys and kept.reshapes)

@@ -306,7 +306,7 @@ def test_a_ctrl_c_stops_a_preview_and_the_database_stays_as_it_was(shop: Databas
 def test_progress_is_told_in_words(shop: Database) -> None:
     words: list[str] = []
     shop.measure(["DELETE FROM notes", ENDLESS], budget=MeasureBudget(seconds=0.6), heard=words.append)
-    assert words[0].startswith("running statement 2 of 2, ")
+    assert words[0].startswith("measuring statement 2 of 2, ")
     assert " MB of changes, 0." in words[0]
 
 
