@@ -183,9 +183,7 @@ RECORD = Touched("audit_log", Verb.INSERT, 8, 0, "trigger trg")
         ((OWN,), []),
     ],
 )
-def test_what_the_measurement_alone_shows_is_a_hidden_write_too(
-    touched: tuple[Touched, ...], rules: list[str]
-) -> None:
+def test_what_the_measurement_alone_shows_is_a_hidden_write_too(touched: tuple[Touched, ...], rules: list[str]) -> None:
     found = measured_with("UPDATE orders SET status = 'x' WHERE id < 9", *touched)
     assert list(dict.fromkeys(f.rule for f in found.findings if f.rule in ("hidden-write", "audit-append"))) == rules
     assert found.risk is (Risk.SEVERE if "hidden-write" in rules else Risk.WRITE)
