@@ -14,6 +14,7 @@ from sqlagent.cli.each import each as one_by_one
 from sqlagent.cli.options import DATABASE, MODEL, PERSON, PROPOSING, ROWS, takes
 from sqlagent.cli.session import attend, conclude, left_to_others
 from sqlagent.cli.sources import open_source, script
+from sqlagent.cli.waiting import refuse_to_wait_and_decide
 from sqlagent.config import show_duration
 from sqlagent.core.approval.batch import places, rejection
 from sqlagent.core.errors import Finished, NeedsApproval, Stale, UsageError
@@ -45,7 +46,9 @@ def ask(
     sqlagent ask "cancel orders stuck in 'pending' for a year" --db prod
     sqlagent ask "only those in Germany" --thread k7f3
     sqlagent ask "orders per month" --csv > orders.csv
+    sqlagent ask "delete the test orders" --wait --expires 2h
     """
+    refuse_to_wait_and_decide(call)
     if not thread:
         call.say_which_database()
     return attend(call, call.agent.ask(" ".join(question), thread=thread))
@@ -68,6 +71,9 @@ def run(
     sqlagent run --sql "DELETE FROM orders WHERE id = 7"
     other-program | sqlagent run -
     """
+    refuse_to_wait_and_decide(call)
+    if call.waits and each and call.json:
+        raise UsageError("--each --json ends with one document, and --wait waits in between", hint="leave one out")
     text, title = open_source(file, sql)
     call.say_which_database()
     if each:
@@ -106,6 +112,7 @@ def resume(
 
     \b
     sqlagent resume k7f3
+    sqlagent resume k7f3 --wait
     sqlagent resume k7f3 --approve 9f2c41d0...
     sqlagent resume k7f3 --approve 9f2c41d0... --no-run
     sqlagent resume k7f3 --approve 9f2c41d0... --only 1,3-5 --because "too soon"
@@ -114,6 +121,7 @@ def resume(
     sqlagent resume k7f3 --answer 2
     sqlagent resume k7f3 --approval k7f3.approval
     """
+    refuse_to_wait_and_decide(call, approve, edit, reject, answer, approval)
     if sum(flag is not None for flag in (approve, edit, reject, answer, approval or None)) > 1:
         raise UsageError(
             "--approve, --approval, --edit, --reject and --answer exclude one another",
@@ -181,6 +189,7 @@ def undo(
     """
     if list_ or not thread:
         return list_undoable(call)
+    refuse_to_wait_and_decide(call)
     on_conflict = OnConflict.REFUSE if all_or_nothing else OnConflict.LEAVE_ALONE
     return attend(call, call.agent.undo(thread, on_conflict=on_conflict))
 

@@ -27,7 +27,7 @@ from sqlagent.ui.paging import Wide, shown_rows
 from sqlagent.ui.prompt import Input, can_prompt
 from sqlagent.ui.screen import Colour, Screen, is_terminal
 
-_OURS = frozenset({"json", "output", "csv", "csv_safe", "no_pager", "no_repair", "force", "chart"})
+_OURS = frozenset({"json", "output", "csv", "csv_safe", "no_pager", "no_repair", "force", "chart", "wait"})
 """Options that are not settings."""
 
 
@@ -36,6 +36,8 @@ class Call:
 
     def __init__(self, flags: dict[str, Any]) -> None:
         self.json: bool = flags["json"]
+        self.waits: bool = bool(flags.get("wait"))
+        """Nobody is asked here: what others decide is waited for."""
         self._output: Path | None = flags.get("output")
         self._chart: str = flags.get("chart") or ""
         self._seen: Seen | None = None

@@ -50,6 +50,9 @@ PERSON: Group = {
     **RULED,
     "auto_reject": _option(bool | None, "--auto-reject", help="Reject whatever would ask a person; exit 5."),
     "no_input": _option(bool | None, "--no-input", help="Never ask; leave it pending; exit 8."),
+    "wait": _option(
+        bool, "--wait", help="Ask nobody here: wait for others' word, then go on; --expires ends it.", default=False
+    ),
     "no_pager": _option(bool, "--no-pager", help="No pager for long SQL.", default=False),
 }
 ROWS: Group = {

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from sqlagent.cli.call import Call
 from sqlagent.cli.measuring import TEN_TIMES, Measuring
+from sqlagent.cli.waiting import decided_elsewhere, until_others_decide, watch
 from sqlagent.core.errors import NeedsApproval, QueryError, SqlagentError, UsageError
 from sqlagent.core.nouns.draft import Clarification
 from sqlagent.core.nouns.session import Choice, Decision, Proposal, Report, Source, Status
@@ -40,6 +41,9 @@ def attend(call: Call, report: Report) -> ExitCode:
         if call.settings.auto_reject:
             report = reject_unasked(call, proposal)
             break
+        if call.waits:
+            report = until_others_decide(call, report)
+            continue
         if report.decided_by:  # from a machine that does not reach the database
             return left_to_others(call, report)
         if not call.interactive:
@@ -52,6 +56,9 @@ def attend(call: Call, report: Report) -> ExitCode:
             if report.status is Status.STALE:
                 continue
         answer = _put_to_person(call, proposal, measuring.words(proposal))
+        if answer.how is How.ELSEWHERE:
+            report = decided_elsewhere(call, report)
+            continue
         if answer.then is Then.MEASURE:
             report = measuring.again(report, budget=TEN_TIMES)
             continue
@@ -142,8 +149,9 @@ def _put_to_person(call: Call, proposal: Proposal, measured: str) -> Answer:
     asked = call.agent.journal.thread(proposal.thread).source
     retry = Retry.OFFERED if asked is Source.MODEL else Retry.NOT_OFFERED  # SQL of a person's own has no drafter
     return ask(
-        proposal, screen=call.screen, stdin=sys.stdin, retry=retry, unfit=call.agent.unfit(proposal), measured=measured
-    )
+        proposal, screen=call.screen, stdin=sys.stdin, retry=retry, unfit=call.agent.unfit(proposal), measured=measured,
+        elsewhere=watch(call, proposal),
+    )  # fmt: skip
 
 
 def _decided(call: Call, report: Report, answer: Answer) -> Report:

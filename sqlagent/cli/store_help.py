@@ -16,6 +16,9 @@ Who        session_user, which no flag, variable or SET ROLE changes.  Policies 
 Approve    needs the store, not the database: from any machine
              sqlagent pending --watch
              sqlagent resume k7f3 --approve 9f2c41d0... --no-run
+Wait       whoever asked keeps the prompt open, or off a terminal says --wait: once it
+           is approved elsewhere it runs there; rejected or expired, it ends
+             sqlagent run cleanup.sql --wait --expires 2h
 Run        whoever has the database: `sqlagent resume k7f3`, or a worker, as many
            as you like; each approval is run once
              sqlagent work

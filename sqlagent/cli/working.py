@@ -11,6 +11,7 @@ from sqlagent.cli.looking import list_pending
 from sqlagent.cli.options import DATABASE, ROWS, RULED, takes
 from sqlagent.core.errors import SqlagentError, UsageError
 from sqlagent.core.nouns.session import Status
+from sqlagent.service.waiting import Waiting
 from sqlagent.service.work import Worker
 from sqlagent.ui.diagnostics import ExitCode
 from sqlagent.ui.machine import report_json
@@ -37,9 +38,11 @@ def work(
     if once:
         return _once(call, worker)
     call.screen.line(f"works as {call.agent.by}; Ctrl-C ends it")
+    waiting = Waiting("", None)
     while True:
-        _once(call, worker)
-        call.agent.journal.wait(POLL_SECONDS)
+        with waiting.patience(call.agent):
+            _once(call, worker)
+            call.agent.journal.wait(POLL_SECONDS)
 
 
 def _once(call: Call, worker: Worker) -> ExitCode:
@@ -64,9 +67,11 @@ def watch_pending(call: Call, limit: int) -> ExitCode:
     if call.json:
         raise UsageError("--json is one document, and --watch goes on", hint="sqlagent pending --json")
     last: object = None
+    waiting = Waiting("", None)
     while True:
-        now = [(t.id, t.status, t.stage, t.proposal) for t in call.agent.pending(limit=limit)]
-        if now != last:
-            list_pending(call, limit)
-        last = now
-        call.agent.journal.wait(POLL_SECONDS)
+        with waiting.patience(call.agent):
+            now = [(t.id, t.status, t.stage, t.proposal) for t in call.agent.pending(limit=limit)]
+            if now != last:
+                list_pending(call, limit)
+            last = now
+            call.agent.journal.wait(POLL_SECONDS)

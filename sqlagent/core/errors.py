@@ -10,6 +10,7 @@ What can go wrong, as a person would say it.
     x NoDraft            it answered, with nothing that could be run
   x QueryError           the database refused the SQL
   x StoreError           the journal or the checkpoints are damaged, disagree, or cannot be written
+    x StoreAway          a team's store does not answer just now
   x UnknownThread        there is no such thread
   x Finished             the thread has nothing left to decide
   x Busy                 another process is working on the thread
@@ -68,6 +69,10 @@ class QueryError(SqlagentError):
 
 class StoreError(SqlagentError):
     """The journal or the checkpoints are damaged, disagree, or cannot be written."""
+
+
+class StoreAway(StoreError):
+    """A team's store does not answer just now: whoever can wait tries again."""
 
 
 class Altered(StoreError):

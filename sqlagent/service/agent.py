@@ -23,7 +23,7 @@ from sqlagent.service.endings import at_home, close_rejected, doubt, finished, w
 from sqlagent.service.parts import Kept, Listener, Parts
 from sqlagent.service.reads_only import require
 from sqlagent.service.reports import report_of
-from sqlagent.service.waiting import Waiting
+from sqlagent.service.waiting import waited
 from sqlagent.store.journal import Journal, RunState
 from sqlagent.store.rows import Kept as KeptRun
 
@@ -358,17 +358,11 @@ class Agent:
 
         Raises `TimedOut` where nobody has within `timeout` seconds.
         """
-        waiting = Waiting(thread, timeout)
-        while waiting.goes_on(report := self.looked_at(thread)):
-            self.journal.wait(waiting.seconds)
-        return report
+        return waited(self, thread, timeout)
 
-    def looked_at(self, thread: str) -> Report:
-        """Where a thread stands, once time has been heard: what is past its time has expired by then."""
-        row = self.journal.thread(thread)
-        if row.status is Status.PENDING and row.proposal and row.expires_at and self.journal.expire(row.proposal):
-            return self.resume(thread)
-        return self.show(thread)
+    def note(self, words: str) -> None:
+        """Tell whoever listens to this agent a remark."""
+        self._parts.note(words)
 
     # ---- moving --------------------------------------------------------------------------------------------------
 

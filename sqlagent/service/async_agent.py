@@ -9,9 +9,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from sqlagent.core.errors import StoreAway
 from sqlagent.core.nouns.session import Decision, Report, Thread
 from sqlagent.service.agent import Agent
-from sqlagent.service.waiting import Waiting
+from sqlagent.service.waiting import Waiting, looked_at
 
 T = TypeVar("T")
 _CALLS = 32
@@ -94,8 +95,11 @@ class AsyncAgent:
     async def wait(self, thread: str, *, timeout: float | None = None) -> Report:
         """As `Agent.wait`; it holds no thread meanwhile."""
         waiting = Waiting(thread, timeout)
-        while waiting.goes_on(report := await self._do(lambda agent: agent.looked_at(thread))):
+        report = await self._do(lambda agent: looked_at(agent, thread))
+        while waiting.goes_on(report):
             await asyncio.sleep(min(0.5, waiting.seconds))
+            with suppress(StoreAway):  # it may be back at the next look
+                report = await self._do(lambda agent: looked_at(agent, thread))
         return report
 
     async def _do(self, work: Callable[[Agent], T]) -> T:

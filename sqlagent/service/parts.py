@@ -333,6 +333,10 @@ class Parts:
     def _kept(self) -> Path:
         return self.settings.state_dir / "kept"
 
+    def note(self, words: str) -> None:
+        """Tell the listener of what happens meanwhile."""
+        self._listener.note(words)
+
     def announce(self, report: Report, state: State, *, by: str) -> None:
         """Tell the user's program of what waits, where there is one and somebody is to be asked."""
         s = self.settings

@@ -94,12 +94,16 @@ class Book:
         """Who acts, where this store can tell: the operating system's user."""
         return current_user()
 
-    def wait(self, seconds: float) -> None:
-        """Until somebody else has written to it, or so long."""
+    def wait(self, seconds: float, thread: str = "") -> None:  # noqa: ARG002 - a file does not tell of what
+        """Until somebody else has written to it (to that thread, where the store can tell), or so long."""
         with guarded(self.path), self._connected() as db:  # the version is told to one connection
             before, end = _version(db), time.monotonic() + seconds
             while _version(db) == before and time.monotonic() < end:
                 time.sleep(min(_LOOK_SECONDS, seconds))
+
+    def told_by(self) -> int | None:
+        """A file descriptor that can be read when somebody has written; None where nobody tells."""
+        return None
 
     def now(self) -> datetime:
         """Aware, in UTC."""

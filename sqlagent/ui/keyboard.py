@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import termios
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TextIO
+from typing import Protocol, TextIO
 
 from sqlagent.ui.screen import Screen
 
@@ -17,15 +18,34 @@ _MOST = 65_536
 
 
 class NothingTyped(Exception):
-    """End of input, Ctrl-C or a closed terminal: how it ended is `str` of it."""
+    """End of input, Ctrl-C, a closed terminal or somebody else's word: how it ended is `str` of it."""
+
+
+class Watch(Protocol):
+    """Whether something else than the keyboard ends a question."""
+
+    seconds: float
+    """How long until it is to be asked again, where nothing came by then."""
+
+    def descriptors(self) -> list[int]:
+        """What can be read once there may be news."""
+        ...
+
+    def has_ended(self) -> bool: ...
 
 
 class Keyboard:
     """Reads whole lines from a terminal's file descriptor, past Python's buffers, which read ahead."""
 
-    def __init__(self, stdin: TextIO) -> None:
+    def __init__(self, stdin: TextIO, watch: Watch | None = None) -> None:
         self._stdin = stdin
         self._fd = stdin.fileno()
+        self._watch = watch
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether somebody else's word may end the question."""
+        return self._watch is not None
 
     def forget(self) -> None:
         """Drop what was typed before the question was on the screen: it cannot be an answer to it."""
@@ -47,11 +67,19 @@ class Keyboard:
 
     def _read(self) -> bytes:
         try:
+            while self._watch is not None and not self._is_typed(self._watch):
+                if self._watch.has_ended():
+                    raise NothingTyped("elsewhere")
             return os.read(self._fd, 4096)
         except KeyboardInterrupt as pressed:
             raise NothingTyped("interrupt") from pressed
         except OSError as gone:  # EIO: the terminal was closed
             raise NothingTyped("hangup") from gone
+
+    def _is_typed(self, watch: Watch) -> bool:
+        """Whether a line was typed, once it or anything else has happened, or for a while nothing has."""
+        ready, _, _ = select.select([self._fd, *watch.descriptors()], [], [], watch.seconds)
+        return self._fd in ready
 
 
 def say_it_waits(thread: str, screen: Screen, how: str) -> None:

@@ -32,6 +32,11 @@ def asked_words(proposal: Proposal) -> str:
     return f"stage {proposal.stage} of {proposal.stages}{name} takes {signed}{takers}"
 
 
+def whom(proposal: Proposal) -> str:
+    """Who may fill the seat that is asked: `dba: ben, cyd`, `anybody but ana`."""
+    return _takers(proposal, proposal.seat)
+
+
 def _takers(proposal: Proposal, seat: Seat) -> str:
     without = [a.by for a in proposal.approvals if not a.escalated]
     if seat.not_requester:

@@ -17,14 +17,14 @@ from sqlagent.core.nouns.session import Choice, Proposal
 from sqlagent.ui.batch import part_lines, several_lines
 from sqlagent.ui.editor import NoEdit, edited, paged
 from sqlagent.ui.human import Body, details, edit_size, numbered, review, statement_view
-from sqlagent.ui.keyboard import Keyboard, NothingTyped, say_it_waits, signals_leave_it_pending
+from sqlagent.ui.keyboard import Keyboard, NothingTyped, Watch, say_it_waits, signals_leave_it_pending
 from sqlagent.ui.layout import Block, paragraph, text_line
 from sqlagent.ui.screen import Screen, is_terminal
 from sqlagent.ui.visible import one_line
 
 
 class How(StrEnum):
-    """What a person did, for the record; the last three are a LATER that nobody chose by its key."""
+    """What a person did, for the record; the last four are a LATER that nobody chose by its key."""
 
     ENTER = "enter"
     KEY = "key"
@@ -32,6 +32,8 @@ class How(StrEnum):
     EOF = "eof"
     INTERRUPT = "interrupt"
     HANGUP = "hangup"
+    ELSEWHERE = "elsewhere"
+    """Somebody else did: nothing that was typed here by then counts."""
 
 
 class Retry(StrEnum):
@@ -112,14 +114,15 @@ def ask(
     unfit: str = "",
     ends: Ends = Ends.RUN,
     measured: str = "",
+    elsewhere: Watch | None = None,
 ) -> Answer:
     """Show the proposal and take one answer; `unfit` says why this person may do all but approve it, `measured` how old
-    its measurement is.
+    its measurement is, and `elsewhere` whether others have decided meanwhile.
 
     Enter on anything but a proven read, end of input, Ctrl-C and a closed terminal leave it pending.
     """
     require_prompt(proposal, stdin, screen.stream, input_)
-    conversation = _Conversation(proposal, screen, Keyboard(stdin), retry, unfit, ends, measured)
+    conversation = _Conversation(proposal, screen, Keyboard(stdin, elsewhere), retry, unfit, ends, measured)
     try:
         with signals_leave_it_pending():
             answer = conversation.until_answered()
@@ -129,7 +132,8 @@ def ask(
         answer = Answer(Choice.LATER, How.INTERRUPT)
     except OSError:  # the screen cannot be written: EIO, the terminal was closed
         answer = Answer(Choice.LATER, How.HANGUP)
-    if answer.choice is Choice.LATER and answer.then is Then.WAIT and ends is Ends.RUN:
+    waits = answer.choice is Choice.LATER and answer.then is Then.WAIT and answer.how is not How.ELSEWHERE
+    if waits and ends is Ends.RUN:
         say_it_waits(proposal.thread, screen, answer.how)
     return answer
 
@@ -203,7 +207,8 @@ class _Conversation:
             again.append(f"  [1-{self.count}] look at one{several}{self._marking()}")
         if self.unfit:
             said = Block(tuple(paragraph(f"not for you to approve: {self.unfit}", self.screen.columns)))
-            return [*again, *str(said).split("\n"), f"  {rest}"]
+            goes_on = ["  it goes on here once others have decided"] if self.keyboard.is_watching else []
+            return [*again, *str(said).split("\n"), *goes_on, f"  {rest}"]
         if self.fails:
             return [*again, f"  {rest}", "  it would fail, so there is nothing to approve"]
         if not self.kept and self.count:

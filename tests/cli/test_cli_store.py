@@ -11,36 +11,12 @@ from checkout import ROOT
 from cli_shop import Shop
 from postgres_server import Pg
 from shared_store import WORKER, Store
+from team_typed import As
 
 from sqlagent.cli.commands import COMMANDS
 from sqlagent.store.shared.setup import scripts
 
 WRITE = "UPDATE orders SET status = 'paid' WHERE status = 'pending'"
-
-
-class As:
-    """Commands typed by somebody, each on a machine of their own."""
-
-    def __init__(self, shop: Shop, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._shop, self._store, self._patch = shop, store, monkeypatch
-
-    def __call__(self, who: str, *arguments: str, away: bool = False) -> tuple[int, str]:
-        self._patch.setenv("SQLAGENT_STORE", self._store.url_of(who))
-        self._patch.setenv("SQLAGENT_STATE_DIR", str(self._store.folder.parent / f"state-{who}"))
-        hidden = self._shop.path.with_suffix(".elsewhere")
-        if away:
-            self._shop.path.rename(hidden)
-        try:
-            ran = self._shop.run(*arguments)
-        finally:
-            if away:
-                hidden.rename(self._shop.path)
-        return ran.code, ran.out.decode() + ran.err
-
-
-@pytest.fixture
-def typed(shop: Shop, store: Store, monkeypatch: pytest.MonkeyPatch) -> As:
-    return As(shop, store, monkeypatch)
 
 
 def test_one_asks_another_approves_where_there_is_no_database_and_a_worker_runs_it(typed: As, shop: Shop) -> None:

@@ -208,7 +208,7 @@ def says(url: str) -> tuple[str, str]:
 def test_a_store_that_cannot_be_used_says_why_and_what_to_do(store: Store, pg: Pg) -> None:
     assert says(pg.url) == ("StoreError", "has no sqlagent in it")
     assert says(store.url + "x") == ("StoreError", "is not there: the server has no such database")
-    assert says("postgresql://ana@127.0.0.1:1/x")[0] == "StoreError"
+    assert says("postgresql://ana@127.0.0.1:1/x")[0] == "StoreAway"
     assert says(store.url_of("nobody_there"))[0] in ("AuthError", "StoreError")
     assert says(store.url_of("nobody_known"))[1] == "gives you no rights"
     store.owner("UPDATE sqlagent.version SET number = 99")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import re
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -15,12 +16,14 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from sqlagent.core.errors import AuthError, NotPermitted, SqlagentError, StoreError
+from sqlagent.core.errors import AuthError, NotPermitted, SqlagentError, StoreAway, StoreError
 from sqlagent.core.secret import Secret
 
 VERSION = 1
 """The newest `NNN_*.sql` of this folder."""
 _CONNECT_SECONDS = 10
+_SILENT = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 30_000}
+"""Within a minute a machine that was switched off, or a network that was, is a lost connection."""
 
 
 class Session:
@@ -111,22 +114,53 @@ def connect(url: str, password: Secret | None = None) -> psycopg.Connection[Any]
     return db
 
 
+class Ear:
+    """A connection of its own that the server tells of what is written, so that no other call waits meanwhile."""
+
+    def __init__(self, url: str, password: Secret | None = None) -> None:
+        self._url = url
+        self._password = password
+        self._open: psycopg.Connection[Any] | None = None
+
+    def close(self) -> None:
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+    def wait(self, seconds: float, thread: str = "") -> None:
+        """Until somebody writes to a thread (to any, where none is named), or so long.
+
+        It answers at once where it has only now begun to listen: of what came before, nobody told it.
+        """
+        with guarded(self._url):
+            if self._open is None or self._open.closed:
+                self._open = connect(self._url, self._password)
+                self._open.execute(b"LISTEN sqlagent")
+                return
+            until = time.monotonic() + seconds
+            while (left := until - time.monotonic()) >= 0:
+                told = {n.payload for n in self._open.notifies(timeout=left, stop_after=1)}
+                told |= {n.payload for n in self._open.notifies(timeout=0)}
+                if told and (not thread or thread in told):
+                    return
+
+    def descriptor(self) -> int | None:
+        """What can be read once the server tells of something; None where nobody listens yet."""
+        if self._open is None or self._open.closed:
+            return None
+        return int(self._open.pgconn.socket)
+
+
 def here(folder: Path) -> str:
     """What tells one state folder from those of other machines."""
     return f"{platform.node()}:{folder}"
 
 
-def listen(db: psycopg.Connection[Any], seconds: float) -> None:
-    """Until somebody writes to the store, or so long."""
-    db.execute(b"LISTEN sqlagent")
-    for _ in db.notifies(timeout=seconds, stop_after=1):
-        return
-
-
 def conninfo(url: str, password: Secret | None) -> str:
-    """What libpq is told: the URL, the password if there is one, ten seconds to connect, and who we are."""
+    """What libpq is told: the URL, the password if there is one, who we are, and how long silence is believed."""
     told = {"password": password.reveal()} if password else {}
-    return make_conninfo(url, connect_timeout=_CONNECT_SECONDS, application_name="sqlagent", **told)
+    left_open = {name: value for name, value in _SILENT.items() if name not in conninfo_to_dict(url)}
+    return make_conninfo(url, connect_timeout=_CONNECT_SECONDS, application_name="sqlagent", **left_open, **told)
 
 
 @cache
@@ -203,7 +237,8 @@ def _ours(e: psycopg.Error, where: str) -> SqlagentError:
     if e.sqlstate == "SQ409":
         return StoreError(message, hint=e.diag.message_hint or "")
     if said is not None:
-        return StoreError(f"the store {where} {said[0]}", hint=said[1])
+        kind = StoreAway if said in _IN_A_MOMENT else StoreError
+        return kind(f"the store {where} {said[0]}", hint=said[1])
     if isinstance(e, psycopg.DataError) and "NUL" in message:
         return StoreError(
             "PostgreSQL keeps no NUL character in a text", hint="leave it out of the question and the SQL"
@@ -211,7 +246,7 @@ def _ours(e: psycopg.Error, where: str) -> SqlagentError:
     if (e.sqlstate or _state_of(message)).startswith("28"):
         return AuthError(f"the store {where} let nobody in: {message}", hint="PGPASSWORD, ~/.pgpass or a service file")
     if isinstance(e, psycopg.OperationalError) and e.sqlstate is None:
-        return StoreError(
+        return StoreAway(
             f"the store {where} cannot be reached: {message}", hint="is it up?  Say again what you did: it counts once"
         )
     return StoreError(f"the store {where} cannot be used: {message}", hint="sqlagent store check")
@@ -238,5 +273,6 @@ _SAID = {
     "25006": ("is read-only: a standby, perhaps", "name the primary in the URL: ?target_session_attrs=read-write"),
     "53100": ("has no room left", "its owner frees some; nothing of this call was kept"),
     "53300": ("has no connection left", "try again in a moment, or put a pooler before it"),
-    "57P03": ("is starting or ending", "try again in a moment"),
+    **dict.fromkeys(("57P01", "57P02", "57P03"), ("is starting or ending", "try again in a moment")),
 }  # fmt: skip
+_IN_A_MOMENT = (_SAID["53300"], _SAID["57P03"])

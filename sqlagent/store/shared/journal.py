@@ -22,7 +22,7 @@ from sqlagent.store.examples import lesson_of
 from sqlagent.store.journal import Alike, Journal
 from sqlagent.store.reader import Reader
 from sqlagent.store.rows import Marked, Refusal, Run, RunState, decided_in, proposed_in, run_in
-from sqlagent.store.shared.connection import Session, guarded, here, listen
+from sqlagent.store.shared.connection import Ear, Session, guarded, here
 from sqlagent.store.signatures import Signers
 
 _SEAT = "the server says who you are; the policy says whom the seat takes"
@@ -47,19 +47,24 @@ class SharedJournal(Journal):
         """`folder` is this process's own state folder: marks of runs are there, and on no other machine."""
         super().__init__(folder / "journal.db", now=now, reached=reached, signers=signers)
         self.session = Session(url, password)
+        self._ear = Ear(url, password)
         self._here = here(folder)
 
     def close(self) -> None:
         """End the session with the store."""
         self.session.close()
+        self._ear.close()
 
     def me(self) -> str:
         """Who the server says is connected."""
         return str(self.session.execute("SELECT session_user").get)
 
-    def wait(self, seconds: float) -> None:
+    def wait(self, seconds: float, thread: str = "") -> None:
         """Until the server tells of something, or so long: behind a pooler it tells nobody."""
-        self.session.again(lambda db: listen(db, seconds))
+        self._ear.wait(seconds, thread)
+
+    def told_by(self) -> int | None:
+        return self._ear.descriptor()
 
     @contextmanager
     def reading(self) -> Iterator[Reader]:
