@@ -31,7 +31,9 @@ class Watch(Protocol):
         """What can be read once there may be news."""
         ...
 
-    def has_ended(self) -> bool: ...
+    def has_ended(self) -> bool:
+        """Whether the question is none any more."""
+        ...
 
 
 class Keyboard:

@@ -123,6 +123,7 @@ class Ear:
         self._open: psycopg.Connection[Any] | None = None
 
     def close(self) -> None:
+        """Hear nothing any more."""
         if self._open is not None:
             self._open.close()
             self._open = None

@@ -64,6 +64,7 @@ class SharedJournal(Journal):
         self._ear.wait(seconds, thread)
 
     def told_by(self) -> int | None:
+        """As the local store's: here the server tells."""
         return self._ear.descriptor()
 
     @contextmanager
