@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata, CheckpointTuple
 from langgraph.checkpoint.base import id as checkpoint_id
-from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import StateSnapshot
 
 from sqlagent.core.errors import SqlagentError, StoreError
+from sqlagent.pipeline.thread.guarded_saver import GuardedSaver, json_alone
 from sqlagent.pipeline.thread_lock import thread_lock
 from sqlagent.plain_files import NotPlain, refuse_odd_database
 from sqlagent.store import private
 
 if TYPE_CHECKING:
-    from langchain_core.runnables import RunnableConfig
-
     from sqlagent.pipeline.thread.graph import Graph
 
 _SETTING_UP = "checkpoints"
@@ -31,17 +27,13 @@ _SETTING_UP = "checkpoints"
 BUSY_SECONDS = 30.0
 
 
-class Saver(SqliteSaver):
-    """LangGraph's saver, whose failures are ours and whose every write is a named crash point."""
+class Saver(GuardedSaver, SqliteSaver):
+    """LangGraph's saver for a SQLite file of this machine."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path, reached: Callable[[str], None]) -> None:
-        super().__init__(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
+        super().__init__(connection, serde=json_alone())
         self._path = path
         self._reached = reached
-
-    def close(self) -> None:
-        """Close the file."""
-        self.conn.close()
 
     def guarded(self) -> AbstractContextManager[None]:
         """Whatever goes wrong inside, as a StoreError that names the file."""
@@ -53,110 +45,17 @@ class Saver(SqliteSaver):
             return e
         return sqlite3.DatabaseError(f"a checkpoint cannot be read ({type(e).__name__})")
 
-    def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
-        """A checkpoint, or None where the thread has none."""
-        with guarded(self._path):
-            return super().get_tuple(config)
-
-    def put(
-        self,
-        config: RunnableConfig,
-        checkpoint: Checkpoint,
-        metadata: CheckpointMetadata,
-        new_versions: ChannelVersions,
-    ) -> RunnableConfig:
-        """Store a checkpoint, between two crash points."""
-        self._reached("saver: before a checkpoint")
-        with guarded(self._path):
-            head = super().put(config, checkpoint, metadata, new_versions)
-        self._reached("saver: after a checkpoint")
-        return head
-
-    def put_writes(
-        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
-    ) -> None:
-        """Store what one step answered, between two crash points."""
-        self._reached("saver: before a step's result")
-        with guarded(self._path):
-            super().put_writes(config, writes, task_id, task_path)
-        self._reached("saver: after a step's result")
-
-    def get_next_version(self, current: str | None, channel: None) -> str:
-        """A version counts up from the one that was stored, which somebody may have changed."""
-        with guarded(self._path):
-            try:
-                return super().get_next_version(current, channel)
-            except ValueError as e:
-                raise sqlite3.DatabaseError(f"a version of it cannot be read: {current}") from e
-
-    # LangGraph's asynchronous calls, `ainvoke` and `astream`: the same steps in a thread beside the event loop.
-
-    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
-        """As `get_tuple`, beside the event loop."""
-        return await asyncio.to_thread(self.get_tuple, config)
-
-    async def aput(
-        self,
-        config: RunnableConfig,
-        checkpoint: Checkpoint,
-        metadata: CheckpointMetadata,
-        new_versions: ChannelVersions,
-    ) -> RunnableConfig:
-        """As `put`, beside the event loop."""
-        return await asyncio.to_thread(self.put, config, checkpoint, metadata, new_versions)
-
-    async def aput_writes(
-        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
-    ) -> None:
-        """As `put_writes`, beside the event loop."""
-        await asyncio.to_thread(self.put_writes, config, writes, task_id, task_path)
-
-    async def alist(
-        self,
-        config: RunnableConfig | None,
-        *,
-        filter: dict[str, Any] | None = None,
-        before: RunnableConfig | None = None,
-        limit: int | None = None,
-    ) -> AsyncIterator[CheckpointTuple]:
-        """As `list`, beside the event loop; all are read before the first is given out."""
-        for one in await asyncio.to_thread(lambda: [*self.list(config, filter=filter, before=before, limit=limit)]):
-            yield one
-
-    def forget_past(self, head: RunnableConfig) -> None:
-        """Drop what came before a thread's newest checkpoint: a turn that has ended is never gone back to.
-
-        LangGraph keeps the whole state of every step; a session would take four times the room.
-        """
-        at = head["configurable"]
-        with guarded(self._path), self.cursor() as cursor:
+    def drop_before(self, thread: str, checkpoint: str) -> None:
+        """Delete a thread's checkpoints that are older than this one."""
+        with self.cursor() as cursor:
             for table in ("checkpoints", "writes"):
                 cursor.execute(
                     f"DELETE FROM {table} WHERE thread_id = ? AND checkpoint_ns = '' AND checkpoint_id < ?",  # noqa: S608
-                    (at["thread_id"], at["checkpoint_id"]),
+                    (thread, checkpoint),
                 )
 
 
-class Guarded(Protocol):
-    """A saver whose failures are ours, in a file or in a team's store."""
-
-    def close(self) -> None:
-        """Close the file, or end the session with the store."""
-
-    def guarded(self) -> AbstractContextManager[None]:
-        """Whatever goes wrong inside, as a StoreError."""
-        ...
-
-    def unreadable(self, e: Exception) -> Exception:
-        """What `guarded` is given for a checkpoint that cannot be read."""
-        ...
-
-    def forget_past(self, head: RunnableConfig) -> None:
-        """Drop what came before a thread's newest checkpoint."""
-        ...
-
-
-def open_checkpoints(folder: Path, store: str, reached: Callable[[str], None] = lambda _name: None) -> Guarded:
+def open_checkpoints(folder: Path, store: str, reached: Callable[[str], None] = lambda _name: None) -> GuardedSaver:
     """Those of a state folder, or of a team's store where its URL is given."""
     if not store:
         return open_saver(folder / "checkpoints.db", reached)
@@ -166,11 +65,7 @@ def open_checkpoints(folder: Path, store: str, reached: Callable[[str], None] = 
 
 
 def open_saver(path: Path, reached: Callable[[str], None] = lambda _name: None) -> Saver:
-    """The checkpoints at `path`, made if missing.
-
-    The serializer restores JSON-like values and nothing else: by default whoever can write the file could run code in
-    whoever reads it.
-    """
+    """The checkpoints at `path`, made if missing."""
     # One at a time: SQLite does not wait for the lock that turning a new file to WAL takes, it says "locked".
     with thread_lock(path.parent / "locks", _SETTING_UP), guarded(path):
         private.make_folder(path.parent)
@@ -205,7 +100,7 @@ def _refuse_to_roll_back(path: Path) -> None:
         )
 
 
-def head(graph: Graph, config: Any, saver: Guarded) -> StateSnapshot:
+def head(graph: Graph, config: Any, saver: GuardedSaver) -> StateSnapshot:
     """Where the thread stands; the next checkpoint will have an id above it."""
     with saver.guarded():
         try:
