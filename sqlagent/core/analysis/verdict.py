@@ -55,7 +55,7 @@ def judge(
         bound=syntax.bound,
         operations=operations,
         denied=syntax.denied or (engine.denied if engine else ""),
-        opinions={"syntax": syntax.word} | ({"engine": engine.risk.name} if engine else {}),
+        opinions={"syntax": syntax.word} | _engine_words(engine),
         plan=engine.plan if engine else (),
         columns=tuple(dict.fromkeys(_columns(syntax, heard))),
         reads_if=syntax.reads_if if engine is None else (),
@@ -82,6 +82,12 @@ def _settled(finding: Finding, engine: EngineOpinion | None) -> bool:
     if any(finding.message.lower().startswith(f'"{word.lower()}"') for word in engine.quoted_as_text):
         return True  # it says so itself, and of this very word
     return any(a.column and finding.message.lower().startswith(f'"{a.column.lower()}"') for a in engine.accesses)
+
+
+def _engine_words(engine: EngineOpinion | None) -> dict[str, str]:
+    if engine is None:
+        return {}
+    return {"engine": engine.risk.name} | ({"triggers": "not seen"} if engine.triggers_unseen else {})
 
 
 def _once(findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -187,6 +187,8 @@ class EngineOpinion:
     """What kept it from being called READ, in a few words."""
     quoted_as_text: tuple[str, ...] = ()
     """Double-quoted words that name no column, which the engine then takes as text: `WHERE "statu" = 'x'`."""
+    triggers_unseen: bool = False
+    """What it writes has triggers or foreign keys that write more, and `accesses` does not say what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +209,7 @@ class Statement:
     denied: str = ""
     """The rule id that forbids it, and that the user's own settings do not relax by name; empty if none does."""
     opinions: dict[str, str] = field(default_factory=dict)
-    """What each source said: `{"syntax": "WRITE", "engine": "SEVERE"}`."""
+    """What each source said: `{"syntax": "WRITE", "engine": "SEVERE"}`; `triggers` where nobody looked into those."""
     plan: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     """`table.column` that it reads or writes, itself or through a view or trigger; `table.*` where whole rows go, and

@@ -43,6 +43,8 @@ class Sight:
         """Whether the database said what it touches, or showed it: text alone knows neither views nor triggers."""
         if self.statement.risk is Risk.UNKNOWN:
             return False
+        if "triggers" in self.statement.opinions:  # those of PostgreSQL show what they write when they are measured
+            return self.effect is not None
         return "engine" in self.statement.opinions or self.effect is not None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import permutations
 from typing import Any
@@ -36,6 +36,9 @@ TRIGGER = World(a_statement(hidden=[(Verb.INSERT, "audit_log")]))
 TRIGGER_DELETES = World(a_statement(hidden=[(Verb.DELETE, "audit_log")]))
 TEMP = World(a_statement(Kind.DELETE, "temp.orders"))
 SEVERE = World(a_statement(risk=Risk.SEVERE))
+UNSEEN = replace(a_statement(), opinions={"syntax": "WRITE", "engine": "WRITE", "triggers": "not seen"})
+"""By an engine that does not look into triggers, and not measured: what they write is not known."""
+MEASURED = a_measurement(("orders", Verb.UPDATE, 3))
 
 
 def rows(number: int, **more: Any) -> World:
@@ -226,6 +229,15 @@ TABLE: list[tuple[dict[str, Any], World, bool, bool]] = [
     ({"database": "dev", "rows": "<=100"}, UPDATE, False, False),
     ({"database": "prod", "rows": "<=100"}, UPDATE, True, False),
     ({"database": "prod", "kind": "delete"}, UPDATE, False, False),
+    # triggers that nobody looked into
+    ({"table": "payroll"}, World(UNSEEN), True, False),
+    ({"verb": "delete"}, World(UNSEEN), True, False),
+    ({"hidden": True}, World(UNSEEN), True, False),
+    ({"columns": "payroll.n"}, World(UNSEEN), True, False),
+    ({"table": "orders"}, World(UNSEEN), True, False),
+    ({"table": "payroll"}, World(UNSEEN, MEASURED), False, False),
+    ({"hidden": True}, World(UNSEEN, MEASURED), False, False),
+    ({"table": "orders"}, World(UNSEEN, MEASURED), True, True),
 ]
 
 

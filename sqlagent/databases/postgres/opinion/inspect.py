@@ -27,6 +27,16 @@ _MISSING = frozenset({"42P01", "42703", "42883", "42704", "3F000", "42P10"})
 """A table, column, function, type or schema that is not there, or a constraint to refer to."""
 _COLUMNS = "SELECT attrelid, attnum, attname FROM pg_attribute WHERE attrelid = ANY(%(tables)s::oid[]) AND attnum > 0"
 
+_WRITING_TRIGGERS = """
+WITH RECURSIVE written(oid) AS (
+  SELECT pg_catalog.unnest(%(tables)s::oid[])
+  UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN written w ON i.inhparent = w.oid)
+SELECT EXISTS (
+  SELECT FROM pg_catalog.pg_trigger t
+  JOIN written w ON w.oid = t.tgrelid JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
+  WHERE NOT (t.tgisinternal AND p.proname ~ '^RI_FKey_(check|noaction|restrict)_'))"""
+"""Those of the tables, their partitions and their heirs that do more than check."""
+
 
 def inspect(session: Session, statements: Sequence[str], *, path: Sequence[str]) -> tuple[EngineOpinion, ...]:
     """An opinion of each in order.  What a statement before it makes is not there yet, so nobody knows of its use."""
@@ -80,6 +90,7 @@ def _heard(session: Session, sql: str, *, path: Sequence[str]) -> EngineOpinion:
         risk=Risk.READ if reads else _risk(kind, calls),
         accesses=_accesses(session, asked, path),
         why=why,
+        triggers_unseen=not reads and _has_triggers(session, asked),
     )
 
 
@@ -136,6 +147,12 @@ def _risk(kind: Kind, calls: Calls) -> Risk:
     if kind in _COMMANDS.values() and kind is not Kind.SELECT and not (calls.unknown or calls.outside):
         return Risk.WRITE
     return Risk.UNKNOWN
+
+
+def _has_triggers(session: Session, asked: Sequence[Permission]) -> bool:
+    """Whether a trigger or the action of a foreign key may write more; what names no table may fire anything."""
+    written = sorted({p.table for p in asked if p.verb != Verb.READ})
+    return not written or raw(session, _WRITING_TRIGGERS, tables=written) == [("t",)]
 
 
 def _accesses(session: Session, asked: Sequence[Permission], path: Sequence[str]) -> tuple[Access, ...]:
