@@ -11,19 +11,23 @@ from dataclasses import dataclass
 
 from sqlagent.core.nouns.draft import Schema
 from sqlagent.core.repair.catalogue import Catalogue
+from sqlagent.core.repair.computed import column_that_is_ready
 from sqlagent.core.repair.join_keys import path_instead
 from sqlagent.core.repair.keys import Keys
 from sqlagent.core.repair.misplaced_columns import alias_that_has_it, table_that_has_it
 from sqlagent.core.repair.one_of_many import in_instead_of_equal
 from sqlagent.core.repair.reading import Change, Reading, read
+from sqlagent.core.repair.same_name import side_of_each, the_one_that_is_meant
 from sqlagent.core.repair.several_words import with_quotes
 from sqlagent.core.repair.unknown_names import column_that_is_meant, table_that_is_meant
 
 Kind = Callable[[Reading], Change | None]
 KINDS: dict[str, tuple[Kind, ...]] = {
     "unknown name": (table_that_is_meant, column_that_is_meant),
-    "join key": (path_instead,),
+    "computed already": (column_that_is_ready,),
+    "join key": (path_instead, side_of_each),
     "misplaced column": (alias_that_has_it, table_that_has_it),
+    "ambiguous name": (the_one_that_is_meant,),
     "one of many": (in_instead_of_equal,),
 }
 """Each finds the first mistake of its kind; in this order, since a name has to exist before it can be in its place."""

@@ -18,31 +18,37 @@ def path_instead(reading: Reading) -> Change | None:
     for block in reading.blocks.values():
         sources = list(block.sources.values())
         for join in block.node.args.get("joins") or []:
-            newest = next((s for s in sources if _is_of(join, s)), None)
+            newest = next((s for s in sources if is_joined_by(join, s)), None)
             if newest is None or newest.table is None:
                 continue
             before = sources[: sources.index(newest)]
             for equal, other in _wrong(reading, join, block, newest):
-                if other in before and (change := _replaced(reading, block, newest, other, before, equal)):
+                if other in before and (change := replaced(reading, block, newest, other, before, equal)):
                     return change
     return None
 
 
-def _is_of(join: exp.Join, source: Source) -> bool:
+def is_joined_by(join: exp.Join, source: Source) -> bool:
+    """Whether it is the table that this JOIN names."""
     return isinstance(join.this, exp.Table) and join.this.this is source.identifier
+
+
+def equals(join: exp.Join) -> list[exp.EQ]:
+    """The conditions of a JOIN that say what is equal, as far as all of them have to hold."""
+    on = join.args.get("on")
+    return [e for e in (on.flatten() if isinstance(on, exp.And) else [on]) if isinstance(e, exp.EQ)]
 
 
 def _wrong(reading: Reading, join: exp.Join, block: Block, newest: Source) -> Iterator[tuple[exp.EQ, Source]]:
     """The conditions that cannot hold for rows that belong together, each with the source on its other side."""
-    on = join.args.get("on")
-    for equal in (e for e in (on.flatten() if isinstance(on, exp.And) else [on]) if isinstance(e, exp.EQ)):
+    for equal in equals(join):
         sides = [_side(reading, each, block) for each in (equal.this, equal.expression)]
         if None in sides:
             continue
         (one, first), (two, second) = [s for s in sides if s is not None]
         if newest not in (one, two) or one is two:
             continue
-        if _differ(reading, one, first.name, two, second.name):
+        if keys_differ(reading, one, first.name, two, second.name):
             yield equal, two if one is newest else one
 
 
@@ -53,7 +59,8 @@ def _side(reading: Reading, node: exp.Expr, block: Block) -> tuple[Source, exp.C
     return (source, node) if source and source.table else None
 
 
-def _differ(reading: Reading, one: Source, first: str, two: Source, second: str) -> bool:
+def keys_differ(reading: Reading, one: Source, first: str, two: Source, second: str) -> bool:
+    """Whether two columns cannot be equal for rows that belong together."""
     left, right = reading.has(one, first), reading.has(two, second)
     if left is None or right is None:
         return True
@@ -69,9 +76,10 @@ def _differ(reading: Reading, one: Source, first: str, two: Source, second: str)
     return both_keys or bool(points)
 
 
-def _replaced(
+def replaced(
     reading: Reading, block: Block, newest: Source, other: Source, before: list[Source], equal: exp.EQ
 ) -> Change | None:
+    """The condition as the shortest path of foreign keys between the two, with the tables on it joined in."""
     spans = [column_span(reading, c) for c in (equal.this, equal.expression) if isinstance(c, exp.Column)]
     place = start_of_join(reading, newest)
     path = _path(reading, newest, other, before)

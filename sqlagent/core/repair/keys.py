@@ -36,6 +36,7 @@ class Keys:
         self._catalogue = catalogue
         declared = list(_declared(catalogue))
         self.are_declared = bool(declared)
+        self._views = {table.name for table in catalogue.schema.tables if table.is_view}
         self._links: dict[str, list[Link]] = {}
         for link in declared or _by_name(catalogue.schema):
             for way in (link, link.turned()) if link.here != link.there else ():
@@ -50,7 +51,7 @@ class Keys:
         return table.name, column.name
 
     def path(self, starts: Iterable[str], goal: str) -> tuple[Link, ...] | None:
-        """The one shortest way from any of the tables to another; None where there is none, or are two."""
+        """The one shortest way from any of the tables to another, through tables; None where there is none, or two."""
         begin = set(starts)
         waiting: deque[tuple[str, tuple[Link, ...]]] = deque((name, ()) for name in sorted(begin))
         found: list[tuple[Link, ...]] = []
@@ -62,7 +63,8 @@ class Keys:
                 found.append(walked)
             elif len(walked) < LONGEST:
                 been = begin | {link.there for link in walked}
-                waiting.extend((k.there, (*walked, k)) for k in self._links.get(name, ()) if k.there not in been)
+                ways = (k for k in self._links.get(name, ()) if k.there not in been)
+                waiting.extend((k.there, (*walked, k)) for k in ways if k.there == goal or k.there not in self._views)
         return found[0] if len(found) == 1 else None
 
 

@@ -19,10 +19,20 @@ def alias_that_has_it(reading: Reading) -> Change | None:
             continue
         place = reading.span(column.args["table"])
         source = _other_alias(reading, column, block)
-        if place and source:
+        if place and source and not _joined_to(column, source):
             said = f"{reading.shown(column)} to {source.name}.{column.name}"
             return Change((Edit(*place, reading.spelled(source.name)),), said)
     return None
+
+
+def _joined_to(column: exp.Column, source: Source) -> bool:
+    """Whether it is what a join compares with another column of that source: a table is not joined to itself."""
+    condition = column.parent
+    if not isinstance(condition, exp.EQ):
+        return False
+    other = condition.expression if condition.this is column else condition.this
+    in_join = isinstance(condition.find_ancestor(exp.Join, exp.Select), exp.Join)
+    return in_join and isinstance(other, exp.Column) and other.table.lower() == source.name.lower()
 
 
 def _other_alias(reading: Reading, column: exp.Column, block: Block) -> Source | None:
@@ -86,7 +96,9 @@ def _nearest(reading: Reading, column: exp.Column, block: Block) -> tuple[Link, 
     if meant in homes:
         homes = (meant,)
     all_here = {s.table.name for s in block.sources.values() if s.table}
-    for starts in ({own.table.name} if own and own.table else set(), all_here):
+    views = {t.name for t in reading.catalogue.schema.tables if t.is_view}
+    # What a view was made from, joined to it once more, gives each of its rows many times over.
+    for starts in ({own.table.name} - views if own and own.table else set(), all_here - views):
         paths = [p for home in homes if not home.is_view and starts and (p := reading.keys.path(starts, home.name))]
         paths.sort(key=len)
         is_nearest = len(paths) == 1 or (paths and len(paths[0]) < len(paths[1]))

@@ -156,7 +156,12 @@ class Reading:
         key = self.key(column.this)
         if key in _PSEUDO and (not column.table or block.source(self.key(column.args["table"]))):
             return True
-        return not column.table and key in _aliases(self, block)
+        return not column.table and key in self.aliases(block)
+
+    def aliases(self, block: Block) -> set[str]:
+        """Names that a SELECT gives to what it returns."""
+        named = block.node.expressions if isinstance(block.node, exp.Select) else []
+        return {folded(e.alias, self.dialect, quoted=False) for e in named if e.alias}
 
     def exists(self, column: exp.Column) -> bool:
         """Whether any table has a column of this name."""
@@ -250,9 +255,3 @@ def _written(reading: Reading, root: exp.Expr) -> dict[str, Source]:
     if root.args.get("using") or root.args.get("conflict"):
         found["excluded"] = Source("excluded")
     return found
-
-
-def _aliases(reading: Reading, block: Block) -> set[str]:
-    """Names that a SELECT gives to what it returns."""
-    named = block.node.expressions if isinstance(block.node, exp.Select) else []
-    return {folded(e.alias, reading.dialect, quoted=False) for e in named if e.alias}

@@ -26,7 +26,8 @@ def a_schema(text: str, dialect: str = "sqlite") -> Schema:
         name, _, columns = line.partition(": ")
         found = [m for c in columns.split(", ") if (m := _COLUMN.fullmatch(c.strip()))]
         made = (Column(m["name"], "TEXT", primary_key=bool(m["key"]), references=m["references"] or "") for m in found)
-        tables.append(Table(name.strip(), tuple(made)))
+        kind, _, bare = name.strip().rpartition(" ")
+        tables.append(Table(bare, tuple(made), is_view=kind == "view"))
     return Schema(dialect, "", tuple(tables))
 
 

@@ -15,6 +15,7 @@ from sqlagent.databases.example_values import LONGEST, LOOKED_AT, fit_to_show, l
 from sqlagent.databases.postgres.connection.names import table_names
 from sqlagent.databases.postgres.connection.open import reading
 from sqlagent.databases.postgres.connection.rows import Raw, Session, raw
+from sqlagent.databases.view_keys import Place, with_view_keys
 
 _SECONDS = 20.0
 _SAMPLED_FOR = 2.0  # seconds in all, for tables of which the server keeps no statistics
@@ -52,6 +53,14 @@ FROM pg_constraint k WHERE k.conrelid = ANY(%(tables)s::oid[]) AND k.contype IN 
 _TRIGGERS = """
 SELECT t.tgrelid, t.tgname FROM pg_trigger t
 WHERE t.tgrelid = ANY(%(tables)s::oid[]) AND NOT t.tgisinternal ORDER BY t.tgname"""
+_ORIGINS = r"""
+SELECT r.ev_class, a.attname, min(m[3]), min(m[4])
+FROM pg_rewrite r CROSS JOIN regexp_matches(r.ev_action::text,
+  ':resno (\d+) :resname (\S+) :ressortgroupref \d+ :resorigtbl (\d+) :resorigcol (\d+)', 'g') m
+JOIN pg_attribute a ON a.attrelid = r.ev_class AND a.attnum = m[1]::int AND a.attname = m[2]
+WHERE r.rulename = '_RETURN' AND r.ev_class = ANY(%(tables)s::oid[])
+GROUP BY 1, 2 HAVING count(DISTINCT m[3] || ' ' || m[4]) = 1 AND min(m[3]) <> '0'"""
+"""Where columns of views come from unchanged; not where a query inside of one returns one of the same name and place."""
 _ENUMS = "SELECT e.enumtypid, e.enumlabel FROM pg_enum e ORDER BY e.enumtypid, e.enumsortorder"
 _STATISTICS = """
 SELECT c.oid, a.attnum, coalesce(s.most_common_vals, s.histogram_bounds)::text::text[]
@@ -91,11 +100,23 @@ def schema(session: Session, *, path: Sequence[str], version: str, examples: int
     with reading(session, seconds=_SECONDS):
         session.execute(_LOOK)
         drafts = _drafts(session, path)
+        origins = _origins(session, drafts)
         if examples:
             _from_statistics(session, drafts, examples)
     if examples:
         _from_rows(session, drafts, examples)
-    return Schema("postgres", version, tuple(draft.table() for draft in drafts.values()))
+    return Schema("postgres", version, with_view_keys([draft.table() for draft in drafts.values()], origins))
+
+
+def _origins(session: Session, drafts: dict[int, _Draft]) -> dict[Place, Place]:
+    views = [oid for oid, draft in drafts.items() if draft.is_view]
+    found = {}
+    for view, column, table, there in raw(session, _ORIGINS, tables=views) if views else ():
+        draft = drafts.get(_number(table))
+        origin = draft.columns.get(_number(there)) if draft else None
+        if draft and origin:
+            found[drafts[_number(view)].name, str(column)] = (draft.name, origin.name)
+    return found
 
 
 def _drafts(session: Session, path: Sequence[str]) -> dict[int, _Draft]:

@@ -11,6 +11,8 @@ import apsw
 from sqlagent.core.nouns.draft import Column, Schema, Table
 from sqlagent.databases.sqlite.opinion.comments import TABLE, comments
 from sqlagent.databases.sqlite.opinion.schema import RELATIONS
+from sqlagent.databases.sqlite.opinion.view_origins import view_origins
+from sqlagent.databases.view_keys import with_view_keys
 
 _COLUMNS = """
 SELECT s.name, c.name, c.type, c."notnull", c.pk, c.hidden
@@ -43,7 +45,8 @@ def outline(connection: apsw.Connection) -> Schema:
             for column, type_, nullable, key, generated in columns[str(name)]
         )  # fmt: skip
         tables.append(Table(str(name), found, is_view=kind == "view", comment=said.get(TABLE, "")))
-    return Schema("sqlite", apsw.sqlite_lib_version(), tuple(tables))
+    views = [table.name for table in tables if table.is_view]
+    return Schema("sqlite", apsw.sqlite_lib_version(), with_view_keys(tables, view_origins(connection, views)))
 
 
 def _columns(connection: apsw.Connection) -> list[Any]:

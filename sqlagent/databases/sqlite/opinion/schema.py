@@ -14,6 +14,8 @@ from sqlagent.core.text.lexer import COMMENT, scan
 from sqlagent.databases.example_values import LONGEST, LOOKED_AT, fit_to_show, looks_secret
 from sqlagent.databases.sqlite.connection.open import Budget
 from sqlagent.databases.sqlite.opinion.comments import TABLE, comments
+from sqlagent.databases.sqlite.opinion.view_origins import view_origins
+from sqlagent.databases.view_keys import with_view_keys
 
 _SECONDS_A_TABLE = 0.2
 _OBJECTS = """
@@ -49,7 +51,8 @@ def schema(connection: apsw.Connection, *, examples: int, only: frozenset[str] |
             continue
         fired = tuple(triggers.get(str(name).lower(), ()))
         tables.append(_table(connection, str(name), str(sql), kind == "view", fired, examples))
-    return Schema("sqlite", apsw.sqlite_lib_version(), tuple(tables))
+    views = [table.name for table in tables if table.is_view]
+    return Schema("sqlite", apsw.sqlite_lib_version(), with_view_keys(tables, view_origins(connection, views)))
 
 
 def _table(
