@@ -34,9 +34,7 @@ def with_view_keys(tables: Sequence[Table], origins: Mapping[Place, Place]) -> t
         found = key_of((table.name, column.name))
         return replace(column, references=found) if found else column
 
-    return tuple(
-        replace(t, columns=tuple(told(t, column) for column in t.columns)) if t.is_view else t for t in tables
-    )
+    return tuple(replace(t, columns=tuple(told(t, column) for column in t.columns)) if t.is_view else t for t in tables)
 
 
 def _names_its_row(column: Column, table: Table) -> bool:

@@ -15,6 +15,11 @@ _ASKED = re.compile(
     r"saturdays?|sundays?|(?:19|20)\d\d|q[1-4])\b",
     re.IGNORECASE,
 )
+_YEAR = re.compile(r"\b(?:19|20)\d\d\b(?!-)")
+_MONTH = re.compile(
+    r"\b(?:january|february|march|april|may|june|july|august|september|october|november|december|q[1-4])\b",
+    re.IGNORECASE,
+)
 _IS_DATE = re.compile(r"DATE|TIME", re.IGNORECASE)
 _NAMED_SO = re.compile(
     r"(?:^|_)(?:date|day|time|datetime|timestamp|at|on|since|until)$|Date$|Time$|At$|^date", re.ASCII
@@ -30,8 +35,18 @@ def date_note(question: str, schema: Schema) -> str:
     if schema.dialect != "sqlite" or not _ASKED.search(question):
         return ""
     words = {word[:5] for word in _WORD.findall(question.lower())}
-    found = sorted(_dates(schema), key=lambda each: -_shared(each[0], each[1], words))
-    return _said(*found[0]) if found else ""
+    # Where no word leads to one, what happens often is asked about rather than what is set down once.
+    found = sorted(_dates(schema), key=lambda each: (-_shared(each[0], each[1], words), -(each[0].rows or 0)))
+    return _said(*found[0], _form(question)) if found else ""
+
+
+def _form(question: str) -> tuple[str, ...]:
+    """How the note compares, with `?` for the column: the year that the question names, or a month."""
+    year = _YEAR.search(question)
+    if year is None or _MONTH.search(question):
+        return ("strftime('%Y-%m', ?) = '2024-05'",)
+    compared = f"strftime('%Y', ?) = '{year[0]}'"
+    return ("strftime('%Y-%m', ?) is its month", compared) if "month" in question.lower() else (compared,)
 
 
 def is_date(column: Column) -> bool:
@@ -56,11 +71,13 @@ def _shared(table: Table, column: Column, words: set[str]) -> int:
     return 2 * len(of_table & words) + 3 * len(of_column & words)
 
 
-def _said(table: Table, column: Column) -> str:
+def _said(table: Table, column: Column, form: tuple[str, ...]) -> str:
     name = spelled(column.name, "sqlite")
     where = f"{spelled(table.name, 'sqlite')}.{name}"
     if column.examples and all(_SECONDS.fullmatch(v) for v in column.examples):
-        return f"({where} is in seconds: strftime('%Y-%m', {name}, 'unixepoch') = '2024-05')"
-    if column.examples and all(_MILLISECONDS.fullmatch(v) for v in column.examples):
-        return f"({where} is in milliseconds: strftime('%Y-%m', {name} / 1000, 'unixepoch') = '2024-05')"
-    return f"({where} is text: strftime('%Y-%m', {name}) = '2024-05', date('now', '-1 month'))"
+        kind, read = "in seconds", f"{name}, 'unixepoch'"
+    elif column.examples and all(_MILLISECONDS.fullmatch(v) for v in column.examples):
+        kind, read = "in milliseconds", f"{name} / 1000, 'unixepoch'"
+    else:
+        kind, read, form = "text", name, (*form, "date('now', '-1 month')")
+    return f"({where} is {kind}: {', '.join(form).replace('?', read)})"

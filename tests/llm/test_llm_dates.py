@@ -27,7 +27,7 @@ SHOP = Schema("sqlite", "3.54.1", (CUSTOMERS, ORDERS, VISITS))
 @pytest.mark.parametrize(
     "question",
     [
-        "how many orders last month", "orders in 2024", "orders per year", "what was ordered yesterday",
+        "how many orders last month", "orders of March 2024", "orders per year", "what was ordered yesterday",
         "orders since March", "orders of the last 30 days", "ORDERS THIS WEEK", "orders in Q3",
     ],
 )  # fmt: skip
@@ -35,6 +35,30 @@ def test_a_date_asked_for_brings_the_column_that_is_meant(question: str) -> None
     assert date_note(question, SHOP) == (
         "(orders.created_at is text: strftime('%Y-%m', created_at) = '2024-05', date('now', '-1 month'))"
     )
+
+
+@pytest.mark.parametrize("question", ["orders in 2023", "how much was ordered in 2023"])
+def test_a_year_that_is_named_is_what_is_compared(question: str) -> None:
+    assert "strftime('%Y', created_at) = '2023'" in date_note(question, SHOP)
+
+
+def test_what_is_asked_by_month_of_a_year_is_shown_both() -> None:
+    said = date_note("orders per month in 2023", SHOP)
+    assert "strftime('%Y-%m', created_at) is its month, strftime('%Y', created_at) = '2023'" in said
+    assert "strftime('%Y', \"seen at\", 'unixepoch') = '2023'" in date_note("visits of 2023", SHOP)
+
+
+@pytest.mark.parametrize("question", ["revenue of 2023-05", "revenue in 2023 Q2", "revenue of may 2023"])
+def test_a_month_that_is_named_is_compared_as_one(question: str) -> None:
+    assert "strftime('%Y-%m', " in date_note(question, SHOP)
+
+
+def test_what_happens_often_is_meant_where_no_word_leads_to_a_date() -> None:
+    """`total revenue per month` is not of the day on which an employee was hired."""
+    staff = Table("staff", (Column("hired_on", "TEXT"),), rows=12)
+    paid = Table("payments", (Column("paid_at", "TEXT"),), rows=2_000)
+    assert date_note("total revenue per month", Schema("sqlite", "", (staff, paid))).startswith("(payments.paid_at")
+    assert date_note("who of the staff came last year", Schema("sqlite", "", (staff, paid))).startswith("(staff.")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What a draft computes anew, out of columns that its view does not have, and what the view has ready under that name."""
+"""What a draft computes out of columns that its view does not have, where the view has it ready under that name."""
 
 from __future__ import annotations
 

@@ -29,9 +29,7 @@ def side_of_each(reading: Reading) -> Change | None:
     return None
 
 
-def _set_apart(
-    reading: Reading, block: Block, equal: exp.EQ, before: list[Source], newest: Source
-) -> Change | None:
+def _set_apart(reading: Reading, block: Block, equal: exp.EQ, before: list[Source], newest: Source) -> Change | None:
     sides = [side for side in (equal.this, equal.expression) if isinstance(side, exp.Column)]
     if len(sides) != 2 or not all(isinstance(side.this, exp.Identifier) for side in sides):
         return None
@@ -62,7 +60,8 @@ def _joins_nothing(sides: list[exp.Column], homes: list[list[Source]]) -> bool:
     if not all(homes) or len(homes[0]) > 1 or len(homes[1]) > 1:
         return all(homes)
     one, two = sides
-    return homes[0][0] is homes[1][0] and (one.name == two.name or isinstance(one.find_ancestor(exp.Join, exp.And), exp.Join))
+    is_alone = isinstance(one.find_ancestor(exp.Join, exp.And), exp.Join)
+    return homes[0][0] is homes[1][0] and (one.name == two.name or is_alone)
 
 
 def merged(reading: Reading, block: Block) -> set[str]:

@@ -133,6 +133,23 @@ def test_the_schema_has_tables_views_keys_and_triggers(engine: Engine) -> None:
     assert any("IN ('new', 'paid')" in check for check in tables["orders"].checks)
 
 
+def test_a_view_says_by_which_keys_its_rows_belong_to_others(engine: Engine) -> None:
+    for made in (
+        "revenue AS SELECT c.id AS customer, name, sum(total) AS id FROM customers c, orders o GROUP BY c.id, name",
+        "late AS SELECT id + 0 AS id, customer_id AS who, (SELECT max(c.id) FROM customers c) AS most FROM orders",
+        "again AS SELECT r.customer AS c, l.who, o.id FROM revenue r, late l, (SELECT id FROM orders) o",
+    ):
+        engine.write(f"CREATE VIEW {made}")
+    for told in (engine.db.schema(examples=0), engine.db.outline()):
+        found = {
+            f"{t.name}.{c.name}": c.references for t in told.tables if t.is_view for c in t.columns if c.references
+        }
+        assert found == {
+            "german.id": "customers.id", "revenue.customer": "customers.id", "late.who": "customers.id",
+            "again.c": "customers.id", "again.who": "customers.id", "again.id": "orders.id",
+        }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("sql", "kind", "risk"),
     [

@@ -60,7 +60,7 @@ FROM pg_rewrite r CROSS JOIN regexp_matches(r.ev_action::text,
 JOIN pg_attribute a ON a.attrelid = r.ev_class AND a.attnum = m[1]::int AND a.attname = m[2]
 WHERE r.rulename = '_RETURN' AND r.ev_class = ANY(%(tables)s::oid[])
 GROUP BY 1, 2 HAVING count(DISTINCT m[3] || ' ' || m[4]) = 1 AND min(m[3]) <> '0'"""
-"""Where columns of views come from unchanged; not where a query inside of one returns one of the same name and place."""
+"""Where columns of views come from unchanged; not where a query inside returns another of that name and place."""
 _ENUMS = "SELECT e.enumtypid, e.enumlabel FROM pg_enum e ORDER BY e.enumtypid, e.enumsortorder"
 _STATISTICS = """
 SELECT c.oid, a.attnum, coalesce(s.most_common_vals, s.histogram_bounds)::text::text[]
