@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NotRequired, Protocol, TypedDict, Unpack
 
 from sqlagent.core.errors import ConnectError, Stale
 from sqlagent.core.nouns.analysis import EngineOpinion, Size
@@ -149,6 +149,28 @@ class Locked(ConnectError):
     """Another process holds the database for itself."""
 
 
+class RunTerms(TypedDict):
+    """What one run is held to, and who is told of it meanwhile."""
+
+    limits: Limits
+    mark: Mark | None
+    verify: Callable[[], None]
+    """Called after the transaction holds its write lock and before the first statement; what it raises rolls back."""
+    reached: Callable[[str], None]
+    """Called at every named crash point."""
+    expected: NotRequired[Measurement | None]
+    """What was approved: an effect with another fingerprint, or with more rows than were COUNTED, differs."""
+    keep: NotRequired[Callable[[bytes], None] | None]
+    """Given the change before COMMIT, to store it durably for `decided` and `undo`.
+
+    It is not called for a change of nothing, or beyond `limits.changes_bytes`.
+    """
+    copy_to: NotRequired[Path | None]
+    """A file to make, holding what the script's DROP and ALTER lose (where `expected.needs_copy`)."""
+    heard: NotRequired[Callable[[str], None] | None]
+    """Gets words of progress where it takes long, and none once the sink is given rows."""
+
+
 class Database(Protocol):
     """One live database.
 
@@ -246,31 +268,11 @@ class Database(Protocol):
         """
         ...
 
-    def apply(
-        self,
-        statements: Sequence[str],
-        *,
-        sink: Sink,
-        limits: Limits,
-        mark: Mark | None,
-        verify: Callable[[], None],
-        reached: Callable[[str], None],
-        expected: Measurement | None = None,
-        keep: Callable[[bytes], None] | None = None,
-        copy_to: Path | None = None,
-        heard: Callable[[str], None] | None = None,
-    ) -> Outcome:
+    def apply(self, statements: Sequence[str], *, sink: Sink, **terms: Unpack[RunTerms]) -> Outcome:
         """Run the statements in one transaction: all of them or none.
 
-        `verify` is called after the transaction holds its write lock and before the first statement; what it raises
-        rolls back.  `reached(name)` is called at every named crash point.  Rows that statements return go to the sink
-        after COMMIT.
-
-        `expected` is what was approved: an effect with another fingerprint, or with more rows than were COUNTED, is
-        rolled back and raises EffectDiffers.  `keep` is given the change before COMMIT, to be stored durably for
-        `decided` and `undo`; it is not called for a change of nothing or beyond `limits.changes_bytes`.  `copy_to` is
-        a file to make, holding what the script's DROP and ALTER lose (where `expected.needs_copy`).  `heard` gets
-        words of progress where it takes long, and none once the sink is given rows.
+        Rows that statements return go to the sink after COMMIT.  Raises EffectDiffers, rolled back, where it does
+        something else than `expected`.
         """
         ...
 
@@ -292,19 +294,7 @@ class Database(Protocol):
         ...
 
     def apply_undo(
-        self,
-        changeset: bytes,
-        *,
-        copy: Path | None,
-        on_conflict: OnConflict,
-        limits: Limits,
-        mark: Mark | None,
-        verify: Callable[[], None],
-        reached: Callable[[str], None],
-        expected: Measurement | None = None,
-        keep: Callable[[bytes], None] | None = None,
-        copy_to: Path | None = None,
-        heard: Callable[[str], None] | None = None,
+        self, changeset: bytes, *, copy: Path | None, on_conflict: OnConflict, **terms: Unpack[RunTerms]
     ) -> Outcome:
         """Take the change back in one transaction, no trigger firing; as `apply` in all else.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import sqlite3
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread as Running
+from typing import Any
 
 import pytest
 from checkout import FIXTURES
@@ -20,6 +22,7 @@ from shared_store import WORKER, Store
 from sqlagent import Agent
 from sqlagent.core.errors import Busy, ConfigError, NotPermitted, SqlagentError, StoreError
 from sqlagent.core.nouns.session import Choice, Decision, Report, Status
+from sqlagent.graph import open_graph
 from sqlagent.service.work import Worker
 from sqlagent.store.shared.connection import Session
 from sqlagent.store.shared.lease import lease
@@ -111,6 +114,19 @@ def test_whoever_asked_may_run_it_too_once_it_is_approved(store: Store, shop_db:
     with agent(store, "ana", shop_db) as ana:
         assert ana.resume(waits.thread).status is Status.EXECUTED
     assert paid(shop_db) == 0
+
+
+def test_the_graph_on_a_teams_checkpoints_is_called_asynchronously_too(store: Store, shop_db: Path) -> None:
+    waits = asked(store, shop_db)
+    with agent(store, "ben", None) as ben:
+        ben.approve(waits.thread, digest(waits), run=False)
+    settings = {"store": store.url_of("ana"), "state_dir": str(store.folder.parent / "state-ana")}
+
+    async def stands() -> Any:
+        with open_graph(database=str(shop_db), policy=[str(store.folder.parent / "team.toml")], **settings) as opened:
+            return await opened.aget_state({"configurable": {"thread_id": waits.thread}})
+
+    assert asyncio.run(stands()).values["proposal"] == waits.proposal.id  # type: ignore[union-attr] # it waits
 
 
 def test_a_rejection_from_elsewhere_ends_it(store: Store, shop_db: Path) -> None:

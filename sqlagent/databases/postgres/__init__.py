@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Unpack
 
 from sqlagent.core.nouns.analysis import EngineOpinion, Size
 from sqlagent.core.nouns.draft import Schema
@@ -21,6 +22,7 @@ from sqlagent.databases.base import (
     Mark,
     MeasureBudget,
     OnConflict,
+    RunTerms,
     Sink,
     UndoPlan,
     Verdict,
@@ -151,32 +153,20 @@ class Postgres:
         """What the script would do, by running it in a transaction that is rolled back."""
         return measure(self._measuring, statements, budget=budget, heard=heard, tried=tried)
 
-    def apply(
-        self,
-        statements: Sequence[str],
-        *,
-        sink: Sink,
-        limits: Limits,
-        mark: Mark | None,
-        verify: Callable[[], None],
-        reached: Callable[[str], None],
-        expected: Measurement | None = None,
-        keep: Callable[[bytes], None] | None = None,
-        copy_to: Path | None = None,
-        heard: Callable[[str], None] | None = None,
-    ) -> Outcome:
+    def apply(self, statements: Sequence[str], *, sink: Sink, **terms: Unpack[RunTerms]) -> Outcome:
         """Run the statements in one transaction, held to `expected`; the promises are those of the port."""
-        with self._run(limits, mark, verify, reached, Binding(expected, keep), heard) as run:
+        with self._run(terms) as run:
             return run.apply(statements, sink=sink)
 
     @contextmanager
-    def _run(
-        self, limits: Limits, mark: Mark | None, verify: Callable[[], None], reached: Callable[[str], None],
-        binding: Binding, heard: Callable[[str], None] | None,
-    ) -> Iterator[Run]:  # fmt: skip
-        own = mark if self._marker_table else None
+    def _run(self, terms: RunTerms) -> Iterator[Run]:
+        own = terms["mark"] if self._marker_table else None
+        binding = Binding(terms.get("expected"), terms.get("keep"))
         try:
-            yield Run(self._connect, limits, reached, verify, binding, own, began=self._began, heard=heard)
+            yield Run(
+                self._connect, terms["limits"], terms["reached"], terms["verify"], binding, own,
+                began=self._began, heard=terms.get("heard"),
+            )  # fmt: skip
         finally:
             self._running = self._reader
 
@@ -205,22 +195,10 @@ class Postgres:
         return undo.plan(self._connect, decoded(changeset), budget=budget, heard=heard)
 
     def apply_undo(
-        self,
-        changeset: bytes,
-        *,
-        copy: Path | None,
-        on_conflict: OnConflict,
-        limits: Limits,
-        mark: Mark | None,
-        verify: Callable[[], None],
-        reached: Callable[[str], None],
-        expected: Measurement | None = None,
-        keep: Callable[[bytes], None] | None = None,
-        copy_to: Path | None = None,
-        heard: Callable[[str], None] | None = None,
+        self, changeset: bytes, *, copy: Path | None, on_conflict: OnConflict, **terms: Unpack[RunTerms]
     ) -> Outcome:
         """Take a run back in one transaction, held to `expected`; the promises are those of the port."""
-        with self._run(limits, mark, verify, reached, Binding(expected, keep), heard) as run:
+        with self._run(terms) as run:
             return undo.apply(run, decoded(changeset), on_conflict)
 
     def interrupt(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from os.path import samestat
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, Unpack
 
 import apsw
 
@@ -23,6 +23,7 @@ from sqlagent.databases.base import (
     Mark,
     MeasureBudget,
     OnConflict,
+    RunTerms,
     Sink,
     UndoPlan,
     Verdict,
@@ -46,7 +47,7 @@ from sqlagent.databases.sqlite.effect.undo_record import decoded
 from sqlagent.databases.sqlite.opinion import inspect, outline, schema
 from sqlagent.databases.sqlite.opinion.schema_facts import Facts, facts
 from sqlagent.databases.sqlite.run import mark_file, transaction
-from sqlagent.databases.sqlite.run.binding import Binding
+from sqlagent.databases.sqlite.run.binding import binding_of
 from sqlagent.databases.sqlite.run.in_doubt import decided
 from sqlagent.databases.sqlite.undo import plan as undo_plan
 from sqlagent.databases.sqlite.undo.rows import Undo
@@ -219,29 +220,27 @@ class Sqlite:
         statements: Sequence[str],
         *,
         sink: Sink,
-        limits: Limits,
-        mark: Mark | None,
-        verify: Callable[[], None],
-        reached: Callable[[str], None],
-        expected: Measurement | None = None,
-        keep: Callable[[bytes], None] | None = None,
-        copy_to: Path | None = None,
-        heard: Callable[[str], None] | None = None,
         committing: Callable[[], object] = lambda: None,
+        **terms: Unpack[RunTerms],
     ) -> Outcome:
         """Run the statements in one transaction; the promises are those of the port.
 
         `committing` is called right before COMMIT: from there on the process must not be ended.
         """
-        self._begin_mark(mark, limits)
+        self._begin_mark(terms["mark"], terms["limits"])
         with self._writer() as (connection, guard):
-            binding = None
-            if expected is not None or keep is not None or copy_to is not None:
-                binding = Binding(connection, expected, keep, limits.changes_bytes, copy_to)
-            run = transaction.Run(
-                connection, guard, self._path, limits, reached, binding, self._marker_table, heard, committing
-            )
-            return run.apply(statements, sink=sink, mark=mark, verify=verify)
+            run = self._run(connection, guard, terms, committing)
+            if any(terms.get(what) is not None for what in ("expected", "keep", "copy_to")):
+                run.binding = binding_of(connection, terms)
+            return run.apply(statements, sink=sink, mark=terms["mark"], verify=terms["verify"])
+
+    def _run(
+        self, connection: apsw.Connection, guard: Guard, terms: RunTerms, committing: Callable[[], object]
+    ) -> transaction.Run:
+        return transaction.Run(
+            connection, guard, self._path, terms["limits"], terms["reached"], marks_in_itself=self._marker_table,
+            heard=terms.get("heard"), committing=committing,
+        )  # fmt: skip
 
     def _begin_mark(self, mark: Mark | None, limits: Limits) -> None:
         if mark is not None and self._marker_table:
@@ -283,25 +282,16 @@ class Sqlite:
         *,
         copy: Path | None,
         on_conflict: OnConflict,
-        limits: Limits,
-        mark: Mark | None,
-        verify: Callable[[], None],
-        reached: Callable[[str], None],
-        expected: Measurement | None = None,
-        keep: Callable[[bytes], None] | None = None,
-        copy_to: Path | None = None,
-        heard: Callable[[str], None] | None = None,
         committing: Callable[[], object] = lambda: None,
+        **terms: Unpack[RunTerms],
     ) -> Outcome:
         """Take a run back in one transaction; the promises are those of the port, `committing` as for `apply`."""
         kept, keys = decoded(changeset), self._foreign_keys
-        self._begin_mark(mark, limits)
+        self._begin_mark(terms["mark"], terms["limits"])
         with self._writer(foreign_keys=keys and not kept.reshapes) as (connection, guard):
-            run = UndoRun(Undo(connection, kept, copy), on_conflict, expected, keep, copy_to, check_keys=keys)
-            bound = transaction.Run(
-                connection, guard, self._path, limits, reached, None, self._marker_table, heard, committing
-            )
-            return run.apply(bound, mark=mark, verify=verify)
+            run = self._run(connection, guard, terms, committing)
+            undo = UndoRun(Undo(connection, kept, copy), on_conflict, binding_of(connection, terms), check_keys=keys)
+            return undo.apply(run, mark=terms["mark"], verify=terms["verify"])
 
     def take_back(self) -> None:
         """Roll back what a run of ours left half done."""

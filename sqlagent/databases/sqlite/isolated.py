@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack
 
 from sqlagent.core.errors import OutcomeUnknown, QueryError, TimedOut
 from sqlagent.core.nouns.analysis import EngineOpinion, Size
@@ -14,7 +14,17 @@ from sqlagent.core.nouns.draft import Schema
 from sqlagent.core.nouns.effect import Effect, Measurement
 from sqlagent.core.nouns.session import Outcome
 from sqlagent.core.nouns.verbs import Basis
-from sqlagent.databases.base import Concern, Limits, Locked, MeasureBudget, Sink, UndoPlan, Verdict
+from sqlagent.databases.base import (
+    Concern,
+    Limits,
+    Locked,
+    MeasureBudget,
+    OnConflict,
+    RunTerms,
+    Sink,
+    UndoPlan,
+    Verdict,
+)
 from sqlagent.databases.sqlite import Sqlite
 from sqlagent.databases.sqlite.connection.child import Bounds, Cancelled, Child, Ended, OutOfMemory, OutOfTime, Parent
 from sqlagent.databases.sqlite.effect.measure import PREVIEW_WAITS
@@ -132,54 +142,55 @@ class Isolated:
 
     # ---- changing ----------------------------------------------------------------------------------------------------
 
-    def apply(
-        self, statements: Sequence[str], *, sink: Sink, limits: Limits, verify: Callable[[], None],
-        reached: Callable[[str], None], keep: Callable[[bytes], None] | None = None,
-        heard: Callable[[str], None] | None = None, **how: Any,
-    ) -> Outcome:  # fmt: skip
+    def apply(self, statements: Sequence[str], *, sink: Sink, **terms: Unpack[RunTerms]) -> Outcome:
         """Run the statements in a process of their own, which is not ended once it commits.
 
         Raises OutcomeUnknown where it died while it committed.
         """
 
-        def run(db: Sqlite, parent: Parent, **asked: Any) -> Outcome:
-            return db.apply(statements, sink=parent, limits=limits, **asked, **how)
+        def run(db: Sqlite, parent: Parent, asked: RunTerms, committing: Callable[[], object]) -> Outcome:
+            return db.apply(statements, sink=parent, committing=committing, **asked)
 
-        return self._changing(run, limits, verify, reached, keep, heard, sink)
+        return self._changing(run, terms, sink)
 
     def apply_undo(
-        self, changeset: bytes, *, limits: Limits, verify: Callable[[], None], reached: Callable[[str], None],
-        keep: Callable[[bytes], None] | None = None, heard: Callable[[str], None] | None = None, **how: Any,
-    ) -> Outcome:  # fmt: skip
+        self, changeset: bytes, *, copy: Path | None, on_conflict: OnConflict, **terms: Unpack[RunTerms]
+    ) -> Outcome:
         """Take a run back in a process of its own, which is not ended once it commits."""
 
-        def run(db: Sqlite, _: Parent, **asked: Any) -> Outcome:
-            return db.apply_undo(changeset, limits=limits, **asked, **how)
+        def run(db: Sqlite, _: Parent, asked: RunTerms, committing: Callable[[], object]) -> Outcome:
+            return db.apply_undo(changeset, copy=copy, on_conflict=on_conflict, committing=committing, **asked)
 
-        return self._changing(run, limits, verify, reached, keep, heard, None)
+        return self._changing(run, terms, None)
 
     def _changing(
-        self, run: Callable[..., Outcome], limits: Limits, verify: Callable[[], None], reached: Callable[[str], None],
-        keep: Callable[[bytes], None] | None, heard: Callable[[str], None] | None, sink: Sink | None,
-    ) -> Outcome:  # fmt: skip
+        self,
+        run: Callable[[Sqlite, Parent, RunTerms, Callable[[], object]], Outcome],
+        terms: RunTerms,
+        sink: Sink | None,
+    ) -> Outcome:
         """The process asks before it commits, and is not ended from there on: how it ends is always known."""
+        limits, heard, keep = terms["limits"], terms.get("heard"), terms.get("keep")
 
         def work(db: Sqlite, parent: Parent) -> Outcome:
-            return run(
-                db, parent, verify=lambda: parent.call("verify"), reached=lambda point: parent.call("reached", point),
-                keep=(lambda changes: parent.call("keep", changes)) if keep else None,
-                heard=parent.tell if heard else None, committing=lambda: parent.call("committing"),
-            )  # fmt: skip
+            asked: RunTerms = {
+                **terms,
+                "verify": lambda: parent.call("verify"),
+                "reached": lambda point: parent.call("reached", point),
+                "keep": (lambda changes: parent.call("keep", changes)) if keep else None,
+                "heard": parent.tell if heard else None,
+            }
+            return run(db, parent, asked, lambda: parent.call("committing"))
 
         def reaches(point: str) -> None:
             if point == "begun":
                 child.restart()  # the lock was waited for until now
-            reached(point)
+            terms["reached"](point)
 
         def committing() -> None:
             child.is_committing = True
 
-        answers = {"verify": verify, "reached": reaches, "keep": keep or _nobody, "committing": committing}
+        answers = {"verify": terms["verify"], "reached": reaches, "keep": keep or _nobody, "committing": committing}
         seconds = None if limits.seconds is None else limits.seconds + self._busy_seconds
         child = self._new(work, Bounds(seconds), heard=heard, write=sink.write if sink else None, answers=answers)
         try:

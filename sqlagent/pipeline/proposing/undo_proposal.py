@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Unpack
 
 from sqlagent.core.nouns.analysis import Analysis, Finding, Kind, Operation, Risk, Severity, Size, Statement
 from sqlagent.core.nouns.effect import Measurement, ObjectChange, Touched, Undoable
 from sqlagent.core.nouns.session import Outcome, Proposal, Result, Thread
 from sqlagent.core.nouns.verbs import Basis, Verb
-from sqlagent.databases.base import Conflict, Database, OnConflict, UndoPlan
+from sqlagent.databases.base import Conflict, Database, OnConflict, RunTerms, UndoPlan
 from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.proposing.refusal import Refused
 from sqlagent.store.journal import RunState
@@ -64,18 +65,21 @@ def _settled(run: str, x: Context) -> list[str]:
     return [f"that {run} ran is {ran.error.removeprefix('settled by ')}'s word; its end was not seen"]
 
 
-def take_back(proposal: Proposal, database: Database, x: Context, **how: object) -> Outcome:
-    """Carry an approved undo out; `how` are the arguments that it shares with `Database.apply`.
+def take_back(proposal: Proposal, database: Database, x: Context, **terms: Unpack[RunTerms]) -> Outcome:
+    """Carry an approved undo out.
 
     It is held to the effect that was measured, so the rows that were put back are those that were measured.
     """
+    held: RunTerms = {
+        **terms,
+        "expected": proposal.measurement,
+        "keep": lambda changes: x.journal.keep(proposal.id, changes),
+    }
     outcome = database.apply_undo(
         _changes(proposal.undo_of, x),
         copy=copy_of(proposal.undo_of, x),
         on_conflict=OnConflict(proposal.on_conflict),
-        expected=proposal.measurement,
-        keep=lambda changes: x.journal.keep(proposal.id, changes),
-        **how,  # type: ignore[arg-type]  # they are `apply`'s own
+        **held,
     )
     if proposal.measurement is None or not proposal.measurement.is_exact:
         return outcome

@@ -18,9 +18,10 @@ from psycopg.types.numeric import FloatLoader, IntLoader, NumericLoader
 from psycopg.types.string import ByteaLoader
 
 from sqlagent.core.errors import QueryError, SqlagentError
-from sqlagent.core.nouns.analysis import Basis, Size
+from sqlagent.core.nouns.analysis import Size
 from sqlagent.core.nouns.session import Outcome, Result
 from sqlagent.databases.base import Limits, Sink
+from sqlagent.databases.changes.returned_rows import counted
 from sqlagent.databases.postgres.connection.open import reading
 from sqlagent.databases.postgres.connection.progress import telling
 from sqlagent.databases.postgres.connection.rows import Session
@@ -71,11 +72,7 @@ def count(session: Session, sql: str, *, seconds: float) -> Size:
                 rows = list(islice(answers, 2))
     except SqlagentError:
         return Size()
-    match rows:
-        case [(int(number),)] if number >= 0:
-            return Size(number, None, Basis.COUNTED)
-        case _:
-            return Size()
+    return counted(rows)
 
 
 @contextmanager

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any
 
 import psycopg
 from psycopg import errors
@@ -14,9 +13,10 @@ from psycopg.pq import TransactionStatus
 from psycopg.pq.abc import PGresult
 
 from sqlagent.core.errors import ConnectError, OutcomeUnknown, QueryError, SqlagentError, Stale, TimedOut
-from sqlagent.core.nouns.session import Outcome, Result
+from sqlagent.core.nouns.session import Outcome
 from sqlagent.databases.base import Limits, Mark, Sink
 from sqlagent.databases.changes.budget import Budget, PastBudget
+from sqlagent.databases.changes.returned_rows import Done, hand_over
 from sqlagent.databases.postgres.connection.error_text import in_words, is_lost
 from sqlagent.databases.postgres.connection.progress import telling
 from sqlagent.databases.postgres.connection.rows import Session
@@ -35,17 +35,6 @@ _NOTHING = "nothing was changed"
 _LOCK_SECONDS = 5.0  # that a run waits for a lock
 _ATTEMPTS = 4  # each finds out more that has to be read before
 _CHANGES = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE"})
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """What one statement did and returned."""
-
-    index: int
-    changed: int | None
-    columns: tuple[str, ...]
-    rows: list[tuple[Any, ...]]
-    truncated: bool
 
 
 @dataclass(slots=True)
@@ -80,7 +69,7 @@ class Run:
             return _Statements(self, done).run(pair, reader, statements)
 
         seconds = self.transaction(work)
-        results, unwritten = _hand_over(done, sink)
+        results, unwritten = hand_over(done, sink)
         return Outcome(results, seconds, unwritten=unwritten)
 
     def transaction(self, work: Callable[[Pair, Reader], tuple[State, str]]) -> float:
@@ -238,17 +227,3 @@ def said(error: psycopg.Error, budget: Budget) -> SqlagentError:
             found = QueryError(f"the database refused it: {message}", hint=_NOTHING)
     found.sqlstate = error.sqlstate or ""
     return found
-
-
-def _hand_over(done: Sequence[Done], sink: Sink) -> tuple[tuple[Result, ...], str]:
-    """Give the sink what the statements returned; the run is committed, whatever becomes of its rows."""
-    results, unwritten = [], ""
-    for each in done:
-        returned = 0
-        if each.columns and not unwritten:
-            try:
-                returned = sink.write(each.columns, iter(each.rows))
-            except (Exception, KeyboardInterrupt) as e:  # noqa: BLE001 - raising would look like a run that failed
-                unwritten = str(e) or type(e).__name__
-        results.append(Result(each.index, each.changed, returned, each.truncated))
-    return tuple(results), unwritten

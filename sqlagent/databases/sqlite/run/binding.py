@@ -11,6 +11,7 @@ import apsw
 
 from sqlagent.core.nouns.analysis import Basis, Verb
 from sqlagent.core.nouns.effect import Measurement, Touched
+from sqlagent.databases.base import RunTerms
 from sqlagent.databases.changes import held_to
 from sqlagent.databases.sqlite.connection.authorizer import Event
 from sqlagent.databases.sqlite.effect.broken_keys import BrokenKey, broken_keys
@@ -139,3 +140,10 @@ class Binding:
         for change in self.changes:
             rows += tally(change).rows
         return (*(Touched(table, verb, count) for (table, verb), count in sorted(rows.items())), *self.came_back)
+
+
+def binding_of(connection: apsw.Connection, terms: RunTerms) -> Binding:
+    """What a run on this connection is held to by its terms."""
+    return Binding(
+        connection, terms.get("expected"), terms.get("keep"), terms["limits"].changes_bytes, terms.get("copy_to")
+    )

@@ -13,9 +13,10 @@ from typing import Any
 import apsw
 
 from sqlagent.core.errors import ConnectError, OutcomeUnknown, QueryError, SqlagentError, Stale
-from sqlagent.core.nouns.analysis import Basis, Size
+from sqlagent.core.nouns.analysis import Size
 from sqlagent.core.nouns.session import Outcome, Result
 from sqlagent.databases.base import Limits, Mark, Sink
+from sqlagent.databases.changes.returned_rows import Done, counted, hand_over
 from sqlagent.databases.sqlite.connection.authorizer import ROWS, SHAPE, UPKEEP, Guard, Mode, forbidding_rule
 from sqlagent.databases.sqlite.connection.marker_table import Marker
 from sqlagent.databases.sqlite.connection.open import Budget, is_half_written
@@ -83,11 +84,7 @@ def count(connection: apsw.Connection, guard: Guard, sql: str, *, seconds: float
             cursor.close(force=True)
     except SqlagentError:
         return Size()
-    match rows:
-        case [(int(number),)] if number >= 0:
-            return Size(number, None, Basis.COUNTED)
-        case _:
-            return Size()
+    return counted(rows)
 
 
 @contextmanager
@@ -160,14 +157,14 @@ class Run:
 
     def apply(self, statements: Sequence[str], *, sink: Sink, mark: Mark | None, verify: Callable[[], None]) -> Outcome:
         """Run the statements in one transaction: all of them or none."""
-        done: list[_Done] = []
+        done: list[Done] = []
 
         def work() -> None:
             with Budget(self.connection, self.limits.seconds, also=self.look).holding():
                 done.extend(self._run(index, sql, len(statements)) for index, sql in enumerate(statements, 1))
 
         seconds = self.transaction(work, mark=mark, verify=verify)
-        results, unwritten = _hand_over(done, sink)
+        results, unwritten = hand_over(done, sink)
         return Outcome(results, seconds, settled=self.settles(mark), unwritten=unwritten)
 
     def begin_mark(self, mark: Mark) -> None:
@@ -242,7 +239,7 @@ class Run:
                 f"{self.path} cannot be written: {e}", hint=f"ls -ld {self.path} {self.path.parent}"
             ) from e
 
-    def _run(self, index: int, sql: str, of: int) -> _Done:
+    def _run(self, index: int, sql: str, of: int) -> Done:
         name = f"statement {index} of {of}" if of > 1 else "the statement"
         self.telling.begin(f"running {name}")
         with _failing(self.guard, name, sql):
@@ -262,7 +259,7 @@ class Run:
             self.binding.after(changed or 0)
         self.reached(f"ran {index}")
         kept = rows if self.limits.rows is None else rows[: self.limits.rows]
-        return _Done(index, changed, prepared.columns, kept, len(kept) < len(rows))
+        return Done(index, changed, prepared.columns, kept, len(kept) < len(rows))
 
     def _rows(self, prepared: Prepared, cursor: apsw.Cursor) -> list[Row]:
         """What it returns, up to one more than the limit; a write is run to its end whatever it returns."""
@@ -302,15 +299,6 @@ class Run:
             raise OutcomeUnknown(f"the run failed, and so did rolling it back: {e}", hint=f"look at {self.path}") from e
 
 
-@dataclass(frozen=True, slots=True)
-class _Done:
-    index: int
-    changed: int | None
-    columns: tuple[str, ...]
-    rows: list[Row]
-    truncated: bool
-
-
 def journal_mode(connection: apsw.Connection) -> str:
     """How SQLite keeps its own journal of this file: `delete`, `wal`, ..."""
     return str(connection.pragma("journal_mode"))
@@ -337,17 +325,3 @@ def _failing(guard: Guard, name: str, sql: str) -> Iterator[None]:
         raise ConnectError(_NO_JOURNAL, hint=_NOTHING) from e
     except (apsw.CorruptError, apsw.IOError) as e:
         raise QueryError(f"the database failed at {name}: {e}", hint=_NOTHING) from e
-
-
-def _hand_over(done: Sequence[_Done], sink: Sink) -> tuple[tuple[Result, ...], str]:
-    """Give the sink what the statements returned; the run is committed, whatever becomes of its rows."""
-    results, unwritten = [], ""
-    for each in done:
-        returned = 0
-        if each.columns and not unwritten:
-            try:
-                returned = sink.write(each.columns, iter(each.rows))
-            except (Exception, KeyboardInterrupt) as e:  # noqa: BLE001 - raising would look like a run that failed
-                unwritten = str(e) or type(e).__name__
-        results.append(Result(each.index, each.changed, returned, each.truncated))
-    return tuple(results), unwritten

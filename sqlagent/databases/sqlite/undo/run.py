@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import apsw
 
 from sqlagent.core.errors import QueryError, Stale
-from sqlagent.core.nouns.effect import Measurement
 from sqlagent.core.nouns.session import Outcome, Result
 from sqlagent.databases.base import Mark, OnConflict
 from sqlagent.databases.changes.conflicts import Conflicts, Refused
@@ -34,30 +32,27 @@ class UndoRun:
 
     undo: Undo
     on_conflict: OnConflict
-    expected: Measurement | None
-    keep: Callable[[bytes], None] | None
-    copy_to: Path | None
+    binding: Binding
     check_keys: bool
 
     def apply(self, run: Run, *, mark: Mark | None, verify: Callable[[], None]) -> Outcome:
         """Carry it out.  Raises Stale where it is refused, EffectDiffers where it is not what was approved."""
-        binding = Binding(run.connection, self.expected, self.keep, run.limits.changes_bytes, self.copy_to)
-        run.binding = binding
+        run.binding = self.binding
         self.undo.prepare()
 
         def work() -> None:
             run.telling.begin("taking it back")
             with Budget(run.connection, run.limits.seconds, also=run.look).holding():
-                self._take_back(binding)
+                self._take_back()
             run.reached("ran 1")
 
         seconds = run.transaction(work, mark=mark, verify=verify)
         return Outcome((Result(1, changed=None),), seconds, settled=run.settles(mark))
 
-    def _take_back(self, binding: Binding) -> None:
+    def _take_back(self) -> None:
         try:
             with readable():
-                self.undo.run(_Bound(binding), check_keys=self.check_keys and self.undo.kept.reshapes)
+                self.undo.run(_Bound(self.binding), check_keys=self.check_keys and self.undo.kept.reshapes)
         except (Refused, Unmeasurable) as e:
             raise Stale(f"it cannot be undone: {e}", hint=_NOTHING) from e
         except (apsw.SQLError, apsw.ConstraintError) as e:
