@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from itertools import groupby, islice, pairwise
 from operator import itemgetter
 
+from sqlagent.databases.changes.multiset_hash import MultisetHash
 from sqlagent.databases.sqlite.effect.changeset import DELETE, INSERT, OPERATIONS, UPDATE, Check, Table, blocks, integer
-from sqlagent.databases.sqlite.effect.multiset_hash import Bag
 
 LOOKED_AT = 1000  # rows of a table and an operation, among which the first by key are shown
 
@@ -46,7 +46,7 @@ def read(changeset: bytes, check: Check | None = None, *, numbered: dict[str, in
 
 
 def _read(table: Table, several: Iterable[list[bytes]], found: Reading, check: Check | None, last: int | None) -> None:
-    bag, kinds, some = Bag(check), Counter[bytes](), Counter[int]()
+    bag, kinds, some = MultisetHash(check), Counter[bytes](), Counter[int]()
     found.some += table.header
     for records in several:
         here = Counter(map(_kind, records))

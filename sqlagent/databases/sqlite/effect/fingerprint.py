@@ -6,11 +6,11 @@ import hashlib
 import struct
 from collections.abc import Container, Iterator, Sequence
 
+from sqlagent.databases.changes.multiset_hash import MultisetHash
 from sqlagent.databases.sqlite.connection.budget import Meter
 from sqlagent.databases.sqlite.effect.changeset import DELETE, INSERT, STAYS, Check, Table, blocks, integer, written
 from sqlagent.databases.sqlite.effect.changeset_summary import plain
 from sqlagent.databases.sqlite.effect.invisible_rows import Row, UnseenChange
-from sqlagent.databases.sqlite.effect.multiset_hash import Bag
 from sqlagent.databases.sqlite.effect.net_changes import Segment, is_shown
 from sqlagent.databases.sqlite.opinion.table_shapes import TableShape
 
@@ -40,18 +40,18 @@ def _of_rows(part: Segment, volatile: Container[str], check: Check | None) -> by
     else:
         digests = digests_of(part, forms, check)
     shown = {name: digest for name, digest in digests.items() if name.lower() in forms}
-    unseen = Bag(check)
+    unseen = MultisetHash(check)
     unseen.add([_unseen_record(change, volatile) for change in part.unseen])
     return hashlib.sha256(repr((sorted(shown.items()), unseen.digest())).encode()).digest()
 
 
 def digests_of(part: Segment, forms: dict[str, Form], check: Check | None) -> dict[str, bytes]:
     """Of the records of each table, as its form has them."""
-    bags: dict[str, Bag] = {}
+    bags: dict[str, MultisetHash] = {}
     for table, records in blocks(part.changeset, check):
         form = forms.get(table.name.lower())
         if form is not None:
-            bag = bags.setdefault(table.name, Bag(check))
+            bag = bags.setdefault(table.name, MultisetHash(check))
             bag.add(plain(records) if form.is_plain else [form.record(table, record) for record in records])
     return {name: bag.digest() for name, bag in bags.items()}
 

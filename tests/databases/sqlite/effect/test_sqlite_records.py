@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sqlagent.databases.changes.multiset_hash import MultisetHash
 from sqlagent.databases.sqlite.effect.changeset import DELETE, INSERT, OPERATIONS, Table, blocks, written
 from sqlagent.databases.sqlite.effect.changeset_summary import read
 from sqlagent.databases.sqlite.effect.duplicate_rows import without_doubles
 from sqlagent.databases.sqlite.effect.fingerprint import Form
-from sqlagent.databases.sqlite.effect.multiset_hash import Bag
 from sqlagent.databases.sqlite.opinion.table_shapes import Tables
 
 TABLES = "CREATE TABLE t (id INTEGER PRIMARY KEY, x, y); CREATE TABLE u (x, y); CREATE TABLE log (x, k PRIMARY KEY);"
@@ -40,7 +40,7 @@ def _small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sqlagent.databases.sqlite.effect.changeset._WORTH_A_PATTERN", 0)
     monkeypatch.setattr("sqlagent.databases.sqlite.effect.changeset._LEARNT_AT_ONCE", 3)
     monkeypatch.setattr("sqlagent.databases.sqlite.effect.changeset._AT_ONCE", 500)
-    monkeypatch.setattr("sqlagent.databases.sqlite.effect.multiset_hash._SORTED_AT_ONCE", 8)
+    monkeypatch.setattr("sqlagent.databases.changes.multiset_hash._SORTED_AT_ONCE", 8)
 
 
 def a_session(db: apsw.Connection) -> apsw.Session:
@@ -135,7 +135,7 @@ def _slowly(changeset: bytes) -> Iterator[tuple[str, bytes]]:
 def check_bag(some: list[bytes], source: random.Random) -> None:
     expected = hashlib.sha256(b"".join(sorted(some))).digest()
     source.shuffle(some)
-    found, rest = Bag(), iter(some)
+    found, rest = MultisetHash(), iter(some)
     while piece := list(islice(rest, source.randint(1, 20))):
         found.add(piece)
     assert found.digest() == expected

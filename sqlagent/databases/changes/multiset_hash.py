@@ -1,4 +1,4 @@
-"""A bag of records, hashed: the same hash in whatever order they came into it."""
+"""The hash of a multiset of records: the same in whatever order they were put in, equal ones counted."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ _Part = tuple[_Run, int, int]
 """Some of a run: where they start and stop."""
 
 
-class Bag:
-    """No record in it may be the beginning of another one."""
+class MultisetHash:
+    """Records that are put in one after the other, and hashed; none may be the beginning of another one."""
 
     def __init__(self, check: Callable[[], object] | None = None) -> None:
         """`check` is called every few hundredths of a second."""
@@ -57,7 +57,7 @@ class Bag:
             self._next = []
 
     def digest(self, look: Callable[[list[bytes]], object] | None = None) -> bytes:
-        """SHA-256 over all of them in order; `look` gets them in order, a few at a time.  The bag is empty then."""
+        """SHA-256 over all of them in order; `look` gets them in order, a few at a time.  It is empty then."""
         self._end_run()
         whole = hashlib.sha256()
         runs, self._runs = self._runs, []
