@@ -24,22 +24,22 @@ Found = dict[Any, list[str]]
 """By key, the operations reported for it."""
 
 
-def suspects(shapes: dict[str, TableShape], touched: int) -> set[str]:
+def suspected(shapes: dict[str, TableShape], touched: int) -> set[str]:
     """Tables, in lower case, of which a session that recorded so many touched rows may report some twice."""
     return {name for name, shape in shapes.items() if shape.is_loose or (shape.is_keyless and touched > _SURELY_SMALL)}
 
 
-def without_doubles(
-    changeset: bytes, suspects: set[str], shapes: dict[str, TableShape], last_numbers: dict[str, int], *,
+def without_duplicates(
+    changeset: bytes, suspected: set[str], shapes: dict[str, TableShape], last_numbers: dict[str, int], *,
     inserts: Collection[str] | None, check: Check | None = None,
 ) -> bytes:  # fmt: skip
-    """The changeset with each row of the suspects once; raises Unmeasurable.
+    """The changeset with each row of the suspected tables once; raises Unmeasurable.
 
     `inserts` are the tables, in lower case, that the statement may insert into; None where every row was touched once.
     """
-    found: dict[str, Found] = {name: {} for name in suspects}
+    found: dict[str, Found] = {name: {} for name in suspected}
     for number, change in enumerate(apsw.Changeset.iter(changeset) if changeset else ()):
-        if (name := change.name.lower()) in suspects:
+        if (name := change.name.lower()) in suspected:
             found[name].setdefault(_key(shapes[name], change), []).append(change.op)
         if check is not None and not number % _BETWEEN_CHECKS:
             check()

@@ -10,7 +10,7 @@ from sqlagent.databases.changes.multiset_hash import MultisetHash
 from sqlagent.databases.sqlite.connection.budget import Meter
 from sqlagent.databases.sqlite.effect.changeset import DELETE, INSERT, STAYS, Check, Table, blocks, integer, written
 from sqlagent.databases.sqlite.effect.changeset_summary import plain
-from sqlagent.databases.sqlite.effect.invisible_rows import Row, UnseenChange
+from sqlagent.databases.sqlite.effect.invisible_rows import InvisibleRow, Row
 from sqlagent.databases.sqlite.effect.net_changes import Segment, is_shown
 from sqlagent.databases.sqlite.opinion.table_shapes import TableShape
 
@@ -40,9 +40,9 @@ def _of_rows(part: Segment, volatile: Container[str], check: Check | None) -> by
     else:
         digests = digests_of(part, forms, check)
     shown = {name: digest for name, digest in digests.items() if name.lower() in forms}
-    unseen = MultisetHash(check)
-    unseen.add([_unseen_record(change, volatile) for change in part.unseen])
-    return hashlib.sha256(repr((sorted(shown.items()), unseen.digest())).encode()).digest()
+    invisible = MultisetHash(check)
+    invisible.add([_invisible_record(change, volatile) for change in part.invisible])
+    return hashlib.sha256(repr((sorted(shown.items()), invisible.digest())).encode()).digest()
 
 
 def digests_of(part: Segment, forms: dict[str, Form], check: Check | None) -> dict[str, bytes]:
@@ -56,12 +56,12 @@ def digests_of(part: Segment, forms: dict[str, Form], check: Check | None) -> di
     return {name: bag.digest() for name, bag in bags.items()}
 
 
-def _unseen_record(change: UnseenChange, volatile: Container[str]) -> bytes:
-    rows = (_unseen_row(row, change, volatile) for row in (change.old, change.new))
+def _invisible_record(change: InvisibleRow, volatile: Container[str]) -> bytes:
+    rows = (_invisible_row(row, change, volatile) for row in (change.old, change.new))
     return written(change.table) + b"".join(rows)
 
 
-def _unseen_row(row: Row | None, change: UnseenChange, volatile: Container[str]) -> bytes:
+def _invisible_row(row: Row | None, change: InvisibleRow, volatile: Container[str]) -> bytes:
     if row is None:
         return written(None)
     values = (

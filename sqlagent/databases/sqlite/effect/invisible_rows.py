@@ -35,7 +35,7 @@ def readable() -> Iterator[None]:
 
 
 @dataclass(frozen=True, slots=True)
-class UnseenChange:
+class InvisibleRow:
     """One such row before and after, its rowid first; None where there is no row."""
 
     table: str
@@ -84,7 +84,7 @@ def rowid_name(connection: apsw.Connection, shape: TableShape) -> str:
     return free[0]
 
 
-def difference(shape: TableShape, before: dict[Any, Row], after: dict[Any, Row]) -> list[UnseenChange]:
+def difference(shape: TableShape, before: dict[Any, Row], after: dict[Any, Row]) -> list[InvisibleRow]:
     """What changed between two looks; values of another type count as changed."""
     names = shape.columns[1:] if shape.columns[0] == ROWID else shape.columns
     columns = ("rowid", *names)
@@ -92,7 +92,7 @@ def difference(shape: TableShape, before: dict[Any, Row], after: dict[Any, Row])
     for number in before.keys() | after.keys():
         old, new = before.get(number), after.get(number)
         if old is None or new is None or not same(old, new):
-            changed.append(UnseenChange(shape.name, columns, old, new, shape.virtual))
+            changed.append(InvisibleRow(shape.name, columns, old, new, shape.virtual))
     return changed
 
 

@@ -322,7 +322,7 @@ def _effect(
         return Effect(
             Basis.EXACT,
             tuple(causes.touched(counted, opinion.accesses, after, virtual, dropped)),
-            samples(counted, change.shapes, change.unseen),
+            samples(counted, change.shapes, change.invisible),
             tuple(object_changes(change.before, change.after, change.losses, tables)) if change.reshapes else (),
             tuple(f"{name}: {error}" for name, error in broken(connection, change.after).items()
                   if name not in change.broken) if change.reshapes else (),

@@ -12,7 +12,7 @@ import apsw
 from sqlagent.core.nouns.analysis import Verb
 from sqlagent.databases.sqlite.effect.changeset import records
 from sqlagent.databases.sqlite.effect.changeset_summary import LOOKED_AT, Reading
-from sqlagent.databases.sqlite.effect.invisible_rows import Row, UnseenChange, same
+from sqlagent.databases.sqlite.effect.invisible_rows import InvisibleRow, Row, same
 from sqlagent.databases.sqlite.effect.recorder import Change
 from sqlagent.databases.sqlite.effect.schema_changes import Loss, Object
 from sqlagent.databases.sqlite.effect.state_before import Before
@@ -27,7 +27,7 @@ class Segment:
     """The changes of some statements with no change of the schema among them, or of one that is just that."""
 
     changeset: bytes
-    unseen: tuple[UnseenChange, ...]
+    invisible: tuple[InvisibleRow, ...]
     shapes: dict[str, TableShape]
     last_numbers: dict[str, int]
     losses: tuple[Loss, ...] = ()
@@ -53,7 +53,7 @@ def segments(changes: Sequence[Change]) -> tuple[Segment, ...]:
             groups[-1].append(change)
         else:
             groups.append([change])
-    return tuple(s for s in map(_added_up, groups) if s.changeset or s.unseen or s.reshapes)
+    return tuple(s for s in map(_added_up, groups) if s.changeset or s.invisible or s.reshapes)
 
 
 def _added_up(group: list[Change]) -> Segment:
@@ -71,7 +71,7 @@ def _added_up(group: list[Change]) -> Segment:
     reshaping = next((change for change in group if change.reshapes), None)
     return Segment(
         parts[0] if len(parts) == 1 else _concatenated(parts),
-        tuple(_merged(u for change in group for u in change.unseen)),
+        tuple(_merged(u for change in group for u in change.invisible)),
         shapes,
         last,
         tuple(loss for change in group for loss in change.losses),
@@ -95,15 +95,15 @@ def _concatenated(parts: Sequence[bytes]) -> bytes:
     return builder.output()
 
 
-def _merged(changes: Iterable[UnseenChange]) -> Iterator[UnseenChange]:
+def _merged(changes: Iterable[InvisibleRow]) -> Iterator[InvisibleRow]:
     """The first old row and the last new row of each."""
-    found: dict[tuple[str, Any], UnseenChange] = {}
+    found: dict[tuple[str, Any], InvisibleRow] = {}
     for change in changes:
         row = change.old if change.old is not None else change.new
         assert row is not None
         key = change.table, row[0]
         old = found[key].old if key in found else change.old
-        found[key] = UnseenChange(change.table, change.columns, old, change.new, change.virtual)
+        found[key] = InvisibleRow(change.table, change.columns, old, change.new, change.virtual)
     for change in found.values():
         if change.old is not None and change.new is not None and same(change.old, change.new):
             continue
@@ -129,7 +129,7 @@ def tally(of: Change) -> Tally:
     """How many rows of each table a change inserts, updates and deletes, with the first of each to look at."""
     found = Tally()
     _count(of, found)
-    for change in of.unseen:
+    for change in of.invisible:
         verb = Verb.INSERT if change.old is None else Verb.DELETE if change.new is None else Verb.UPDATE
         key = change.table, verb
         found.rows[key] += 1

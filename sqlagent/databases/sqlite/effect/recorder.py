@@ -14,11 +14,11 @@ from sqlagent.databases.sqlite.connection.authorizer import ROWS, SHAPE, Event
 from sqlagent.databases.sqlite.connection.memory import give_back
 from sqlagent.databases.sqlite.effect.changeset import Check
 from sqlagent.databases.sqlite.effect.changeset_summary import Reading, read
-from sqlagent.databases.sqlite.effect.duplicate_rows import suspects, without_doubles
+from sqlagent.databases.sqlite.effect.duplicate_rows import suspected, without_duplicates
 from sqlagent.databases.sqlite.effect.invisible_rows import (
+    InvisibleRow,
     Row,
     Unmeasurable,
-    UnseenChange,
     check_visible,
     difference,
     readable,
@@ -50,7 +50,7 @@ class Change:
     changeset: bytes = b""
     reading: Reading = field(default_factory=Reading)
     """What the changeset tells."""
-    unseen: list[UnseenChange] = field(default_factory=list)
+    invisible: list[InvisibleRow] = field(default_factory=list)
     shapes: dict[str, TableShape] = field(default_factory=dict)
     """By name in lower case, as they were before it."""
     reshapes: bool = False
@@ -165,7 +165,7 @@ class Recorder:
     def _show_own_tables(self, change: Change) -> None:
         """A command to a full-text index changes nothing that anybody could select: what it keeps its rows in tells."""
         names = {table.lower() for table in change.reading.digests}
-        if names and not change.unseen and all(change.shapes[name].shadow for name in names):
+        if names and not change.invisible and all(change.shapes[name].shadow for name in names):
             change.shapes |= {name: replace(change.shapes[name], shadow=False) for name in names}
 
     def _expect(self, event: Event, lost: frozenset[str]) -> None:
@@ -216,7 +216,7 @@ class Recorder:
         for lower, before in self._looks.items():
             if self._tables.is_table(lower):
                 shape = change.shapes.setdefault(lower, self._tables.shape(lower))
-                change.unseen += difference(shape, before, rows_of(self._connection, shape))
+                change.invisible += difference(shape, before, rows_of(self._connection, shape))
         if COUNTERS not in self._looks and not change.reshapes:
             change.counters = dict(_moved(self._counters, self._tables.counters()))
         numbered = {name: last for name, last in change.last_numbers.items() if change.shapes[name].is_keyless}
@@ -224,9 +224,9 @@ class Recorder:
         for name in change.reading.digests:
             if name.lower() not in change.shapes:  # a virtual table's own, or one that it has just made
                 change.shapes[name.lower()] = self._tables.shape(name)
-        if doubtful := suspects(change.shapes, touched) - change.reading.once:
+        if doubtful := suspected(change.shapes, touched) - change.reading.once:
             recorded, inserts = change.changeset, None if once else self._inserts
-            change.changeset = without_doubles(
+            change.changeset = without_duplicates(
                 recorded, doubtful, change.shapes, change.last_numbers, inserts=inserts, check=self._check
             )
             if change.changeset is not recorded:

@@ -10,7 +10,7 @@ import apsw
 from sqlagent.core.nouns.analysis import Verb
 from sqlagent.core.nouns.effect import Cell, Sample
 from sqlagent.databases.changes.samples import SHOWN, value_of
-from sqlagent.databases.sqlite.effect.invisible_rows import Row, UnseenChange
+from sqlagent.databases.sqlite.effect.invisible_rows import InvisibleRow, Row
 from sqlagent.databases.sqlite.effect.net_changes import Tally
 from sqlagent.databases.sqlite.opinion.table_shapes import ROWID, TableShape
 
@@ -18,10 +18,10 @@ _Layout = tuple[Sequence[str], Sequence[int]]
 """Names of a row's columns, and which of them are its key."""
 
 
-def samples(tally: Tally, shapes: dict[str, TableShape], unseen: Sequence[UnseenChange]) -> tuple[Sample, ...]:
+def samples(tally: Tally, shapes: dict[str, TableShape], invisible: Sequence[InvisibleRow]) -> tuple[Sample, ...]:
     """Up to three of each table and verb, the first by their keys."""
     found: list[Sample] = []
-    others = {change.table: change.columns for change in unseen}
+    others = {change.table: change.columns for change in invisible}
     for (table, verb), rows in tally.some.items():
         shape = shapes[table.lower()]
 

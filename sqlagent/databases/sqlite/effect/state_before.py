@@ -9,7 +9,7 @@ from typing import Any
 
 import apsw
 
-from sqlagent.databases.sqlite.effect.duplicate_rows import suspects, without_doubles
+from sqlagent.databases.sqlite.effect.duplicate_rows import suspected, without_duplicates
 from sqlagent.databases.sqlite.effect.invisible_rows import Row, difference, rows_of
 from sqlagent.databases.sqlite.effect.schema_changes import Objects, content_digest, objects
 from sqlagent.databases.sqlite.effect.statistics import STATISTICS, Known, statistics
@@ -90,8 +90,8 @@ class Before:
             changeset = b"" if self.session is None or self.session.is_empty else self.session.changeset()
         except apsw.SchemaChangeError:  # it made a table and filled it, and the table is gone
             return
-        if changeset and (doubtful := suspects(shapes, _MANY)):
-            changeset = without_doubles(changeset, doubtful, shapes, last_numbers, inserts=())
+        if changeset and (doubtful := suspected(shapes, _MANY)):
+            changeset = without_duplicates(changeset, doubtful, shapes, last_numbers, inserts=())
         if changeset:
             yield from dict.fromkeys(change.name for change in apsw.Changeset.iter(changeset))
 

@@ -101,10 +101,10 @@ def _sums(parts: Sequence[Segment], meter: Meter) -> Sums:
                 sums.add(change.op, change.old, change.new)
             if not number % _BETWEEN_CHECKS:
                 meter.check()
-        for unseen in part.unseen:
-            sums = found.setdefault(f"{unseen.table}", _Sums(unseen.columns, (0,)))
-            if sums.columns == unseen.columns:
-                sums.add("unseen", unseen.old, unseen.new)
+        for invisible in part.invisible:
+            sums = found.setdefault(f"{invisible.table}", _Sums(invisible.columns, (0,)))
+            if sums.columns == invisible.columns:
+                sums.add("invisible", invisible.old, invisible.new)
     return found
 
 

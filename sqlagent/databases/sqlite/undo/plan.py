@@ -119,7 +119,7 @@ class _Watched:
         virtual = [shape.name for shape in change.shapes.values() if shape.virtual]
         for touched in causes.touched(counted, (), after, virtual):
             self._count(touched.table, touched.verb, touched.rows, touched.of)
-        self.samples += samples(counted, change.shapes, change.unseen)
+        self.samples += samples(counted, change.shapes, change.invisible)
 
     def reshaped(self, part: KeptPart, change: Change) -> None:
         self.changes.append(change)

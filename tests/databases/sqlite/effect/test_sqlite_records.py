@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from sqlagent.databases.changes.multiset_hash import MultisetHash
 from sqlagent.databases.sqlite.effect.changeset import DELETE, INSERT, OPERATIONS, Table, blocks, written
 from sqlagent.databases.sqlite.effect.changeset_summary import read
-from sqlagent.databases.sqlite.effect.duplicate_rows import without_doubles
+from sqlagent.databases.sqlite.effect.duplicate_rows import without_duplicates
 from sqlagent.databases.sqlite.effect.fingerprint import Form
 from sqlagent.databases.sqlite.opinion.table_shapes import Tables
 
@@ -189,6 +189,6 @@ def test_a_table_whose_rows_are_surely_reported_once_has_no_doubles() -> None:
         once = "u" in read(changeset, numbered={"u": last}).once
         found[once] += 1
         if once:
-            assert without_doubles(changeset, {"u"}, {"u": shape}, {"u": last}, inserts={"u"}) is changeset, sql
+            assert without_duplicates(changeset, {"u"}, {"u": shape}, {"u": last}, inserts={"u"}) is changeset, sql
     assert found[True] > 20
     assert found[False] > 20
