@@ -15,14 +15,15 @@ from config_folders import folders
 from openai_server import openai_server
 from postgres_server import pg, pg_of, pg_server, pg_shared, pg_template
 from shared_store import store, store_of, store_template
+from signing_desk import desk, keys
 from team_typed import typed
 
 from sqlagent.config.files import user_folder
 from sqlagent.llm import catalogue, weights
 
 __all__ = [
-    "folders", "model", "openai_server", "pg", "pg_of", "pg_server", "pg_shared", "pg_template", "shop", "store",
-    "store_of", "store_template", "typed", "warm",
+    "desk", "folders", "keys", "model", "openai_server", "pg", "pg_of", "pg_server", "pg_shared", "pg_template",
+    "shop", "store", "store_of", "store_template", "typed", "warm",
 ]  # fmt: skip
 
 _SETTINGS = re.compile(

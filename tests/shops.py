@@ -20,7 +20,8 @@ import msgspec
 import pytest
 
 from sqlagent import config
-from sqlagent.core.nouns.session import Report
+from sqlagent.core.errors import Finished, OutcomeUnknown
+from sqlagent.core.nouns.session import Report, Status
 from sqlagent.pipeline.thread.checkpoints import open_saver
 from sqlagent.pipeline.thread.graph import Graph, build
 from sqlagent.service import Agent, Listener
@@ -35,6 +36,9 @@ CREATE TABLE sales (id INTEGER PRIMARY KEY, stock_id INTEGER NOT NULL, was INTEG
 CREATE TRIGGER sold AFTER UPDATE ON stock BEGIN INSERT INTO sales (stock_id, was) VALUES (OLD.id, OLD.left); END;
 INSERT INTO stock VALUES (1, 'apple', 10), (2, 'pear', 10), (3, 'fig', 10);
 """
+FOREVER = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
+ENDLESS_READ = FOREVER + "SELECT count(*) FROM n"
+ENDLESS_WRITE = "INSERT INTO sales (stock_id, was) " + FOREVER + "SELECT i, i FROM n"
 UNKEPT = "UPDATE counters SET hits = hits + 1"
 """A table that nothing can be kept of: it has no key, and hides its row numbers."""
 SCRATCH = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else None
@@ -226,3 +230,30 @@ def once_each(shop: Shop, point: str = "") -> None:
         for what, state in (("committed", "done"), ("rolled back", "failed")):
             assert counts[what, run] == (states.get(run) == state), point
         assert decided[run] == 1, point
+
+
+def ending(shop: Shop, thread: str) -> tuple[Status, int]:
+    """After whoever comes next has gone on with it."""
+    with shop.agent(by="ben") as agent:
+        with suppress(Finished, OutcomeUnknown):
+            agent.resume(thread)
+        status = agent.show(thread).status
+    once_each(shop)
+    return status, shop.sold
+
+
+def approve(shop: Shop, asked: Report) -> Report:
+    """As whoever comes with the digest and an agent of their own."""
+    with shop.agent() as agent:
+        return approved(agent, asked)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    return a_shop(tmp_path)
+
+
+@pytest.fixture
+def asked(shop: Shop) -> Report:
+    """A thread with SELL that waits."""
+    return waiting(shop)

@@ -45,6 +45,10 @@ BREAKS = {
 }
 
 
+LONGEST = 400
+"""Lines of a module, tests and what makes the fixtures included."""
+
+
 def lint(folder: Path) -> subprocess.CompletedProcess[str]:
     program = "from importlinter.cli import lint_imports as lint; raise SystemExit(lint(no_cache=True, no_logo=True))"
     return subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=False)
@@ -88,3 +92,14 @@ def test_a_module_that_no_layer_names_is_noticed(copy: Path) -> None:
 
     assert result.returncode == 1
     assert "utils" in result.stdout
+
+
+def test_no_module_is_longer_than_a_person_keeps_in_mind() -> None:
+    """Four hundred lines; what is longer is cut at its subject."""
+    lines = {
+        str(file.relative_to(ROOT)): len(file.read_text("utf-8").splitlines())
+        for folder in ("sqlagent", "tests", "fixtures")
+        for file in (ROOT / folder).rglob("*.py")
+    }
+    assert len(lines) > 600
+    assert {file: count for file, count in lines.items() if count > LONGEST} == {}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from openai_server import Batches, OpenAIServer, Reply
-from shops import SELL, Shop, a_shop
+from shops import SELL, Shop, shop
 
 from sqlagent.core.nouns.analysis import Analysis, Risk
 from sqlagent.core.nouns.session import Choice, Decision, Report, Status
@@ -19,15 +19,12 @@ from sqlagent.databases.open import open_database
 from sqlagent.pipeline.proposing.draft_agreement import MOST_MEASURED, Agreement, agree
 from sqlagent.service import Listener
 
+__all__ = ["shop"]
+
 COUNT = "SELECT count(*) FROM stock"
 SAME_COUNT = "SELECT count(id) AS fruits FROM stock WHERE left = 10"
 """Another text, and the same row as long as nothing was sold."""
 OTHER_COUNT = "SELECT count(*) FROM sales"
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Shop:
-    return a_shop(tmp_path)
 
 
 @pytest.fixture

@@ -4,25 +4,35 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import apsw
 import pytest
 from openai_server import OpenAIServer
-from shops import SCRATCH, SELL, Shop, a_shop, approved, in_child, in_this_process, intact, once_each, unkept, waiting
+from shops import SCRATCH, SELL, Shop, a_shop, approved, in_child, in_this_process, once_each, unkept, waiting
+from struck_scenes import (
+    Scene,
+    a_scene,
+    approves,
+    decided,
+    decides,
+    gone_on,
+    gone_on_here,
+    hit,
+    ran,
+    seen_through,
+    settles_as_it_is,
+)
 
-from sqlagent.core.errors import ConnectError, Finished, OutcomeUnknown
-from sqlagent.core.nouns.session import Choice, Decision, Report, Status
+from sqlagent.core.errors import ConnectError, Finished
+from sqlagent.core.nouns.session import Choice, Decision, Status
 from sqlagent.pipeline.crash_points import crash_points
 from sqlagent.pipeline.thread.driver import Driver  # imported once, so that no child has to
 from sqlagent.store.journal import RunState
-from sqlagent.ui.diagnostics import exit_code_of
 
 assert Driver is not None
 EDITED = "UPDATE stock SET left = 5 WHERE id = 2"
@@ -33,93 +43,6 @@ def folder() -> Iterator[Path]:
     made = Path(tempfile.mkdtemp(prefix="sqlagent-crash-", dir=SCRATCH))
     yield made
     shutil.rmtree(made)
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """A shop at rest, and what a process that will be killed does in it."""
-
-    shop: Shop
-    kept: Path
-    act: Callable[[Shop], object]
-
-    def points(self) -> list[str]:
-        """Every point that it passes, each time it does: found by going there, so a new one is killed at as well."""
-        self.shop.restore(self.kept)
-        listing = self.kept.with_suffix(".points")
-        listing.unlink(missing_ok=True)
-        assert in_child(lambda: self._acting({"SQLAGENT_CRASH_LIST": str(listing)})) == 0
-        return listing.read_text().splitlines()
-
-    def killed_at(self, point: str) -> None:
-        self.shop.restore(self.kept)
-        died_of = in_child(lambda: self._acting({"SQLAGENT_CRASH_AT": point}))
-        assert died_of == -signal.SIGKILL, f"{point} was not reached"
-        intact(self.shop, point)
-
-    def _acting(self, environment: dict[str, str]) -> None:
-        os.environ.update(environment)
-        self.act(self.shop)
-
-
-def a_scene(shop: Shop, act: Callable[[Shop], object]) -> Scene:
-    kept = shop.folder.with_name("kept")
-    shop.keep(kept)
-    return Scene(shop, kept, act)
-
-
-def decides(thread: str, decision: Decision) -> Callable[[Shop], object]:
-    def act(shop: Shop) -> object:
-        with shop.agent() as agent:
-            return agent.decide(thread, decision)
-
-    return act
-
-
-def approves(asked: Report) -> Callable[[Shop], object]:
-    assert asked.proposal is not None
-    return decides(asked.thread, Decision(Choice.APPROVE, asked.proposal.digest, "ana", "library"))
-
-
-def gone_on(shop: Shop, thread: str) -> None:
-    """What the next person does: resume, in a process of its own."""
-
-    def resume() -> None:
-        with shop.agent(by="ben") as agent:
-            try:
-                agent.resume(thread)
-            except (Finished, OutcomeUnknown):
-                return
-
-    assert in_child(resume) == 0
-
-
-def decided(shop: Shop, proposal: str) -> Decision | None:
-    with shop.agent() as agent:
-        return agent.journal.decision(proposal)
-
-
-def ran(shop: Shop, proposal: str) -> RunState:
-    with shop.agent() as agent:
-        run = agent.journal.run(proposal)
-    assert run is not None
-    return run.state
-
-
-def seen_through(shop: Shop, asked: Report, point: str) -> None:
-    """The approval is carried out by whoever comes next; only where it was never recorded is it given again."""
-    assert asked.proposal is not None
-    approval = decided(shop, asked.proposal.id)
-    gone_on(shop, asked.thread)
-    if approval is None:
-        assert shop.report(asked.thread).status is Status.PENDING, point
-        assert shop.sold == 0, point
-        assert in_child(lambda: approves(asked)(shop)) == 0, point
-    report = shop.report(asked.thread)
-    assert (report.status, report.decided_by, shop.sold) == (Status.EXECUTED, "ana", 1), point
-    assert report.proposal == asked.proposal, point
-    assert ran(shop, asked.proposal.id) is RunState.DONE, point
-    once_each(shop, point)
 
 
 def test_an_approved_change_runs_exactly_once_wherever_the_process_dies(folder: Path) -> None:
@@ -179,12 +102,6 @@ def test_in_wal_only_a_change_that_cannot_be_kept_is_unknown_and_only_about_its_
     assert {"ran 1#1", "committed#1"} < set(unknown)
 
 
-def hit(shop: Shop) -> int:
-    """How many times UNKEPT was applied."""
-    ((hits,),) = shop.rows("SELECT hits FROM counters")
-    return int(hits)
-
-
 def test_a_mode_that_changes_between_a_death_and_the_next_attempt_does_not_run_it_twice(folder: Path) -> None:
     """What was claimed to be marked could not be marked any more; an INSERT would do the same a second time."""
     shop = a_shop(folder / "shop")
@@ -242,19 +159,6 @@ def test_a_damaged_change_is_unknown_and_a_person_settles_it(folder: Path) -> No
     assert shop.report(asked.thread).status is Status.UNKNOWN
     settles_as_it_is(shop, asked.thread, applied=True)
     assert shop.sold == 1
-
-
-def settles_as_it_is(shop: Shop, thread: str, *, applied: bool) -> None:
-    """Resume refuses to guess; a person looks and says; then it is finished."""
-    assert exit_code_of(Status.UNKNOWN) == 9
-    with shop.agent(by="ben") as agent:
-        with pytest.raises(OutcomeUnknown, match="its end was not seen"):
-            agent.resume(thread)
-        report = agent.settle(thread, RunState.SETTLED_APPLIED if applied else RunState.SETTLED_NOT_APPLIED)
-        assert report.status is (Status.EXECUTED if applied else Status.FAILED)
-        with pytest.raises(Finished):
-            agent.resume(thread)
-    once_each(shop)
 
 
 def test_a_word_on_a_run_in_doubt_counts_once_wherever_the_process_dies(folder: Path) -> None:
@@ -419,11 +323,6 @@ def test_a_process_that_dies_while_it_makes_good_another_death_changes_nothing(f
         for then in second.points():
             second.killed_at(then)
             seen_through(shop, asked, f"{point}, then {then}")
-
-
-def gone_on_here(shop: Shop, thread: str) -> None:
-    with shop.agent(by="ben") as agent:
-        agent.resume(thread)
 
 
 # ---- killed at every write of SQLite itself ------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from shops import SCRATCH, Shop, a_shop, approved, once_each, unkept, waiting
-from test_pipeline_crashes import Scene, a_scene, approves, decided, gone_on, gone_on_here, hit, ran, seen_through
+from struck_scenes import Scene, a_scene, approves, decided, gone_on, gone_on_here, hit, ran, seen_through
 
 from sqlagent.cli.topics import topic
 from sqlagent.core.nouns.session import Report, Status

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from shops import SCRATCH, SELL, Shop, a_shop, audited, in_child, in_order, waiting
-from test_pipeline_crashes import Scene, a_scene, gone_on
+from struck_scenes import Scene, a_scene, gone_on
 
 from sqlagent.core.approval.batch import rejection
 from sqlagent.core.errors import NotPermitted, QueryError, Stale, UsageError

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from postgres_server import Pg
 from shops import SCRATCH, Shop, approved, waiting
-from test_pipeline_crashes import a_scene, approves, seen_through
+from struck_scenes import a_scene, approves, seen_through
 
 from sqlagent.core.nouns.effect import Undoable
 from sqlagent.core.nouns.session import Status

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
 from langgraph.types import Command
-from shops import SELL, Shop, a_shop, waiting
+from shops import SELL, Shop, asked, shop, waiting
 
 from sqlagent.core.errors import Finished, Stale, StoreError
 from sqlagent.core.nouns.session import Choice, Decision, Report, Status
@@ -18,17 +17,9 @@ from sqlagent.pipeline.thread.checkpoints import Saver
 from sqlagent.pipeline.thread.graph import Graph
 from sqlagent.service import Agent
 
+__all__ = ["asked", "shop"]
+
 EVERYTHING = "DELETE FROM stock"
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Shop:
-    return a_shop(tmp_path)
-
-
-@pytest.fixture
-def asked(shop: Shop) -> Report:
-    return waiting(shop)
 
 
 def context_of(agent: Agent, thread: str) -> Context:

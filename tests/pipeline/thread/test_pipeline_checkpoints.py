@@ -8,51 +8,31 @@ import os
 import pickle
 import shutil
 import sqlite3
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import ormsgpack
 import pytest
 from checkout import FIXTURES
-from langgraph.checkpoint.base import id as checkpoint_id
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from openai_server import OpenAIServer
-from shops import SELL, Shop, a_shop, waiting
+from shops import SELL, Shop, a_shop, approve, asked, shop, waiting
 
 from sqlagent.core.errors import Finished, StoreError, UnknownThread
 from sqlagent.core.nouns.session import Choice, Decision, Outcome, Report, Status
 from sqlagent.pipeline import state
-from sqlagent.pipeline.thread import checkpoints, driver
+from sqlagent.pipeline.thread import driver
 from sqlagent.pipeline.thread.checkpoints import open_saver
 from sqlagent.pipeline.thread.graph import build
 from sqlagent.store.journal import Marked, RunState
 
+__all__ = ["asked", "shop"]
+
 PAUSED = FIXTURES / "paused"
 PRIMITIVES = (str, int, float, bool, type(None), list, dict)
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Shop:
-    return a_shop(tmp_path)
-
-
-@pytest.fixture
-def asked(shop: Shop) -> Report:
-    return waiting(shop)
-
-
-def approve(shop: Shop, asked: Report) -> Report:
-    assert asked.proposal is not None
-    with shop.agent() as agent:
-        return agent.approve(asked.thread, asked.proposal.digest)
 
 
 def asked_again(shop: Shop, asked: Report) -> None:
@@ -339,103 +319,6 @@ def test_the_same_bytes_run_where_the_serializer_is_not_strict(kind: str, tmp_pa
     command = a_command(kind, f"touch {tmp_path / 'owned'}")
     JsonPlusSerializer(allowed_msgpack_modules=True).loads_typed((kind, written(kind, {"question": command})))
     assert (tmp_path / "owned").exists()
-
-
-# ---- a clock set back ----------------------------------------------------------------------------------------------
-
-
-def heads(shop: Shop) -> list[str]:
-    """Ids of the checkpoints, in the order in which they were written."""
-    rows = shop.checkpoints().execute("SELECT checkpoint_id FROM checkpoints ORDER BY rowid").fetchall()
-    return [str(name) for (name,) in rows]
-
-
-def set_back(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As another process on the same machine, after its clock was corrected, would see the time."""
-    real = time.time_ns
-    monkeypatch.setattr("time.time_ns", lambda: real() - int(seconds * 1e9))
-    monkeypatch.setattr(checkpoint_id, "_last_v6_timestamp", None)
-
-
-@pytest.mark.parametrize("seconds", [5, 3600])
-def test_a_clock_set_back_does_not_bring_an_old_checkpoint_back(
-    shop: Shop, asked: Report, seconds: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    set_back(seconds, monkeypatch)
-    assert approve(shop, asked).status is Status.EXECUTED
-    assert heads(shop) == sorted(heads(shop))
-    with shop.graph(asked.thread) as (graph, config):
-        assert graph.get_state(config).values["status"] == "executed"
-    assert shop.sold == 1
-
-
-def test_without_the_guard_a_clock_set_back_does_bring_it_back(
-    shop: Shop, asked: Report, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What the test above would see; and even then the journal keeps it from running twice."""
-    monkeypatch.setattr(checkpoints, "never_before", lambda _snapshot: None)
-    set_back(3600, monkeypatch)
-    with pytest.raises(StoreError):
-        approve(shop, asked)
-    assert heads(shop) != sorted(heads(shop))
-    assert shop.sold <= 1
-
-
-def test_the_private_name_that_the_guard_sets_is_the_one_that_makes_ids(monkeypatch: pytest.MonkeyPatch) -> None:
-    far = (1 << 60) - 5
-    monkeypatch.setattr(checkpoint_id, "_last_v6_timestamp", far)
-    assert int(str(checkpoint_id.uuid6()).replace("-", "")[:12], 16) == (far + 1) >> 12
-
-
-# ---- tracing -------------------------------------------------------------------------------------------------------
-
-
-class _Collector(ThreadingHTTPServer):
-    """Where LangSmith's client would send questions and SQL."""
-
-    def __init__(self) -> None:
-        self.got: list[str] = []
-        super().__init__(("127.0.0.1", 0), _Collecting)
-
-
-class _Collecting(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        assert isinstance(self.server, _Collector)
-        self.server.got.append(self.path)
-        self.send_response(202)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    do_GET = do_PATCH = do_POST
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Quiet."""
-
-
-@pytest.fixture
-def collector() -> Iterator[_Collector]:
-    with _Collector() as server:
-        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        yield server
-        server.shutdown()
-
-
-TRACED = ("LANGCHAIN_TRACING_V2", "LANGSMITH_TRACING", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING")
-
-
-@pytest.mark.parametrize(("wanted", "sent"), [("", False), ("1", True)])
-def test_a_stray_variable_sends_nothing_anywhere(shop: Shop, collector: _Collector, wanted: str, sent: bool) -> None:
-    """With our own flag it does send, which shows that this test would see it."""
-    address = f"http://127.0.0.1:{collector.server_address[1]}"
-    env = os.environ | dict.fromkeys(TRACED, "true") | {
-        "LANGSMITH_ENDPOINT": address, "LANGCHAIN_ENDPOINT": address, "LANGSMITH_API_KEY": "k",
-        "LANGCHAIN_API_KEY": "k", "SQLAGENT_TRACING": wanted,
-    }  # fmt: skip
-    program = [sys.executable, "-m", "sqlagent", "run", "--db", str(shop.db), "--state-dir", str(shop.state),
-               "--json", "--sql", SELL]  # fmt: skip
-    finished = subprocess.run(program, env=env, capture_output=True, text=True, check=False)
-    assert json.loads(finished.stdout)["status"] == "pending", finished.stderr
-    assert bool(collector.got) is sent
 
 
 def test_the_tables_of_the_checkpoints_are_langgraphs_own(shop: Shop, asked: Report) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from openai_server import OpenAIServer, Reply
-from shops import SELL, Shop, a_shop, waiting
+from shops import SELL, Shop, a_shop, shop, waiting
 
 from sqlagent.core.errors import (
     AuthError,
@@ -24,15 +23,12 @@ from sqlagent.core.nouns.analysis import Risk
 from sqlagent.core.nouns.session import Choice, Decision, Report, Status
 from sqlagent.service import Agent, Listener
 
+__all__ = ["shop"]
+
 NO_COLUMN = "SELECT weight FROM stock"
 NO_COLOUR = "SELECT colour FROM stock"
 NAMES = "SELECT name FROM stock ORDER BY id"
 KEY = "sk-canary-5f1e77"
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Shop:
-    return a_shop(tmp_path)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Ctrl-C, locks, files that cannot be written, full disks: the thread says what happened and can be gone on with."""
+"""Time limits, locks and files that cannot be written: the thread says what happened and can be gone on with."""
 
 from __future__ import annotations
 
@@ -6,12 +6,8 @@ import os
 import resource
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,175 +15,30 @@ from typing import Any
 
 import apsw
 import pytest
-from openai_server import OpenAIServer, Reply
-from shops import SELL, Shop, a_shop, in_child, in_order, once_each, unkept, waiting
+from shops import (
+    ENDLESS_WRITE,
+    FOREVER,
+    SELL,
+    Shop,
+    a_shop,
+    approved,
+    ending,
+    in_child,
+    in_order,
+    shop,
+    unkept,
+    waiting,
+)
 
-from sqlagent.core.errors import Busy, ConnectError, Finished, OutcomeUnknown, SqlagentError, StoreError
-from sqlagent.core.nouns.session import Choice, Decision, Report, Status
+from sqlagent.core.errors import Busy, ConnectError, Finished, SqlagentError, StoreError
+from sqlagent.core.nouns.session import Choice, Decision, Status
 from sqlagent.databases import open as databases
-from sqlagent.pipeline import crash_points, thread_lock
+from sqlagent.pipeline import thread_lock
 from sqlagent.pipeline.thread import driver
 from sqlagent.service import Agent
-from sqlagent.service import parts as service_parts
 from sqlagent.store.journal import Marked, RunState
 
-FOREVER = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
-ENDLESS_READ = FOREVER + "SELECT count(*) FROM n"
-ENDLESS_WRITE = "INSERT INTO sales (stock_id, was) " + FOREVER + "SELECT i, i FROM n"
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Shop:
-    return a_shop(tmp_path)
-
-
-def approve(agent: Agent, asked: Report) -> Report:
-    assert asked.proposal is not None
-    return agent.approve(asked.thread, asked.proposal.digest)
-
-
-# ---- Ctrl-C --------------------------------------------------------------------------------------------------------
-
-
-class Watch:
-    """Presses Ctrl-C when something has begun, from a thread of its own, as a terminal would."""
-
-    def __init__(self, begun: Callable[[], bool], process: int | None = None) -> None:
-        self.begun = begun
-        self.process = process or os.getpid()
-        self.over = threading.Event()
-        self.thread = threading.Thread(target=self._watch)
-
-    def _watch(self) -> None:
-        while not self.over.wait(0.01):
-            if self.begun():
-                os.kill(self.process, signal.SIGINT)
-                return
-
-    def __enter__(self) -> None:
-        self.thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.over.set()
-        self.thread.join()
-
-
-@pytest.mark.parametrize("wal", [False, True])
-def test_ctrl_c_cancels_a_long_change_and_nothing_is_left_of_it(tmp_path: Path, wal: bool) -> None:
-    shop = a_shop(tmp_path, wal=wal)
-    asked = waiting(shop, ENDLESS_WRITE)
-    begun = threading.Event()
-    with shop.agent(timeout="0") as agent, Watch(begun.is_set):
-        told_when_reached(agent, "begun", begun)
-        report = approve(agent, asked)
-    assert (report.status, report.failure) == (Status.FAILED, "KeyboardInterrupt")
-    assert report.message == "cancelled; nothing was changed"
-    assert shop.rows("SELECT count(*) FROM sales") == [(0,)]
-    with shop.agent() as agent, pytest.raises(Finished, match="cancelled"):
-        agent.resume(asked.thread)
-
-
-def told_when_reached(agent: Agent, point: str, event: threading.Event) -> None:
-    agent._parts.__dict__["reached"] = lambda name: event.set() if name == point else None
-
-
-def test_ctrl_c_cancels_a_long_read(shop: Shop) -> None:
-    asked = waiting(shop, ENDLESS_READ)
-    begun = threading.Event()
-    with shop.agent(timeout="0") as agent, Watch(begun.is_set):
-        told_when_reached(agent, "execute: after the claim", begun)
-        report = approve(agent, asked)
-    assert (report.status, report.failure) == (Status.FAILED, "KeyboardInterrupt")
-
-
-def test_ctrl_c_on_the_command_line_is_exit_code_130_and_two_lines(shop: Shop, tmp_path: Path) -> None:
-    asked = waiting(shop, ENDLESS_WRITE)
-    assert asked.proposal is not None
-    points = tmp_path / "points"
-    program = [sys.executable, "-m", "sqlagent", "resume", asked.thread, "--approve", asked.proposal.digest,
-               "--timeout", "0", "--state-dir", str(shop.state)]  # fmt: skip
-    environment = os.environ | {"SQLAGENT_CRASH_LIST": str(points)}
-    process = subprocess.Popen(program, env=environment, stderr=subprocess.PIPE, text=True)
-    with process, Watch(lambda: points.exists() and "begun" in points.read_text(), process.pid):
-        _, said = process.communicate()
-    assert process.returncode == 130
-    assert "cancelled; nothing was changed" in said
-    assert "Traceback" not in said
-    assert shop.rows("SELECT count(*) FROM sales") == [(0,)]
-
-
-def test_ctrl_c_while_the_model_writes_leaves_a_thread_that_resume_goes_on_with(
-    shop: Shop, openai_server: OpenAIServer
-) -> None:
-    begun = threading.Event()
-    openai_server.script = [Reply(SELL, wait=threading.Event())]
-    with shop.agent(model="test-model", env=openai_server.env()) as agent:
-        agent._parts._listener = service_parts.Listener(heard=lambda _text: begun.set())
-        with Watch(begun.is_set), pytest.raises(KeyboardInterrupt):
-            agent.ask("sell an apple")
-        (thread,) = agent.pending()
-        assert thread.status is Status.NEW
-        openai_server.script = [SELL]
-        assert agent.resume(thread.id).status is Status.PENDING
-    assert shop.sold == 0
-
-
-@pytest.mark.parametrize("wal", [False, True])
-def test_a_ctrl_c_at_any_point_of_a_run_never_blurs_whether_it_ran(
-    tmp_path: Path, wal: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Raised where the signal would be noticed; those of the saver are passed in a thread that no signal reaches."""
-    passed: list[str] = []
-    monkeypatch.setattr(service_parts, "crash_points", lambda *_: passed.append)
-    trial(a_shop(tmp_path / "trial", wal=wal))
-    monkeypatch.undo()
-    points = [p for p in dict.fromkeys(passed) if not p.startswith("saver")]
-    assert {"begun", "ran 1", "committed"} <= set(points)
-    seen = {}
-    for number, point in enumerate(points):
-        shop = a_shop(tmp_path / f"shop-{number}", wal=wal)
-        with monkeypatch.context() as patch:
-            patch.setattr(service_parts, "crash_points", lambda *_, point=point: pressed_at(point))
-            thread = trial(shop)
-        seen[point] = ending(shop, thread)
-        assert seen[point] in {(Status.EXECUTED, 1), (Status.FAILED, 0), (Status.PENDING, 0)}, point
-    assert seen["begun"] == (Status.FAILED, 0)
-    assert seen["ran 1"] == (Status.FAILED, 0)
-    assert seen["committed"] == (Status.EXECUTED, 1)
-
-
-def trial(shop: Shop) -> str:
-    asked = waiting_quietly(shop)
-    with shop.agent() as agent, suppress(KeyboardInterrupt):  # what counts is where it stands afterwards
-        approve(agent, asked)
-    return asked.thread
-
-
-def waiting_quietly(shop: Shop) -> Report:
-    """Asked before the finger is on the key."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(service_parts, "crash_points", crash_points.crash_points)
-        return waiting(shop)
-
-
-def pressed_at(point: str) -> Callable[[str], None]:
-    times = iter([True])
-
-    def reached(name: str) -> None:
-        if name == point and next(times, False):
-            raise KeyboardInterrupt
-
-    return reached
-
-
-def ending(shop: Shop, thread: str) -> tuple[Status, int]:
-    """After whoever comes next has gone on with it."""
-    with shop.agent(by="ben") as agent:
-        with suppress(Finished, OutcomeUnknown):
-            agent.resume(thread)
-        status = agent.show(thread).status
-    once_each(shop)
-    return status, shop.sold
+__all__ = ["shop"]
 
 
 # ---- time limits and locks -----------------------------------------------------------------------------------------
@@ -196,7 +47,7 @@ def ending(shop: Shop, thread: str) -> tuple[Status, int]:
 def test_a_change_past_its_time_limit_fails_and_nothing_is_left_of_it(shop: Shop) -> None:
     asked = waiting(shop, ENDLESS_WRITE)
     with shop.agent(timeout="100ms") as agent:
-        report = approve(agent, asked)
+        report = approved(agent, asked)
     assert (report.status, report.failure) == (Status.FAILED, "TimedOut")
     assert shop.rows("SELECT count(*) FROM sales") == [(0,)]
 
@@ -218,7 +69,7 @@ def test_a_locked_database_keeps_the_approval_and_runs_it_when_it_is_free(
         agent.database.fingerprint()
         locked.execute(lock)
         with pytest.raises(ConnectError, match="locked by another process") as raised:
-            approve(agent, asked)
+            approved(agent, asked)
         assert raised.value.thread == asked.thread
         assert asked.proposal is not None
         assert agent.journal.decision(asked.proposal.id) is not None
@@ -245,7 +96,7 @@ def test_a_reader_that_keeps_the_commit_out_keeps_the_approval_too(
     with quick_agent(shop, monkeypatch) as agent:
         locked.execute("BEGIN; SELECT * FROM stock").fetchone()
         with pytest.raises(ConnectError):
-            approve(agent, asked)
+            approved(agent, asked)
         assert shop.sold == 0
         locked.execute("ROLLBACK")
         assert agent.resume(asked.thread).status is Status.EXECUTED
@@ -310,7 +161,7 @@ def test_a_target_that_cannot_be_written_keeps_the_approval(public: Shop, what: 
 
     def refused() -> None:
         with public.agent() as agent, pytest.raises(ConnectError):
-            approve(agent, asked)
+            approved(agent, asked)
 
     as_nobody(public, refused)
     belongs_to(public, os.getuid())  # a state folder is read by its owner alone
@@ -345,7 +196,7 @@ def test_a_full_disk_under_the_target_changes_nothing_and_is_said(shop: Shop) ->
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
         with shop.agent() as agent:
-            report = approve(agent, asked)
+            report = approved(agent, asked)
             assert (report.status, report.failure) == (Status.FAILED, "QueryError")
 
     assert in_child(limited) == 0
@@ -366,7 +217,7 @@ def test_what_ran_is_said_to_have_run_though_the_checkpoints_fail(shop: Shop, po
 
     with shop.agent() as agent:
         agent._parts.__dict__["reached"] = drop
-        report = approve(agent, asked)
+        report = approved(agent, asked)
         assert (report.status, shop.sold) == (Status.EXECUTED, 1)
         shop.checkpoints().executescript("ALTER TABLE w RENAME TO writes; ALTER TABLE c RENAME TO checkpoints")
         with pytest.raises(Finished):
@@ -385,7 +236,7 @@ def test_a_journal_that_fails_after_a_commit_says_that_it_ran_and_the_next_one_s
     with shop.agent() as agent:
         agent._parts.__dict__["reached"] = lambda name: raise_at_done(agent) if name == "committed" else None
         with pytest.raises(StoreError, match="it was run, and that could not be recorded") as raised:
-            approve(agent, asked)
+            approved(agent, asked)
         assert "do not run it again" in raised.value.hint
     assert ending(shop, asked.thread) == (Status.UNKNOWN if wal else Status.EXECUTED, 1)
     in_order(shop, asked.thread, "asked", "analyzed", "approved", "claimed", "unknown" if wal else "committed")
@@ -413,7 +264,7 @@ def test_a_reader_that_has_seen_enough_is_no_fault_of_the_checkpoints(shop: Shop
     with shop.agent() as agent:
         agent._sink = _Closed()
         with pytest.raises(BrokenPipeError):
-            approve(agent, asked)
+            approved(agent, asked)
     with shop.agent() as agent:
         assert agent.resume(asked.thread).status is Status.EXECUTED
 
@@ -422,7 +273,7 @@ def test_an_error_knows_its_thread(shop: Shop) -> None:
     asked = waiting(shop)
     shop.checkpoints().execute("UPDATE checkpoints SET checkpoint = x'00'")
     with shop.agent() as agent, pytest.raises(SqlagentError) as raised:
-        approve(agent, asked)
+        approved(agent, asked)
     assert raised.value.thread == asked.thread
 
 

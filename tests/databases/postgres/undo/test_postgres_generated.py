@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
+from postgres_schemas import SCHEMAS, a_script
 from postgres_server import Pg
-from postgres_writes import SCHEMAS, Target, a_script, whole_way
+from postgres_writes import Target, whole_way
 
 _A_SCHEMA = 80  # in the long run
 
