@@ -47,13 +47,16 @@ OF_VERDICT: tuple[Rule[Known], ...] = (
 
 def text_rules() -> tuple[Rule[Text], ...]:
     """Every rule of the text."""
-    from sqlagent.core.rules import of_text  # needs sqlglot, which takes 180 ms to import
+    from sqlagent.core.rules import of_comparisons, of_joins, of_text  # need sqlglot, which takes 180 ms to import
 
     return (
         of_text.equals_null,
         of_text.null_in_not_in,
         of_text.like_without_wildcard,
-        of_text.cartesian_join,
+        of_comparisons.same_column,
+        of_comparisons.unquoted_date,
+        of_comparisons.empty_range,
+        of_joins.cartesian_join,
         of_text.and_or_mixed,
         of_text.double_quoted_string,
         of_text.limit_without_order,

@@ -2,30 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from sqlglot import exp
 
-from sqlagent.core.analysis.where_bounds import truth
 from sqlagent.core.nouns.analysis import Severity
 from sqlagent.core.nouns.rule import Text, rule
+
+_SIGNS: dict[type[exp.Expr], str] = {
+    exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">=", exp.Like: "LIKE",
+    exp.ILike: "ILIKE",
+}  # fmt: skip
 
 
 @rule(Severity.WARNING)
 def equals_null(text: Text) -> Iterator[str]:
-    """`= NULL` and `<> NULL` are never true.
+    """`= NULL`, `<> NULL` and every other comparison with NULL is never true.
 
-    Why: NULL means unknown, and nothing is known to be equal to the unknown, so the condition keeps no row.
+    Why: NULL means unknown, and nothing is known to be equal to the unknown, so the condition keeps no row. The same
+    holds for `IN (NULL)`, `BETWEEN NULL AND ...`, `LIKE NULL` and `CASE x WHEN NULL`.
 
     Example: `DELETE FROM orders WHERE shipped_at = NULL` deletes nothing.
 
     What to do: write `IS NULL` or `IS NOT NULL`.
     """
-    for node in text.tree.of(exp.EQ, exp.NEQ):
+    for node in text.tree.of(*_SIGNS):
         assigns = isinstance(node.parent, (exp.Update, exp.OnConflict, exp.When)) and node.arg_key == "expressions"
-        if not assigns and isinstance(node.this, exp.Null) is not isinstance(node.expression, exp.Null):
-            other = node.this if isinstance(node.expression, exp.Null) else node.expression
-            yield f"`{_sql(other)} {'=' if isinstance(node, exp.EQ) else '<>'} NULL` is never true"
+        left, right = node.this.unnest(), node.expression.unnest()
+        if not assigns and _is_null(left) is not _is_null(right):
+            yield f"`{_sql(left if _is_null(right) else right)} {_SIGNS[type(node)]} NULL` is never true"
+        elif _pairs_with_null(left, right):
+            yield f"`{_sql(node)}` is never true: it compares with NULL"
+    for node in text.tree.of(exp.Between):
+        if any(_is_null(node.args[edge].unnest()) for edge in ("low", "high")):
+            yield f"`{_sql(node)}` is never true"
+    for node in text.tree.of(exp.In):
+        if not _is_negated(node) and any(_is_null(e) for e in node.expressions):
+            yield f"`{_sql(node)}` finds no row where {_sql(node.this)} is NULL"
+    for node in text.tree.of(exp.Case):
+        if node.this is not None and any(_is_null(branch.this.unnest()) for branch in node.args["ifs"]):
+            yield f"`CASE {_sql(node.this)} WHEN NULL` is never met"
+
+
+def _is_null(node: exp.Expr) -> bool:
+    return isinstance(node, exp.Null)
+
+
+def _pairs_with_null(left: exp.Expr, right: exp.Expr) -> bool:
+    """Whether `(a, b) = (1, NULL)`."""
+    both = isinstance(left, exp.Tuple) and isinstance(right, exp.Tuple)
+    return both and any(_is_null(e.unnest()) for e in (*left.expressions, *right.expressions))
+
+
+def _is_negated(node: exp.Expr) -> bool:
+    """Whether it stands in a NOT, where `null_in_not_in` speaks of it."""
+    parent = node.parent
+    while isinstance(parent, exp.Paren):
+        parent = parent.parent
+    return isinstance(parent, exp.Not)
 
 
 @rule(Severity.WARNING)
@@ -80,70 +114,6 @@ def like_without_wildcard(text: Text) -> Iterator[str]:
         pattern = node.expression
         if isinstance(pattern, exp.Literal) and pattern.is_string and not set(pattern.name) & {"%", "_", "\\"}:
             yield f"LIKE {pattern.sql()} has no wildcard: it finds nothing longer"
-
-
-@rule(Severity.WARNING)
-def cartesian_join(text: Text) -> Iterator[str]:
-    """Two tables are joined without a condition between them.
-
-    Why: every row of one meets every row of the other: 10,000 by 10,000 rows are 100 million.
-
-    Example: `SELECT * FROM orders o, customers c WHERE o.total > 100`
-
-    What to do: join on the columns that belong together; where all pairs are meant, say so with CROSS JOIN.
-    """
-    for statement in text.tree.of(exp.Select, exp.Update, exp.Delete):
-        loose = _unconnected(statement, says_cross=" CROSS " in f" {' '.join(text.opinion.sql.upper().split())} ")
-        if len(loose) > 1:
-            yield f"nothing connects {loose[0]} and {loose[1]}: every row of one meets every row of the other"
-
-
-def _unconnected(statement: exp.Expr, *, says_cross: bool) -> list[str]:
-    """One source out of each group that conditions connect; a single name where all is well or cannot be told."""
-    sources, joins = _joined(statement)
-    if len(sources) < 2 or any(_intended(j, says_cross=says_cross) for j in joins):
-        return []
-    if not all(isinstance(s, exp.Table) and isinstance(s.this, exp.Identifier) for s in sources):
-        return []
-    groups = {s.alias_or_name.lower(): {s.alias_or_name.lower()} for s in sources}
-    where = statement.args.get("where")
-    conditions = [j.args["on"] for j in joins if j.args.get("on") is not None] + ([where.this] if where else [])
-    for condition in conditions:
-        for part in condition.flatten() if isinstance(condition, exp.And) else [condition]:
-            named = {c.table.lower() for c in part.find_all(exp.Column)}
-            if "" in named and len(set(part.find_all(exp.Column))) > 1:
-                return []
-            _connect(groups, named & groups.keys())
-    distinct = {id(g): min(g) for g in groups.values()}
-    return sorted(distinct.values())
-
-
-def _joined(statement: exp.Expr) -> tuple[list[exp.Expr], list[exp.Join]]:
-    """What it reads or changes together, and the joins: of an UPDATE or DELETE with what its FROM or USING names."""
-    source = statement.args.get("from_")
-    if isinstance(statement, exp.Select):
-        joins = statement.args.get("joins") or []
-        return ([source.this, *(j.this for j in joins)] if source is not None else []), joins
-    others = [source.this] if source is not None else statement.args.get("using") or []
-    joins = [join for other in others for join in other.args.get("joins") or []]
-    return [statement.this, *others, *(j.this for j in joins)], joins
-
-
-def _intended(join: exp.Join, *, says_cross: bool) -> bool:
-    """CROSS JOIN says that all pairs are meant; NATURAL and USING connect by name.
-
-    To the parser SQLite's comma is a CROSS JOIN too, so the word has to be there.
-    """
-    always = join.args.get("on") is not None and truth(join.args["on"], "") is True
-    natural = str(join.args.get("method") or "").upper() == "NATURAL"
-    cross = says_cross and str(join.args.get("kind") or "").upper() == "CROSS"
-    return always or natural or bool(join.args.get("using")) or cross
-
-
-def _connect(groups: dict[str, set[str]], names: Iterable[str]) -> None:
-    merged = set().union(*(groups[n] for n in names))
-    for name in merged:
-        groups[name] = merged
 
 
 @rule(Severity.WARNING)
