@@ -13,6 +13,7 @@ import pytest
 from cli_shop import model, shop, warm
 from config_folders import folders
 from openai_server import openai_server
+from postgres_pooler import pooler, pooler_of
 from postgres_server import pg, pg_of, pg_server, pg_shared, pg_template
 from shared_store import store, store_of, store_template
 from signing_desk import desk, keys
@@ -23,7 +24,7 @@ from sqlagent.llm import catalogue, weights
 
 __all__ = [
     "desk", "folders", "keys", "model", "openai_server", "pg", "pg_of", "pg_server", "pg_shared", "pg_template",
-    "shop", "store", "store_of", "store_template", "typed", "warm",
+    "pooler", "pooler_of", "shop", "store", "store_of", "store_template", "typed", "warm",
 ]  # fmt: skip
 
 _SETTINGS = re.compile(

@@ -33,17 +33,20 @@ from sqlagent.databases.postgres.connection.error_text import speaking
 from sqlagent.databases.postgres.connection.identity import Place
 from sqlagent.databases.postgres.connection.lock_holders import naming_the_holder
 from sqlagent.databases.postgres.connection.names import search_path
-from sqlagent.databases.postgres.connection.open import connect
+from sqlagent.databases.postgres.connection.open import connect, reading
 from sqlagent.databases.postgres.connection.rows import Session
 from sqlagent.databases.postgres.effect.measure import measure
 from sqlagent.databases.postgres.effect.remembered import Remembered
 from sqlagent.databases.postgres.effect.undo_record import decoded
 from sqlagent.databases.postgres.opinion import inspect
-from sqlagent.databases.postgres.run import in_doubt, marker_table, reading
+from sqlagent.databases.postgres.run import in_doubt, marker_table
 from sqlagent.databases.postgres.run.binding import Binding
+from sqlagent.databases.postgres.run.reading import count, read
 from sqlagent.databases.postgres.run.transaction import Run
 from sqlagent.databases.postgres.undo import undo
 from sqlagent.databases.postgres.undo.taking_back import tried
+
+_SECONDS = 30.0  # until a server says which it is
 
 
 class Postgres:
@@ -68,7 +71,7 @@ class Postgres:
     def _open(self) -> None:
         self._session_to_read = connect(self._address)
         self._running: Session = self._session_to_read
-        with speaking():
+        with reading(self._session_to_read, seconds=_SECONDS):  # which a pooler without transactions refuses
             self._place = Place.of(self._session_to_read)
             self._path = search_path(self._session_to_read)
         self._remembered = Remembered(self._session_to_read, path=self._path, version=self._place.version)
@@ -114,12 +117,12 @@ class Postgres:
 
     def count(self, sql: str, *, seconds: float) -> Size:
         """How many rows a count finds, within `seconds`; `Size()` where it took longer or was refused."""
-        return reading.count(self._reader, sql, seconds=seconds)
+        return count(self._reader, sql, seconds=seconds)
 
     def read(self, sql: str, *, sink: Sink, limits: Limits, heard: Callable[[str], None] | None = None) -> Outcome:
         """Run a proven read in a session of its own that can only read."""
         with naming_the_holder(self._address), self._session() as session:
-            return reading.read(session, sql, sink=sink, limits=limits, heard=heard)
+            return read(session, sql, sink=sink, limits=limits, heard=heard)
 
     @contextmanager
     def _session(self) -> Iterator[Session]:

@@ -69,7 +69,7 @@ def older_server() -> Iterator[ThrowawayServer]:
     server.close()
 
 
-@pytest.fixture(params=["sqlite", "postgres", "postgres-15"])
+@pytest.fixture(params=["sqlite", "postgres", "postgres-15", pytest.param("pgbouncer", marks=pytest.mark.long)])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     if request.param == "sqlite":
         path = make(tmp_path / "shop.db", SHOP + TRIGGERS["sqlite"])
@@ -77,12 +77,13 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
         yield Engine(db, str(path), lambda sql: ask(path, sql), lambda sql: _ignored(ask(path, sql)))
     else:
         pg: Pg
-        if request.param == "postgres":
-            pg = request.getfixturevalue("pg_of")(SHOP + TRIGGERS["postgres"])
-        else:
+        if request.param == "postgres-15":
             pg = made_on(request.getfixturevalue("older_server"), SHOP + TRIGGERS["postgres"])
-        db = open_database(pg.url, name="shop")
-        yield Engine(db, pg.url, pg.rows, pg.run)
+        else:
+            pg = request.getfixturevalue("pg_of")(SHOP + TRIGGERS["postgres"])
+        url = request.getfixturevalue("pooler").url(pg.name) if request.param == "pgbouncer" else pg.url
+        db = open_database(url, name="shop")
+        yield Engine(db, url, pg.rows, pg.run)
     db.close()
 
 

@@ -116,12 +116,14 @@ class Target:
     url: str
     kept: bytes = b""
     state: State | None = None
+    around: str = ""
+    """The URL of the server itself, where `url` is a pooler's: a test's own look at the rows goes there."""
 
     def connect(self) -> Session:
         return connect(Address.of(self.url))
 
     def plain(self) -> psycopg.Connection[Any]:
-        return psycopg.connect(self.url, autocommit=True)
+        return psycopg.connect(self.around or self.url, autocommit=True)
 
     def measure(self, statements: Sequence[str], budget: MeasureBudget | None = None) -> Measurement:
         def capturing(pair: Pair, reader: Reader, state: State) -> tuple[Undoable, str]:

@@ -45,7 +45,7 @@ def concerns(session: Session) -> Iterator[Concern]:
         yield Concern("it is a standby: it takes no writes, and measures none", "name the primary, or read_only = true")
     if _is_pooled(session):
         yield Concern(
-            "a pooler stands in between, in transaction mode: all works through it, with more round trips",
+            "a pooler stands in between: in session or transaction mode all works through it, by two sessions at once",
             "name the server itself, if you can",
         )
 

@@ -10,9 +10,13 @@ from time import monotonic
 import psycopg
 
 from sqlagent.core.errors import ConnectError, QueryError, SqlagentError, TimedOut
+from sqlagent.databases.postgres.connection.pooler import said_by_the_pooler
 
-LOST = frozenset({"57P01", "57P02", "57P03", "08000", "08003", "08006", "08001", "08004"})
-"""The server goes down, or the connection is gone, and with it all that was not committed."""
+LOST = frozenset({"57P01", "57P02", "57P03", "08000", "08001", "08003", "08004", "08006", "08P01"})
+"""The server goes down, or the connection is gone, and with it all that was not committed.
+
+08P01 is what a pooler says of its own troubles, after which it ends the session.
+"""
 READ_ONLY, LOCK_TIMEOUT, CANCELLED, NO_PRIVILEGE = "25006", "55P03", "57014", "42501"
 
 
@@ -37,7 +41,7 @@ def in_words(error: psycopg.Error) -> SqlagentError:
     """The driver's error as one of sqlagent's."""
     said = Said.of(error)
     if is_lost(error):
-        found: SqlagentError = ConnectError(
+        found: SqlagentError = said_by_the_pooler(error) or ConnectError(
             f"the server went away in the middle: {said.message}", hint="try again when it is back"
         )
     else:

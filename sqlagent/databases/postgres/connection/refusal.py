@@ -13,6 +13,7 @@ import psycopg
 
 from sqlagent.core.errors import AuthError, ConnectError, SqlagentError
 from sqlagent.databases.postgres.connection.address import Address
+from sqlagent.databases.postgres.connection.pooler import of_the_pooler
 
 _WHERE_IT_GOES = "a line in ~/.pgpass, PGPASSWORD, or password_command of the database in your config file"
 _Found = re.Match[str]
@@ -26,6 +27,8 @@ def refusal(error: psycopg.Error, address: Address) -> SqlagentError:
             refused = make(found, address)
             refused.sqlstate = sqlstate
             return refused
+    if by_pooler := of_the_pooler(text):
+        return by_pooler
     told = re.sub(r"^connection failed: (connection to server [^:]*failed: )?", "", text)
     refused = ConnectError(f"{address.server} could not be opened: {told}", hint=f"psql {address.options}".rstrip())
     refused.sqlstate = error.sqlstate or ""
@@ -33,7 +36,8 @@ def refusal(error: psycopg.Error, address: Address) -> SqlagentError:
 
 
 def _no_database(found: _Found, address: Address) -> SqlagentError:
-    return ConnectError(f"there is no database {found[1]} at {address.server}", hint=f"psql {address.options} -l")
+    name = found[1] or found[2]
+    return ConnectError(f"there is no database {name} at {address.server}", hint=f"psql {address.options} -l")
 
 
 def _no_role(found: _Found, address: Address) -> SqlagentError:
@@ -54,6 +58,13 @@ def _not_let_in(found: _Found, address: Address) -> SqlagentError:
     wants = "; sslmode=require may be what it wants" if "no encryption" in found.string else ""
     return AuthError(
         f"{address.server} lets nobody in this way: {found[1]}", hint=f"who runs it adds a line to pg_hba.conf{wants}"
+    )
+
+
+def _not_known_to_the_pooler(_found: _Found, address: Address) -> SqlagentError:
+    return AuthError(
+        f"the pooler at {address.server} does not let {address.role or 'this role'} in",
+        hint="its auth_file or auth_query says whom it knows; the password is the one that it knows",
     )
 
 
@@ -105,7 +116,7 @@ def _not_now(found: _Found, address: Address) -> SqlagentError:
 
 
 _REASONS: tuple[tuple[re.Pattern[str], str, Callable[[_Found, Address], SqlagentError]], ...] = (
-    (re.compile(r'database "([^"]+)" does not exist'), "3D000", _no_database),
+    (re.compile(r'database "([^"]+)" does not exist|no such database: (\S+)'), "3D000", _no_database),
     (re.compile(r'role "([^"]+)" does not exist'), "28000", _no_role),
     (re.compile(r'role "([^"]+)" is not permitted to log in'), "28000", _no_login),
     (re.compile(r'password authentication failed for user "([^"]+)"'), "28P01", _wrong_password),
@@ -113,6 +124,8 @@ _REASONS: tuple[tuple[re.Pattern[str], str, Callable[[_Found, Address], Sqlagent
     (re.compile(r"(no pg_hba\.conf entry.*?|pg_hba\.conf rejects connection.*?)$"), "28000", _not_let_in),
     (re.compile(r'((?:Peer|Ident|GSSAPI|SSPI|LDAP|RADIUS|PAM|certificate) authentication failed for user "[^"]+")'),
      "28000", _not_let_in),
+    (re.compile(r'FATAL: +(?:"\w+"|SASL|SCRAM|password) authentication failed|no such user'), "28P01",
+     _not_known_to_the_pooler),
     (re.compile(r'permission denied for database "([^"]+)"'), "42501", _may_not_connect),
     (re.compile(r'could not translate host name "([^"]+)"|failed to resolve host \'([^\']+)\''), "", _no_host),
     (re.compile(r"((?:certificate verify failed|certificate has expired).*?|root certificate file \S+ does not exist"

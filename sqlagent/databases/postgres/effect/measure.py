@@ -19,16 +19,17 @@ from sqlagent.databases.changes.causes import ORDER, touched
 from sqlagent.databases.changes.samples import samples
 from sqlagent.databases.changes.volatile_columns import Unsteady, differing
 from sqlagent.databases.changes.would_fail import at_statement
+from sqlagent.databases.postgres.connection.pooler import said_by_the_pooler
 from sqlagent.databases.postgres.connection.rows import Session, one
 from sqlagent.databases.postgres.effect.causes import by_name, causes
-from sqlagent.databases.postgres.effect.giving_way import Watcher
+from sqlagent.databases.postgres.effect.giving_way import NamelessHolder, Unmeasurable, giving_way
 from sqlagent.databases.postgres.effect.outside import reaches_outside
 from sqlagent.databases.postgres.effect.reading import Before, NotForeseen, Reader, State, rows_before
 from sqlagent.databases.postgres.effect.row_versions import BrokenText, adding_up
 from sqlagent.databases.postgres.effect.schema_changes import object_changes
 from sqlagent.databases.postgres.effect.script import EndsTransaction, Planned, Script, Step
 from sqlagent.databases.postgres.effect.sums import fingerprint, rows_changed, size_of
-from sqlagent.databases.postgres.effect.two_sessions import Connect, IsStandby, Pair, Waits, two_sessions
+from sqlagent.databases.postgres.effect.two_sessions import Connect, IsStandby, Pair, Waits
 from sqlagent.databases.postgres.opinion.rewritten import Refused
 
 HOW = "rolled back"
@@ -46,10 +47,6 @@ Tried = Callable[[Pair, Reader, State], tuple[Undoable, str]]
 """Takes what a script changed back, in its own transaction, and says whether that was exact."""
 
 
-class Unmeasurable(Exception):
-    """A script cannot be measured; the text says why."""
-
-
 @dataclass(slots=True)
 class _Measuring:
     """One measurement: what is asked, and what came of it."""
@@ -61,6 +58,8 @@ class _Measuring:
     tried: Tried
     before: Before = field(default_factory=Before)
     effects: list[Effect] = field(default_factory=list)
+    looks_at_once: bool = False
+    """Whether it is known that it will wait for somebody, who is to be named."""
     at: int = 0
     """The statement that is being run, from 1."""
 
@@ -90,18 +89,10 @@ class _Measuring:
         """Begun, with what has to be read before it runs."""
         budget = self.budget
         waits = Waits(budget.lock_seconds, self.meter.left)
-        with two_sessions(self.connect, waits) as pair:
+        with giving_way(self.connect, waits, at_once=self.looks_at_once) as pair:
             reader = Reader(pair, adding_up(self._check), self.before, budget.scan_bytes)
-            watcher = Watcher(self.connect, pair.writer, budget.lock_seconds)
-            try:
-                with watcher.watching():
-                    reader.begin()
-                    yield Script(pair, reader)
-            except errors.QueryCanceled as e:
-                if watcher.gave_way:
-                    waited = f"{budget.lock_seconds * 1000:g} ms"
-                    raise Unmeasurable(f"another session waited for what it locks ({waited}), so it gave way") from e
-                raise
+            reader.begin()
+            yield Script(pair, reader)
 
     def _check(self, size: int) -> None:
         self.meter.check_size(size)
@@ -176,13 +167,17 @@ def measure(
 ) -> Measurement:  # fmt: skip
     """Never raises for what the statements do, for locks or for limits: those are effects that are UNKNOWN."""
     meter = Budget(seconds=budget.seconds, changes_bytes=budget.changes_bytes, heard=heard)
-    before = Before()
+    before, looks_at_once = Before(), False
     for _ in range(_ATTEMPTS):
-        measuring = _Measuring(connect, statements, budget, meter, tried, before)
+        measuring = _Measuring(connect, statements, budget, meter, tried, before, looks_at_once=looks_at_once)
         try:
             return measuring.measured()
         except NotForeseen as e:
             before |= e.needed
+        except NamelessHolder as e:
+            if looks_at_once:
+                return unknown(len(statements), str(e), meter)
+            looks_at_once = True
         except (Unmeasurable, PastBudget, BrokenText, Refused) as e:
             return unknown(len(statements), str(e), meter)
         except EndsTransaction as e:
@@ -206,9 +201,9 @@ def unknown(count: int, why: str, meter: Budget) -> Measurement:
 
 def why_not(error: psycopg.Error, budget: MeasureBudget) -> str:
     """Why it was not measured, where the server said so."""
+    if by_pooler := said_by_the_pooler(error):
+        return by_pooler.message
     match error:
-        case errors.LockNotAvailable():
-            return f"rows are locked by another session (waited {budget.lock_seconds * 1000:g} ms)"
         case errors.DeadlockDetected():
             return "rows are locked by another session, which waits for rows of this one"
         case errors.QueryCanceled():

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from threading import Event, Timer
 
 import psycopg
 
 from sqlagent.core.errors import ConnectError
+from sqlagent.databases.postgres.connection.pooler import of_the_pooler
 from sqlagent.databases.postgres.connection.rows import Session, one, raw
 
 Connect = Callable[[], Session]
 """Opens a session in autocommit, which begins no transaction of its own."""
+
+_FIRST_ANSWER = 5.0  # seconds
 
 FORMATS: Mapping[str, str] = {
     "DateStyle": "ISO, YMD",
@@ -39,6 +45,22 @@ class IsStandby(ConnectError):
 
 
 @dataclass(frozen=True, slots=True)
+class Sessions:
+    """Both, for whoever watches them from outside."""
+
+    writer: Session
+    witness: Session
+    writer_pid: int
+    """Of the server's process: a pooler gives out another number for the session."""
+    witness_pid: int
+
+    @property
+    def pids(self) -> list[int]:
+        """Of both server processes."""
+        return [self.writer_pid, self.witness_pid]
+
+
+@dataclass(frozen=True, slots=True)
 class Waits:
     """How long anything may take, in seconds."""
 
@@ -61,10 +83,13 @@ class Pair:
 
 
 @contextmanager
-def two_sessions(connect: Connect, waits: Waits, *, locked: Sequence[str] = ()) -> Iterator[Pair]:
-    """Open both sessions; they are closed whatever happens, so that no lock outlives the measurement.
+def two_sessions(
+    connect: Connect, waits: Waits, *, locked: Sequence[str] = (), began: Callable[[Sessions], None] = lambda _: None
+) -> Iterator[Pair]:
+    """Closed afterwards whatever happened, so that no lock outlives it.
 
     Raises IsStandby.  `locked` are tables, as they stand in SQL, that nobody may write from before the snapshot on.
+    `began` is told of both sessions before they wait for anything, and again once their processes are known for sure.
     """
     witness = connect()
     try:
@@ -72,25 +97,55 @@ def two_sessions(connect: Connect, waits: Waits, *, locked: Sequence[str] = ()) 
             raise IsStandby
         writer = connect()
         try:
-            yield _begun(writer, witness, waits, locked)
+            yield _begun(writer, witness, waits, locked, began)
         finally:
             writer.close()
     finally:
         witness.close()
 
 
-def _begun(writer: Session, witness: Session, waits: Waits, locked: Sequence[str]) -> Pair:
-    writer.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE")
+def _begun(
+    writer: Session, witness: Session, waits: Waits, locked: Sequence[str], began: Callable[[Sessions], None]
+) -> Pair:
+    began(Sessions(writer, witness, writer.info.backend_pid, witness.info.backend_pid))
+    with _answering(writer):
+        writer.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE")
     writer.execute(f"SET LOCAL lock_timeout = {_ms(waits.lock)}")
     for table in locked:  # it takes no snapshot and no number, so what comes after sees all that was committed before
         writer.execute(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE".encode())
-    witness.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-    snapshot = one(witness, "SELECT pg_catalog.pg_export_snapshot()")
+    with _answering(witness):
+        witness.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    ((snapshot, witness_pid),) = raw(witness, "SELECT pg_catalog.pg_export_snapshot(), pg_catalog.pg_backend_pid()")
     writer.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
+    writer_pid = one(writer, "SELECT pg_catalog.pg_backend_pid()")  # any query earlier would be before the snapshot
+    began(Sessions(writer, witness, int(writer_pid or 0), int(witness_pid or 0)))
     for session in (writer, witness):
         set_local(session, _limits(waits))
     multixact = one(witness, "SELECT pg_catalog.mxid_age('1'::xid) + 1")
     return Pair(writer, witness, str(multixact), dict(written(writer)))
+
+
+@contextmanager
+def _answering(session: Session) -> Iterator[None]:
+    """Not for longer than a while: a pooler that has no session to give would leave it without a word for minutes."""
+    late = Event()
+
+    def break_off() -> None:
+        late.set()
+        with suppress(OSError), socket.socket(fileno=os.dup(session.fileno())) as its:
+            its.shutdown(socket.SHUT_RDWR)
+
+    timer = Timer(_FIRST_ANSWER, break_off)
+    timer.start()
+    try:
+        yield
+    except psycopg.Error as e:
+        if late.is_set() and (found := of_the_pooler("query_wait_timeout")):
+            raise found from e
+        raise
+    finally:
+        timer.cancel()
+        timer.join()
 
 
 def _ms(seconds: float) -> int:

@@ -17,14 +17,16 @@ from sqlagent.core.nouns.session import Outcome
 from sqlagent.databases.base import Limits, Mark, Sink
 from sqlagent.databases.changes.budget import Budget, PastBudget
 from sqlagent.databases.changes.returned_rows import Done, hand_over
-from sqlagent.databases.postgres.connection.error_text import in_words, is_lost
+from sqlagent.databases.postgres.connection.error_text import LOCK_TIMEOUT, in_words, is_lost
+from sqlagent.databases.postgres.connection.pooler import said_by_the_pooler
 from sqlagent.databases.postgres.connection.progress import telling
 from sqlagent.databases.postgres.connection.rows import Session
+from sqlagent.databases.postgres.effect.giving_way import Watcher
 from sqlagent.databases.postgres.effect.reading import Before, NotForeseen, Reader, State
 from sqlagent.databases.postgres.effect.row_versions import BrokenText, adding_up
 from sqlagent.databases.postgres.effect.script import LAST, EndsTransaction, execute
 from sqlagent.databases.postgres.effect.tables import leaves
-from sqlagent.databases.postgres.effect.two_sessions import Connect, Pair, Waits, two_sessions
+from sqlagent.databases.postgres.effect.two_sessions import Connect, Pair, Sessions, Waits, two_sessions
 from sqlagent.databases.postgres.opinion.rewritten import Refused
 from sqlagent.databases.postgres.run.binding import Binding
 from sqlagent.databases.postgres.run.durable_id import answer_durably, durable
@@ -93,7 +95,10 @@ class Run:
         if self.mark is not None:
             with closing(self.connect()) as session:
                 Marker(session, self.mark).prepare()
-        with two_sessions(self.connect, Waits(_LOCK_SECONDS, self.limits.seconds), locked=locked) as pair:
+        with (
+            _naming_the_holder(self.connect) as began,
+            two_sessions(self.connect, Waits(_LOCK_SECONDS, self.limits.seconds), locked=locked, began=began) as pair,
+        ):
             self.began(pair.writer)
             answer_durably(pair.writer)
             self.reached("begun")
@@ -197,6 +202,20 @@ def _check_marks(state: State) -> None:
 
 
 @contextmanager
+def _naming_the_holder(connect: Connect) -> Iterator[Callable[[Sessions], None]]:
+    """Who had the lock that was waited for too long."""
+    watcher = Watcher(connect)
+    try:
+        with watcher.watching():
+            yield watcher.began
+    except errors.LockNotAvailable as e:
+        holder = watcher.holder or "another session"
+        found = ConnectError(f"rows are locked by {holder} (waited {_LOCK_SECONDS:g} s)", hint=_NOTHING)
+        found.sqlstate = LOCK_TIMEOUT
+        raise found from e
+
+
+@contextmanager
 def _speaking(budget: Budget) -> Iterator[None]:
     """What the server refused before COMMIT was sent, in words: nothing was changed."""
     try:
@@ -210,11 +229,13 @@ def _speaking(budget: Budget) -> Iterator[None]:
 def said(error: psycopg.Error, budget: Budget) -> SqlagentError:
     """The driver's error before COMMIT, as one of sqlagent's."""
     message = (error.diag.message_primary or str(error)).strip()
+    found: SqlagentError
+    by_pooler = said_by_the_pooler(error)
     match error:
+        case _ if by_pooler is not None:
+            found = by_pooler
         case errors.SerializationFailure():
-            found: SqlagentError = Stale("somebody changed the same rows meanwhile, and it was rolled back")
-        case errors.LockNotAvailable():
-            found = ConnectError(f"rows are locked by another session (waited {_LOCK_SECONDS:g} s)", hint=_NOTHING)
+            found = Stale("somebody changed the same rows meanwhile, and it was rolled back")
         case errors.DeadlockDetected():
             found = ConnectError("rows are locked by another session, which waits for ours", hint=_NOTHING)
         case errors.QueryCanceled() if budget.left == 0 or "timeout" in message:

@@ -19,13 +19,14 @@ from sqlagent.databases.changes.conflicts import Conflicts, Refused
 from sqlagent.databases.changes.samples import samples
 from sqlagent.databases.postgres.connection.progress import telling
 from sqlagent.databases.postgres.connection.rows import Session
+from sqlagent.databases.postgres.effect.giving_way import Unmeasurable, giving_way
 from sqlagent.databases.postgres.effect.measure import HOW, unknown, why_not
 from sqlagent.databases.postgres.effect.reading import Before, NotForeseen, Reader, State, rows_before
 from sqlagent.databases.postgres.effect.row_versions import BrokenText, adding_up
 from sqlagent.databases.postgres.effect.schema_changes import object_changes, objects
 from sqlagent.databases.postgres.effect.sums import fingerprint, rows_changed, size_of
 from sqlagent.databases.postgres.effect.tables import tables
-from sqlagent.databases.postgres.effect.two_sessions import Connect, Pair, Waits, steady, two_sessions
+from sqlagent.databases.postgres.effect.two_sessions import Connect, Pair, Waits, steady
 from sqlagent.databases.postgres.effect.undo_record import Kept
 from sqlagent.databases.postgres.run.transaction import Run
 from sqlagent.databases.postgres.undo.rows import rows_of, still_as_left
@@ -89,7 +90,7 @@ def plan(connect: Connect, kept: Kept, *, budget: MeasureBudget, heard: Callable
             before |= e.needed
         except Refused as e:
             return UndoPlan(unknown(1, str(e), meter), refused=str(e))
-        except (PastBudget, BrokenText) as e:
+        except (Unmeasurable, PastBudget, BrokenText) as e:
             return UndoPlan(unknown(1, str(e), meter))
         except SqlagentError as e:
             return UndoPlan(unknown(1, e.message, meter))
@@ -105,7 +106,7 @@ def _planned(connect: Connect, undo: Undo, budget: MeasureBudget, meter: Budget,
         meter.check_size(size)
         meter.check()
 
-    with two_sessions(connect, Waits(budget.lock_seconds, meter.left)) as pair:
+    with giving_way(connect, Waits(budget.lock_seconds, meter.left)) as pair:
         reader = Reader(pair, adding_up(check), before, budget.scan_bytes)
         reader.begin()
         state = undo.run(pair, reader)

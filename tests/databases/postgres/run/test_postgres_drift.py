@@ -1,11 +1,9 @@
-"""What others do between the preview and the run, and while they last: it is caught, and nobody has to wait for us."""
+"""What others do between the preview and the run, and while they last: it is caught."""
 
 from __future__ import annotations
 
 import random
-import threading
 from collections.abc import Callable
-from time import monotonic
 
 import psycopg
 import pytest
@@ -13,7 +11,7 @@ from postgres_server import Pg
 from postgres_writes import Target, dump
 
 from sqlagent.core.errors import ConnectError, OutcomeUnknown, Stale
-from sqlagent.databases.base import EffectDiffers, MeasureBudget, Verdict
+from sqlagent.databases.base import EffectDiffers, Verdict
 
 SHOP = """
 CREATE TABLE customers (id int PRIMARY KEY, name text NOT NULL, city text);
@@ -106,56 +104,6 @@ def test_clocks_chance_sequences_and_other_rows_stop_no_run(pg_of: Callable[[str
 
 
 # ---- others at the same time ----------------------------------------------------------------------------------------
-
-
-def test_rows_that_somebody_holds_are_waited_for_a_moment_only(pg_of: Callable[[str], Pg]) -> None:
-    target = Target(pg_of(SHOP).url)
-    with target.plain() as db, db.transaction():
-        db.execute("UPDATE customers SET city = 'x' WHERE id = 1")
-        begun = monotonic()
-        measured = target.measure(["DELETE FROM customers WHERE id = 1"], MeasureBudget())
-        waited = monotonic() - begun
-
-    assert measured.how == "rows are locked by another session (waited 200 ms)"
-    assert waited < 3  # on a machine that does much else
-
-
-def test_a_preview_gives_way_to_who_waits_for_its_rows(pg_of: Callable[[str], Pg]) -> None:
-    """It would hold them for seconds; the other session has them after a fraction of one, and is never cancelled."""
-    target = Target(pg_of(SHOP).url)
-    slow = ["WITH u AS (UPDATE customers SET city = 'z' WHERE id = 1 RETURNING id) SELECT pg_sleep(4) FROM u"]
-    waited: list[float] = []
-
-    def other() -> None:
-        with target.plain() as db:
-            while not db.execute("SELECT 1 FROM pg_stat_activity WHERE backend_xid IS NOT NULL").fetchone():
-                pass
-            begun = monotonic()
-            db.execute("UPDATE customers SET name = 'theirs' WHERE id = 1")
-            waited.append(monotonic() - begun)
-
-    thread = threading.Thread(target=other)
-    thread.start()
-    measured = target.measure(slow, MeasureBudget())
-    thread.join()
-
-    assert measured.how == "another session waited for what it locks (200 ms), so it gave way"
-    assert waited[0] < 2
-    assert "theirs" in str(dump(target.plain())["customers"])
-
-
-def test_a_preview_in_a_deadlock_is_the_one_that_ends(pg_of: Callable[[str], Pg]) -> None:
-    target = Target(pg_of(SHOP).url)
-    with target.plain() as db, db.transaction():
-        db.execute("SET LOCAL deadlock_timeout = '30s'")
-        db.execute("UPDATE customers SET city = 'x' WHERE id = 2")
-        measured = target.measure(
-            ["UPDATE customers SET city = 'y' WHERE id = 1", "UPDATE customers SET city = 'y' WHERE id = 2"],
-            MeasureBudget(),
-        )
-        db.execute("UPDATE customers SET city = 'x' WHERE id = 1")
-
-    assert measured.how.startswith("rows are locked by another session")
 
 
 def test_a_row_that_changes_while_it_runs_is_stale_and_shown_again(pg_of: Callable[[str], Pg]) -> None:
