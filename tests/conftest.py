@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from openai_server import openai_server
 from postgres_pooler import pooler, pooler_of
 from postgres_server import pg, pg_of, pg_server, pg_shared, pg_template
 from shared_store import store, store_of, store_template
+from signals import as_at_a_terminal
 from signing_desk import desk, keys
 from team_typed import typed
 
@@ -31,8 +31,7 @@ _SETTINGS = re.compile(
     r"(SQLAGENT_|OPENAI_|AZURE_OPENAI_|LANGSMITH|LANGCHAIN|LANGGRAPH|PG)\w*"
     r"|CI|NO_COLOR|FORCE_COLOR|PAGER|LESS|EDITOR|VISUAL|COLUMNS|LINES"
 )
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what it puts in the background
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+as_at_a_terminal()
 hypothesis.settings.register_profile("sqlagent", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("sqlagent")  # a slow machine is not a failure
 

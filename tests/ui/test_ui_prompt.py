@@ -123,6 +123,14 @@ def test_a_hangup_signal_leaves_it_pending(tmp_path: Path) -> None:
     assert terminal.answer().startswith("later hangup")
 
 
+def test_a_hangup_signal_is_not_heard_where_the_program_was_started_to_ignore_it(tmp_path: Path) -> None:
+    terminal = Terminal("read", nohup=True, ANSWER_TO=str(tmp_path / "answer"))
+    terminal.child.expect_exact(PROMPT)
+    terminal.child.kill(signal.SIGHUP)
+    terminal.child.sendline("a")
+    assert terminal.answer().startswith("approve key")
+
+
 @pytest.mark.parametrize(
     ("lines", "answer"),
     [

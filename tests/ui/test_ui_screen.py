@@ -78,7 +78,7 @@ def test_a_screen_without_colour_never_loads_rich() -> None:
         "a_screen(io.StringIO()).line(str(human.details(a_proposal())))\n"
         "print(sorted(name for name in sys.modules if name.split('.')[0] in ('rich', 'typer', 'pygments')))\n"
     )
-    env = {"PYTHONPATH": f"{ROOT}:{Path(__file__).parent}"}
+    env = {"PYTHONPATH": f"{ROOT}:{ROOT}/tests:{Path(__file__).parent}"}
     ran = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True)
     assert ran.stdout == "[]\n"
 

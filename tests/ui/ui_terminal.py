@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pexpect
+from checkout import ROOT
 
 HERE = Path(__file__).parent
 PROMPT = "\r\n  > "
@@ -15,8 +16,8 @@ PROMPT = "\r\n  > "
 class Terminal:
     """One run of the driver, and what it answered."""
 
-    def __init__(self, proposal: str, *arguments: str, **env: str) -> None:
-        path = os.pathsep.join([str(HERE), str(HERE.parents[1])])
+    def __init__(self, proposal: str, *arguments: str, nohup: bool = False, **env: str) -> None:
+        path = os.pathsep.join([str(HERE), str(ROOT / "tests"), str(ROOT)])
         surroundings = {"PATH": os.environ["PATH"], "PYTHONPATH": path, "TERM": "xterm", "NO_COLOR": "1", **env}
         self.child = pexpect.spawn(
             sys.executable,
@@ -26,6 +27,7 @@ class Terminal:
             encoding="utf-8",
             dimensions=(40, 80),
             echo=True,
+            ignore_sighup=nohup,
         )
         self.child.delaybeforesend = None
 
