@@ -21,6 +21,14 @@ _HANDED_OVER = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")
 """Names of what the shell has already opened for us, as `<(...)` does: a pipe is meant there."""
 
 
+DATA_ENDINGS = (".csv", ".tsv", ".parquet", ".json", ".jsonl", ".ndjson", ".xlsx")
+"""Files of rows that are opened as tables, by how their names end."""
+
+MOST_FILES = 500
+MOST_BYTES = 4_000_000_000
+"""Of files of rows that are opened together: they are held in memory."""
+
+
 class NotPlain(Exception):
     """What is there is no file to read; `str` of it says why: `is a FIFO, not a file`."""
 
@@ -31,6 +39,22 @@ def refuse_odd(mode: int) -> None:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     if not stat.S_ISREG(mode):
         raise NotPlain(f"is {_KINDS.get(stat.S_IFMT(mode), 'no plain file')}, not a file")
+
+
+def holds_data(path: Path) -> bool:
+    """Whether a path is a file of rows, or a folder that may hold some, rather than a database."""
+    return path.suffix.lower() in DATA_ENDINGS or os.path.isdir(path)  # noqa: PTH112 - a path that cannot be is none
+
+
+def open_plain(path: Path) -> int:
+    """A handle on a plain file; NotPlain where it is none, OSError where it cannot be read.  It never waits."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        refuse_odd(os.fstat(handle).st_mode)
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
 
 
 def read_plain(path: Path, largest: int) -> bytes:

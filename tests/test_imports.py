@@ -16,7 +16,7 @@ from checkout import ROOT
 
 HEAVY = (
     *("langgraph", "langchain", "langchain_core", "langchain_openai", "openai", "sqlglot", "xllamacpp", "httpx"),
-    *("psycopg", "prompt_toolkit"),
+    *("psycopg", "prompt_toolkit", "duckdb", "python_calamine"),
 )
 RULING = (
     "sqlagent.config.conditions",
@@ -116,6 +116,7 @@ def test_looking_loads_neither_rules_nor_other_commands(shop: Shop, command: str
 
 
 def test_the_check_notices_what_is_loaded_where_it_is_needed(shop: Shop) -> None:
+    assert loaded(shop.asking).isdisjoint({"duckdb", "python_calamine", "psycopg"}), "of other engines"
     assert {"langgraph", "sqlglot", "sqlagent.cli.asking", "sqlagent.core.policy.rulebook"} <= loaded(shop.asking)
     assert "sqlagent.config.conditions" not in loaded(shop.asking), "there is no policy file to read"
     ruled = sqlagent(shop.folder, "policy", "test", "nowhere.toml")

@@ -31,6 +31,10 @@ BREAKS = {
         "databases/postgres/effect/measure.py",
         "import sqlagent.databases.postgres.run.transaction",
     ),
+    "DuckDB's rooms: connection < opinion < run": (
+        "databases/duckdb/opinion/schema.py",
+        "import sqlagent.databases.duckdb.run.reading",
+    ),
     "What any engine does alike knows no engine": ("databases/changes/samples.py", "import apsw"),
     "The core's analysis: text < analysis < rules < analyze, which brings the rules": (
         "core/analysis/verdict.py",

@@ -27,6 +27,7 @@ from sqlagent.ui.paging import Wide, shown_rows
 from sqlagent.ui.prompt import Input, can_prompt
 from sqlagent.ui.screen import Colour, Screen, is_terminal
 
+_MOST_LEFT_OUT = 4
 _OURS = frozenset({"json", "output", "csv", "csv_safe", "no_pager", "no_repair", "force", "chart", "wait"})
 """Options that are not settings."""
 
@@ -220,9 +221,17 @@ class Call:
         return "terminal" if self.interactive else "script"
 
     def say_which_database(self) -> None:
-        """The sample is used when nobody chose a database: that is said, never silent."""
-        if self.settings.database.is_sample and not self.json:
+        """What is easily taken for something else: the sample that nobody chose, and a folder without some files."""
+        if self.json:
+            return
+        if self.settings.database.is_sample:
             self.screen.line("  using ./sample.db: no --db, no SQLAGENT_DB and no database in a config file")
+        if not self.settings.database.takes_writes:
+            left_out = self.agent.database.concerns()
+            for concern in left_out[:_MOST_LEFT_OUT]:
+                self.screen.line(f"  {concern.what}")
+            if len(left_out) > _MOST_LEFT_OUT:
+                self.screen.line(f"  and {len(left_out) - _MOST_LEFT_OUT:,} more: sqlagent doctor lists them")
 
     def print_json(self, facts: dict[str, Any]) -> None:
         """The one document of `--json`, with the rows that came meanwhile as its `results`."""

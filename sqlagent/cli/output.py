@@ -71,4 +71,6 @@ def _in_use(settings: Settings, sources: Iterable[str]) -> Iterator[tuple[str, l
     for one in known:
         if one.engine == "sqlite":
             yield f"the database {one.name}, or a file of its", database_files(one.path)
+        elif not one.takes_writes:
+            yield f"one of the files of {one.name}", [one.path, *(one.path.iterdir() if one.path.is_dir() else ())]
     yield "a file that sqlagent keeps", list(settings.state_dir.rglob("*"))

@@ -51,6 +51,21 @@ def _environment() -> str:
     )
 
 
+_FILES = """
+Files of rows: pip install "sqlagent[duckdb]", then --db data.csv, or a folder.
+They are read into memory by DuckDB, which then reaches nothing else: no file,
+no network, no extension, no setting.  They are never written.
+
+endings   {endings}
+tables    a file is a table of its name: `my orders.csv` is my_orders; a.csv and
+          a.json are a_csv and a_json; a workbook of several sheets is a table
+          a sheet, sales_Q1; sqlagent schema shows which file each one is
+folder    the files in it; left out, and said, are other endings, folders inside
+          it, links to outside of it, and what cannot be read
+most      {files} files, {size} GB together
+change    a file that changes is read anew before the next statement; where its
+          columns changed too, what was approved is not run
+"""
 _EXACTLY_ONCE = {
     True: "marked in the same transaction; in WAL by marker_table",
     False: "the changed rows tell",
@@ -154,11 +169,18 @@ def _databases() -> str:
     said = {True: "yes", False: "no"}
     rows = [
         (engine, said[can.second_opinion], said[can.preview], said[can.undo], said[can.timeout],
-         _EXACTLY_ONCE[can.atomic_mark])
+         _EXACTLY_ONCE[can.atomic_mark] if can.writes else "nothing is changed")
         for engine, can in capabilities().items()
     ]  # fmt: skip
     headings = ("engine", "second opinion", "preview", "undo", "timeout", "exactly once")
-    return "\n\n".join(_facts(headings, row) for row in rows) + "\n" + _POSTGRES
+    return "\n\n".join(_facts(headings, row) for row in rows) + "\n" + _POSTGRES + _files()
+
+
+def _files() -> str:
+    from sqlagent.plain_files import DATA_ENDINGS, MOST_BYTES, MOST_FILES
+
+    endings = ", ".join(DATA_ENDINGS)
+    return _FILES.format(endings=endings, files=MOST_FILES, size=f"{MOST_BYTES / 1e9:g}")
 
 
 def _facts(headings: Sequence[str], row: Sequence[str]) -> str:

@@ -14,10 +14,11 @@ from sqlagent.config.kinds import Wrong, nearest
 from sqlagent.core.errors import ConfigError
 from sqlagent.core.nouns.policy import KnownAs
 from sqlagent.core.secret import Secret
+from sqlagent.plain_files import holds_data
 
 SAMPLE = "sample.db"
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(//)?", re.ASCII)
-_FILE_SCHEMES = frozenset({"sqlite", "file"})
+_FILE_SCHEMES = frozenset({"sqlite", "file", "duckdb"})
 _PGPASS = "keep the password in ~/.pgpass, or in the file that PGPASSFILE names"
 
 
@@ -28,7 +29,7 @@ class DatabaseSettings:
     name: str
     """As the person calls it: `prod`, `sample.db`."""
     url: str
-    """`sqlite:/absolute/path`, or the URL of a server; never with a password."""
+    """`sqlite:/absolute/path`, `duckdb:/absolute/path`, or the URL of a server; never with a password."""
     foreign_keys: bool = True
     read_only: bool = False
     examples: int = 3
@@ -46,8 +47,13 @@ class DatabaseSettings:
 
     @property
     def engine(self) -> str:
-        """`sqlite`, `postgresql`: the URL's scheme."""
+        """`sqlite`, `postgresql`, `duckdb`: the URL's scheme."""
         return self.url.partition(":")[0]
+
+    @property
+    def takes_writes(self) -> bool:
+        """Files of rows are only read."""
+        return self.engine != "duckdb"
 
     @property
     def path(self) -> Path:
@@ -57,6 +63,8 @@ class DatabaseSettings:
 
 def normal_url(text: str, base: Path) -> str:
     """`sqlite:/absolute/path` for a path or a file's URL, else the URL as it is; a password in it is refused.
+
+    Files of rows and folders are `duckdb:/absolute/path`, however they are named.
 
     `sqlite:///shop.db` is relative and `sqlite:////srv/shop.db` absolute, as SQLAlchemy has it.
     """
@@ -80,7 +88,13 @@ def normal_url(text: str, base: Path) -> str:
 def _file_url(path: str, base: Path) -> str:
     if not path:
         raise Wrong("names no file", "such as sqlite:shop.db, or the path alone")
-    return f"sqlite:{Path(os.path.abspath(base / Path(path).expanduser()))}"  # noqa: PTH100 - symlinks stay as typed
+    place = Path(os.path.abspath(base / Path(path).expanduser()))  # noqa: PTH100 - symlinks stay as typed
+    return f"{'duckdb' if holds_data(place) else 'sqlite'}:{place}"
+
+
+def is_file(url: str) -> bool:
+    """Whether a normal URL is a path on this machine."""
+    return url.startswith(("sqlite:", "duckdb:"))
 
 
 def without_password(text: str) -> tuple[str, Secret]:
@@ -115,7 +129,7 @@ def _refuse_passwords(url: str, scheme: str) -> None:
 
 def place(url: str) -> str:
     """The same for two URLs of one database: links of either kind are followed, and who connects does not matter."""
-    if not url.startswith("sqlite:"):
+    if not is_file(url):
         return _server_place(url)
     path = Path(url.partition(":")[2])
     try:
@@ -148,7 +162,7 @@ def _server_place(url: str) -> str:
 
 def spellings(url: str) -> frozenset[str]:
     """How a rule may name the place of a database: its path, as typed and without links, or its URL and its place."""
-    if not url.startswith("sqlite:"):
+    if not is_file(url):
         return frozenset({url, place(url)})
     path = url.partition(":")[2]
     return frozenset({path, os.path.realpath(path)})
@@ -158,12 +172,12 @@ def is_inside(text: str, folder: Path) -> bool:
     """Whether a path or URL stays in the folder, links followed; raises `Wrong` for one that is none."""
     url = normal_url(text, folder)
     path = Path(os.path.realpath(url.partition(":")[2]))
-    return url.startswith("sqlite:") and path.is_relative_to(os.path.realpath(folder))
+    return is_file(url) and path.is_relative_to(os.path.realpath(folder))
 
 
 def has_host(url: str) -> bool:
     """Whether a URL reaches a machine by name; what cannot be read counts as reaching."""
-    if url.startswith("sqlite:"):
+    if is_file(url):
         return False
     try:
         parts = urlsplit(url)
@@ -216,7 +230,7 @@ def _looks_like_a_place(text: str, cwd: Path) -> bool:
 
 
 def _short_name(url: str) -> str:
-    if url.startswith("sqlite:"):
+    if is_file(url):
         return Path(url).name
     parts = urlsplit(url)
     return parts.path.strip("/") or parts.netloc.rpartition("@")[2] or url

@@ -28,10 +28,14 @@ class Capabilities:
     """It measures what a change would do, by doing it where it leaves no trace."""
     undo: bool = False
     """It can take back what a run changed."""
+    writes: bool = True
+    """It can change anything at all; where not, a change is refused before anybody is asked."""
 
 
 POSTGRESQL = Capabilities(second_opinion=True, atomic_mark=False, timeout=True, preview=True, undo=True)
 """Here, so that help can say it where the driver is not installed."""
+DUCKDB = Capabilities(second_opinion=True, atomic_mark=False, timeout=True, writes=False)
+"""Files of rows; here for the same reason."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,12 @@ from urllib.parse import unquote
 
 from sqlagent.core.errors import ConnectError
 from sqlagent.core.secret import Secret
-from sqlagent.databases.base import POSTGRESQL, Capabilities, Database
+from sqlagent.databases.base import DUCKDB, POSTGRESQL, Capabilities, Database
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 _LATER = {
     "mysql": "MySQL",
     "mariadb": "MariaDB",
-    "duckdb": "DuckDB",
 }
 
 
@@ -72,7 +71,7 @@ def _scheme(text: str) -> tuple[str, str]:
             f"{found[0]}// needs the adapter for {_LATER[scheme]}, which is not there yet", hint="use a SQLite file"
         )
     if rest.startswith("//"):
-        raise ConnectError(f"no adapter for {found[0]}//", hint="there is sqlite, or a path; and postgresql://")
+        raise ConnectError(f"no adapter for {found[0]}//", hint="there is a path, and postgresql://")
     return "sqlite", text
 
 
@@ -115,15 +114,32 @@ def _open_postgres(rest: str, wanted: _Wanted) -> Database:
                     measure_url=wanted.measure_url)  # fmt: skip
 
 
+def _open_files(path: str, wanted: _Wanted) -> Database:
+    try:
+        import duckdb  # noqa: F401 - 20 MB of shared library, which no other engine needs
+        import python_calamine  # noqa: F401
+
+        from sqlagent.databases.duckdb import Files
+    except ImportError as e:
+        if e.name not in ("duckdb", "python_calamine"):
+            raise
+        raise ConnectError(
+            f"{wanted.name} is opened by DuckDB, which is not installed", hint='pip install "sqlagent[duckdb]"'
+        ) from e
+
+    return Files(Path(path).expanduser().absolute(), name=wanted.name)
+
+
 def capabilities() -> dict[str, Capabilities]:
     """What each engine that there is an adapter for can do, by its name."""
     from sqlagent.databases.sqlite import Sqlite  # as above
 
-    return {"SQLite": Sqlite.capabilities, "PostgreSQL": POSTGRESQL}
+    return {"SQLite": Sqlite.capabilities, "PostgreSQL": POSTGRESQL, "files (DuckDB)": DUCKDB}
 
 
 _ADAPTERS: dict[str, Callable[[str, _Wanted], Database]] = {
     "sqlite": _open_sqlite,
     "postgresql": _open_postgres,
     "postgres": _open_postgres,
+    "duckdb": _open_files,
 }

@@ -312,6 +312,7 @@ class Parts:
     def policy(self, chosen: DatabaseSettings) -> Policy:
         """What people decided once about statements on this database."""
         s, writes = self.settings, Writes.DENY if chosen.read_only else Writes.ASK
+        writes = writes if chosen.takes_writes else Writes.NEVER
         plain = Policy(
             reads=Reads(s.reads), writes=writes, relaxed=frozenset(s.relax), known_as=s.known_as(chosen)
         )  # fmt: skip

@@ -117,6 +117,8 @@ class Writes(StrEnum):
     ASK = "ask"
     DENY = "deny"
     """The database is configured `read_only`."""
+    NEVER = "never"
+    """It is files of rows, which are only read."""
 
 
 class Origin(StrEnum):

@@ -18,8 +18,10 @@ _WHY = {
     "marker-table": "it changes the table in which runs leave their marks, and a crash is decided by them",
     "hidden-characters": "its text has characters that a screen does not show as they are",
     "executable-comment": "it has a comment that some engines run as SQL",
+    "read-only": "files are only read, and this is not proven to be a read",
 }
-BUILT_IN = frozenset({*_WHY, "read-only", "reads", "confidence", "mcp"})
+_ELSEWHERE = "nobody can approve this here; run it elsewhere"
+BUILT_IN = frozenset({*_WHY, "reads", "confidence", "mcp"})
 """Ids that no file may give a rule."""
 
 
@@ -38,8 +40,9 @@ def builtin_denial(analysis: Analysis, policy: Policy) -> Deny | None:
     if analysis.denied:
         rule = analysis.denied[0]
         return Deny(rule, _WHY.get(rule, "a rule of the analysis forbids it"))
-    if analysis.risk is not Risk.READ and policy.writes is Writes.DENY:
-        return Deny("read-only", "this database is configured read_only")
+    if analysis.risk is not Risk.READ and policy.writes is not Writes.ASK:
+        files = policy.writes is Writes.NEVER
+        return Deny("read-only", _WHY["read-only"] if files else "this database is configured read_only")
     return None
 
 
@@ -142,7 +145,9 @@ def refusal(denial: Deny, database: str) -> tuple[str, str]:
     """The message of a denial, and the hint what can be done."""
     cited = words(denial).removeprefix("deny ")
     if not denial.what:
-        return f"the policy denies this: {denial.why}  {cited}", "nobody can approve this here; run it elsewhere"
+        files = denial.rule == "read-only" and denial.why == _WHY["read-only"]
+        hint = "change the file itself, or put its rows in a database" if files else _ELSEWHERE
+        return f"the policy denies this: {denial.why}  {cited}", hint
     hint = "nobody can approve this here; change the policy, or run it elsewhere"
     why = f"{denial.why}; " if denial.why else ""
     return f"the policy denies {denial.what} on {database}  {cited}", why + hint

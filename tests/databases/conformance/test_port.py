@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from data_files import fill
 from postgres_server import Pg, made_on
 from sqlite_files import Kept, ask, make, nothing, read
 
@@ -69,22 +70,42 @@ def older_server() -> Iterator[ThrowawayServer]:
     server.close()
 
 
-@pytest.fixture(params=["sqlite", "postgres", "postgres-15", pytest.param("pgbouncer", marks=pytest.mark.long)])
+CHANGING = ("sqlite", "postgres", "postgres-15", pytest.param("pgbouncer", marks=pytest.mark.long))
+
+
+@pytest.fixture(params=[*CHANGING, "duckdb"])
+def reader(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    """Every engine there is, for what every one can do."""
+    engine = _made(request, tmp_path)
+    yield engine
+    engine.db.close()
+
+
+@pytest.fixture(params=CHANGING)
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    if request.param == "sqlite":
-        path = make(tmp_path / "shop.db", SHOP + TRIGGERS["sqlite"])
-        db = open_database(str(path), name="shop")
-        yield Engine(db, str(path), lambda sql: ask(path, sql), lambda sql: _ignored(ask(path, sql)))
-    else:
-        pg: Pg
-        if request.param == "postgres-15":
-            pg = made_on(request.getfixturevalue("older_server"), SHOP + TRIGGERS["postgres"])
-        else:
+    """Every engine whose capabilities have `writes`."""
+    engine = _made(request, tmp_path)
+    assert engine.db.capabilities.writes
+    yield engine
+    engine.db.close()
+
+
+def _made(request: pytest.FixtureRequest, folder: Path) -> Engine:
+    match request.param:
+        case "sqlite":
+            path = make(folder / "shop.db", SHOP + TRIGGERS["sqlite"])
+            db = open_database(str(path), name="shop")
+            return Engine(db, str(path), lambda sql: ask(path, sql), lambda sql: _ignored(ask(path, sql)))
+        case "duckdb":
+            url = f"duckdb:{fill(folder / 'shop')}"
+            db = open_database(url, name="shop")
+            return Engine(db, url, lambda sql: read(db, sql), pytest.fail)
+        case "postgres-15":
+            pg: Pg = made_on(request.getfixturevalue("older_server"), SHOP + TRIGGERS["postgres"])
+        case _:
             pg = request.getfixturevalue("pg_of")(SHOP + TRIGGERS["postgres"])
-        url = request.getfixturevalue("pooler").url(pg.name) if request.param == "pgbouncer" else pg.url
-        db = open_database(url, name="shop")
-        yield Engine(db, url, pg.rows, pg.run)
-    db.close()
+    url = request.getfixturevalue("pooler").url(pg.name) if request.param == "pgbouncer" else pg.url
+    return Engine(open_database(url, name="shop"), url, pg.rows, pg.run)
 
 
 def _ignored(_: object) -> None: ...
@@ -104,13 +125,13 @@ def run(db: Database, *statements: str, expected: Measurement | None = None, sin
     return kept[0] if kept else b""
 
 
-def test_it_says_what_it_is(engine: Engine) -> None:
-    again = open_database(engine.url, name="other")
+def test_it_says_what_it_is(reader: Engine) -> None:
+    again = open_database(reader.url, name="other")
 
-    assert engine.db.name == "shop"
-    assert engine.db.identity() == again.identity()
-    assert engine.db.fingerprint() == again.fingerprint()
-    assert engine.db.capabilities.second_opinion
+    assert reader.db.name == "shop"
+    assert reader.db.identity() == again.identity()
+    assert reader.db.fingerprint() == again.fingerprint()
+    assert reader.db.capabilities.second_opinion
     again.close()
 
 
@@ -154,8 +175,6 @@ def test_a_view_says_by_which_keys_its_rows_belong_to_others(engine: Engine) -> 
 @pytest.mark.parametrize(
     ("sql", "kind", "risk"),
     [
-        ("SELECT name FROM customers", Kind.SELECT, Risk.READ),
-        ("SELECT name FROM german", Kind.SELECT, Risk.READ),
         ("UPDATE orders SET total = 1 WHERE id = 1", Kind.UPDATE, Risk.WRITE),
         ("DELETE FROM orders WHERE id = 1", Kind.DELETE, Risk.WRITE),
         ("INSERT INTO audit (what) SELECT name FROM customers", Kind.INSERT, Risk.WRITE),
@@ -166,8 +185,26 @@ def test_an_opinion_is_given_and_nothing_is_run(engine: Engine, sql: str, kind: 
     before = engine.state()
     (opinion,) = engine.db.inspect([sql])
 
-    assert (opinion.kind, opinion.risk, opinion.readonly, opinion.error) == (kind, risk, risk is Risk.READ, "")
+    assert (opinion.kind, opinion.risk, opinion.readonly, opinion.error) == (kind, risk, False, "")
     assert engine.state() == before
+
+
+@pytest.mark.parametrize("sql", ["SELECT name FROM customers", "SELECT name FROM german", "SELECT count(*) FROM audit"])
+def test_a_read_is_known_as_one(reader: Engine, sql: str) -> None:
+    (opinion,) = reader.db.inspect([sql])
+
+    assert (opinion.kind, opinion.risk, opinion.readonly, opinion.error) == (Kind.SELECT, Risk.READ, True, "")
+    assert {access.verb for access in opinion.accesses} == {Verb.READ}
+
+
+@pytest.mark.parametrize("sql", ["UPDATE orders SET total = 1", "DELETE FROM orders", "CREATE TABLE t (a INTEGER)"])
+def test_a_change_is_never_known_as_a_read(reader: Engine, sql: str) -> None:
+    before = reader.state()
+    (opinion,) = reader.db.inspect([sql])
+
+    assert (opinion.risk is Risk.READ, opinion.readonly) == (False, False)
+    assert bool(opinion.denied) != reader.db.capabilities.writes
+    assert reader.state() == before
 
 
 def test_an_opinion_names_tables_columns_and_what_they_are_reached_by(engine: Engine) -> None:
@@ -179,40 +216,40 @@ def test_an_opinion_names_tables_columns_and_what_they_are_reached_by(engine: En
     assert (Verb.UPDATE, "orders", "total", "") in {(a.verb, a.table, a.column, a.via) for a in update.accesses}
 
 
-def test_what_it_will_not_take_is_an_opinion_with_an_error(engine: Engine) -> None:
-    first, second, third = engine.db.inspect(["SELECT totl FROM orders", "SELECT 1", "SELEC 1"])
+def test_what_it_will_not_take_is_an_opinion_with_an_error(reader: Engine) -> None:
+    first, second, third = reader.db.inspect(["SELECT totl FROM orders", "SELECT 1", "SELEC 1"])
     assert first.error
     assert "totl" in first.error
     assert (second.error, bool(third.error)) == ("", True)
 
 
-def test_a_read_gives_its_rows_up_to_the_limit(engine: Engine) -> None:
+def test_a_read_gives_its_rows_up_to_the_limit(reader: Engine) -> None:
     sink = Kept()
-    outcome = engine.db.read("SELECT id, name FROM customers ORDER BY id", sink=sink, limits=Limits(rows=2))
+    outcome = reader.db.read("SELECT id, name FROM customers ORDER BY id", sink=sink, limits=Limits(rows=2))
 
     assert (sink.columns, sink.rows) == ([("id", "name")], [(1, "Ana"), (2, "Ben")])
     assert outcome.results[0].truncated
-    assert read(engine.db, "SELECT 1 WHERE 1 = 0") == []
+    assert read(reader.db, "SELECT 1 WHERE 1 = 0") == []
 
 
 @pytest.mark.parametrize("sql", ["DELETE FROM orders", "CREATE TABLE t (a INTEGER)", "SELECT nothing", "COMMIT"])
-def test_nothing_but_a_read_runs_where_reads_run(engine: Engine, sql: str) -> None:
-    before = engine.state()
+def test_nothing_but_a_read_runs_where_reads_run(reader: Engine, sql: str) -> None:
+    before = reader.state()
     with pytest.raises(QueryError):
-        read(engine.db, sql)
-    assert engine.state() == before
+        read(reader.db, sql)
+    assert reader.state() == before
 
 
-def test_a_read_ends_when_its_time_is_up(engine: Engine) -> None:
+def test_a_read_ends_when_its_time_is_up(reader: Engine) -> None:
     with pytest.raises(TimedOut):
-        read(engine.db, ENDLESS, limits=Limits(seconds=0.3))
-    assert read(engine.db, "SELECT 1") == [(1,)]
+        read(reader.db, ENDLESS, limits=Limits(seconds=0.3))
+    assert read(reader.db, "SELECT 1") == [(1,)]
 
 
-def test_a_count_is_a_number_or_nothing(engine: Engine) -> None:
-    assert engine.db.count("SELECT count(*) FROM orders", seconds=5) == Size(3, None, Basis.COUNTED)
-    assert engine.db.count(ENDLESS, seconds=0.3) == Size()
-    assert engine.db.count("DELETE FROM orders", seconds=5) == Size()
+def test_a_count_is_a_number_or_nothing(reader: Engine) -> None:
+    assert reader.db.count("SELECT count(*) FROM orders", seconds=5) == Size(3, None, Basis.COUNTED)
+    assert reader.db.count(ENDLESS, seconds=0.3) == Size()
+    assert reader.db.count("DELETE FROM orders", seconds=5) == Size()
 
 
 def test_a_change_is_measured_with_its_triggers_and_cascades_and_leaves_no_trace(engine: Engine) -> None:
@@ -313,11 +350,11 @@ def test_a_row_that_was_changed_since_is_a_conflict(engine: Engine) -> None:
         )  # fmt: skip
 
 
-def test_it_has_no_concern_that_it_cannot_put_into_words(engine: Engine) -> None:
-    assert all(concern.what and concern.fix for concern in engine.db.concerns())
+def test_it_has_no_concern_that_it_cannot_put_into_words(reader: Engine) -> None:
+    assert all(concern.what and concern.fix for concern in reader.db.concerns())
 
 
-@pytest.mark.parametrize("url", ["{folder}/none.db", "postgresql://ana@127.0.0.1:1/none"])
+@pytest.mark.parametrize("url", ["{folder}/none.db", "postgresql://ana@127.0.0.1:1/none", "duckdb:{folder}/none.csv"])
 def test_what_is_not_there_is_never_made(url: str, tmp_path: Path) -> None:
     with pytest.raises(ConnectError) as refused:
         open_database(url.format(folder=tmp_path), name="x")
