@@ -42,7 +42,8 @@ def test_not_a_database(shop: Shop) -> None:
 
 
 def test_a_directory(shop: Shop) -> None:
-    fails(shop.run("run", "--sql", "SELECT 1", "-d", "."), 3, "is a folder, and no file in it can be opened as a table", "shop.db")
+    said = "is a folder, and no file in it can be opened as a table"
+    fails(shop.run("run", "--sql", "SELECT 1", "-d", "."), 3, said, "shop.db")
 
 
 def test_a_file_that_may_not_be_read(shop: Shop) -> None:

@@ -52,9 +52,11 @@ class Files:
         return self._held
 
     def identity(self) -> str:
+        """The real path, with the scheme before it."""
         return f"duckdb:{self._place.resolve()}"
 
     def fingerprint(self) -> str:
+        """Of every table's name, file, columns and types, as the files have them now."""
         return schema.fingerprint(self._loaded)
 
     def concerns(self) -> tuple[Concern, ...]:
@@ -65,61 +67,78 @@ class Files:
         )
 
     def schema(self, *, examples: int, tables: frozenset[str] | None = None) -> Schema:
+        """Every table, or only these; each comment says which file it is of."""
         return schema.schema(self._loaded, examples=examples, only=tables)
 
     def outline(self) -> Schema:
+        """Names and types; no value is looked at."""
         return self.schema(examples=0)
 
     def inspect(self, statements: Sequence[str]) -> tuple[EngineOpinion, ...]:
+        """DuckDB's opinion of each statement, none of them run."""
         return inspect.inspect(self._loaded, statements)
 
     def count(self, sql: str, *, seconds: float) -> Size:
+        """The number that a SELECT COUNT(*) gives, or nothing past the budget."""
         return reading.count(self._loaded, sql, seconds=seconds)
 
     def read(self, sql: str, *, sink: Sink, limits: Limits, heard: Callable[[str], None] | None = None) -> Outcome:
+        """Run one proven read, in a transaction that cannot write."""
         return reading.read(self._loaded, sql, sink=sink, limits=limits, heard=heard, began=self._began)
 
     def _began(self, reader: duckdb.DuckDBPyConnection) -> None:
         self._running = reader
 
     def marks_atomically(self) -> bool:
+        """Nothing is changed, so there is nothing to mark."""
         return False
 
     def marks_in_itself(self) -> bool:
+        """No mark is written into files."""
         return False
 
     def cautions(self) -> tuple[str, ...]:
-        return ()  # there is nothing to approve
+        """None: there is no change to approve."""
+        return ()
 
     def marked(self, mark: Mark) -> Verdict:
+        """No run leaves a mark."""
         return Verdict.CANNOT_TELL
 
     def committed(self, changeset: bytes) -> Verdict:
+        """There is no record of runs."""
         return Verdict.CANNOT_TELL
 
     def decided(self, changeset: bytes) -> Verdict:
+        """There is no run to decide."""
         return Verdict.CANNOT_TELL
 
     def measure(
         self, statements: Sequence[str], *, budget: MeasureBudget, heard: Callable[[str], None] | None
     ) -> Measurement:
+        """Nothing is tried: every effect is unknown, and says that files are only read."""
         effects = (Effect(Basis.UNKNOWN, why=_READ_ONLY),) * len(statements)
         return Measurement(effects, undo_why=_READ_ONLY, how=_READ_ONLY)
 
     def preview_undo(
         self, changeset: bytes, *, copy: Path | None, budget: MeasureBudget, heard: Callable[[str], None] | None
     ) -> UndoPlan:
+        """There is never anything to take back."""
         return UndoPlan(self.measure([""], budget=budget, heard=heard), refused=_READ_ONLY)
 
     def apply(self, statements: Sequence[str], **how: Any) -> NoReturn:
+        """Refused: files are never written."""
         raise QueryError(_READ_ONLY, hint="nothing was changed")
 
     def apply_undo(self, changeset: bytes, **how: Any) -> NoReturn:
+        """Refused, as every change is."""
         raise QueryError(_READ_ONLY, hint="nothing was changed")
 
     def interrupt(self) -> None:
+        """Cancel what runs; any thread may."""
         with suppress(duckdb.Error):  # what ran has ended
             self._running.interrupt()
 
     def close(self) -> None:
+        """Let go of the rows in memory."""
         self._held.connection.close()
