@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sqlagent.core.nouns.effect import Measurement, Touched
+from sqlagent.core.nouns.verbs import Basis
 from sqlagent.databases.base import EffectDiffers
 
 NOTHING = "nothing was changed"
@@ -22,6 +23,18 @@ def other_rows(expected: Measurement, touched: Sequence[Touched]) -> EffectDiffe
 def more_rows(approved: int, changed: int, touched: Sequence[Touched], *, statement: str = "") -> EffectDiffers:
     """The error of a run that changes more rows than were counted; `statement` says by which, as ` by statement 2`."""
     return EffectDiffers(f"approved {approved:,} rows{statement}, now {changed:,}", hint=NOTHING, touched=touched)
+
+
+def check_counts(expected: Measurement, changed: Sequence[int], touched: Callable[[], Sequence[Touched]]) -> None:
+    """Raise EffectDiffers where a statement changed more rows than were counted when it was approved.
+
+    `changed` are rows by statement, as the engine counts them; `touched` is asked for the words of the error alone.
+    """
+    for number, (effect, rows) in enumerate(zip(expected.effects, changed, strict=False), 1):
+        approved = sum(t.rows for t in effect.touched if not t.via)
+        if effect.basis is Basis.COUNTED and rows > approved:
+            where = f" by statement {number}" if len(changed) > 1 else ""
+            raise more_rows(approved, rows, touched(), statement=where)
 
 
 def no_longer_measured(why: str) -> EffectDiffers:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
-from sqlagent.databases.changes.rows import L, Row, RowChange, TableChange, key_getter
+from sqlagent.databases.changes.rows import L, Row, RowChange, TableChange, key_getter, same
+
+K = TypeVar("K", bound=Hashable)
 
 
 def paired(key: Sequence[int], before: Sequence[Row], after: Sequence[Row]) -> tuple[RowChange, ...]:
@@ -33,6 +36,22 @@ def _counted(before: Iterable[Row], after: Iterable[Row]) -> Iterator[RowChange]
         yield RowChange(row, None)
     for row in (new - old).elements():
         yield RowChange(None, row)
+
+
+def added_up(steps: Iterable[tuple[K, RowChange]]) -> Iterator[tuple[K, RowChange]]:
+    """Each row once, by what names it: as it stood before the first step, and as the last step left it.
+
+    Rows that stand again as they stood before are left out.
+    """
+    found: dict[K, RowChange] = {}
+    for name, step in steps:
+        found[name] = RowChange(found[name].before if name in found else step.before, step.after)
+    for name, change in found.items():
+        if change.before is None or change.after is None:
+            if change.before is not change.after:
+                yield name, change
+        elif not same(change.before, change.after):
+            yield name, change
 
 
 def since(

@@ -71,6 +71,11 @@ class TableChange(Generic[L_co]):
         return TableChange(self.table, tuple(change.inverse for change in self.rows))
 
 
+def same(a: Row, b: Row) -> bool:
+    """Equal in value and in type: 1 and 1.0 are two values to a database."""
+    return a == b and [*map(type, a)] == [*map(type, b)]
+
+
 def key_of(table: Layout, row: Row) -> Row:
     """The values that tell this row from the others of its table."""
     return tuple(row[place] for place in table.key)

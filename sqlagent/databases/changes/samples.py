@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from math import isfinite
 from typing import Any
 
 from sqlagent.core.nouns.effect import Cell, Sample, Value
 from sqlagent.core.nouns.verbs import Verb
-from sqlagent.databases.changes.rows import Row, RowChange, TableChange
+from sqlagent.databases.changes.rows import Row, RowChange, TableChange, same
 
 SHOWN = 3
 """Rows of each table and verb."""
@@ -37,14 +37,16 @@ def _of_table(change: TableChange[Any]) -> Iterable[Sample]:
             yield sample(change.table.name, change.table.columns, change.table.key, row)
 
 
-def sample(table: str, columns: Sequence[str], key: Sequence[int], change: RowChange) -> Sample:
-    """One row for a person to see: of an update the columns that change, else all of them."""
+def sample(
+    table: str, columns: Sequence[str], key: Sequence[int], change: RowChange, *, aside: Container[int] = ()
+) -> Sample:
+    """One row for a person to see: of an update the columns that change, else all of them but those `aside`."""
     verb = change.verb
     named = tuple((columns[place], value_of(change.row[place])) for place in key)
     cells = tuple(
         Cell(column, _side(change.before, place), _side(change.after, place))
         for place, column in enumerate(columns)
-        if verb is not Verb.UPDATE or _differs(change, place)
+        if place not in aside and (verb is not Verb.UPDATE or _differs(change, place))
     )
     return Sample(table, verb, named, cells)
 
@@ -56,7 +58,7 @@ def _side(row: Row | None, place: int) -> Value:
 def _differs(change: RowChange, place: int) -> bool:
     assert change.before is not None
     assert change.after is not None
-    return bool(change.before[place] != change.after[place])
+    return not same(change.before[place : place + 1], change.after[place : place + 1])
 
 
 def value_of(value: Any) -> Value:

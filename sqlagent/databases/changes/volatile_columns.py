@@ -4,16 +4,32 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from typing import Any
 
+from sqlagent.databases.changes.budget import Budget
 from sqlagent.databases.changes.fingerprint import fingerprint
 from sqlagent.databases.changes.rows import Row, TableChange, key_of
 
 Changes = Sequence[TableChange[Any]]
 
 
+_CHEAP = 0.3
+"""Seconds within which it is run again and again."""
+
+
 class Unsteady(Exception):
     """A script that changes other rows when it is run a second time, so that no run could be held to it."""
+
+
+def attempts(meter: Budget, *, most: int) -> Iterator[int]:
+    """How often to run a script again: once, and up to `most` times while that is cheap.
+
+    A clock tells at once; chance may pick the same few rows twice.
+    """
+    begun = meter.spent
+    yield 0
+    yield from takewhile(lambda _: meter.spent - begun < _CHEAP, range(1, most))
 
 
 def differing(one: Changes, other: Changes) -> frozenset[str]:

@@ -11,9 +11,8 @@ from typing import Any, TypeVar, Unpack
 from sqlagent.core.errors import OutcomeUnknown, QueryError, TimedOut
 from sqlagent.core.nouns.analysis import EngineOpinion, Size
 from sqlagent.core.nouns.draft import Schema
-from sqlagent.core.nouns.effect import Effect, Measurement
+from sqlagent.core.nouns.effect import Measurement
 from sqlagent.core.nouns.session import Outcome
-from sqlagent.core.nouns.verbs import Basis
 from sqlagent.databases.base import (
     Concern,
     Limits,
@@ -25,6 +24,7 @@ from sqlagent.databases.base import (
     UndoPlan,
     Verdict,
 )
+from sqlagent.databases.changes.unmeasured import unknown
 from sqlagent.databases.sqlite import Sqlite
 from sqlagent.databases.sqlite.connection.child import Bounds, Cancelled, Child, Ended, OutOfMemory, OutOfTime, Parent
 from sqlagent.databases.sqlite.effect.measure import PREVIEW_WAITS
@@ -108,7 +108,7 @@ class Isolated:
         try:
             return self._previewed(work, budget, heard)
         except Ended as e:
-            return _unmeasured(len(statements), str(e))
+            return unknown(len(statements), str(e))
 
     def decided(self, changeset: bytes) -> Verdict:
         """What the rows say of a run; CANNOT_TELL where the process that looks had to be ended."""
@@ -128,7 +128,7 @@ class Isolated:
         try:
             return self._previewed(work, budget, heard)
         except Ended as e:
-            return UndoPlan(_unmeasured(1, str(e)))
+            return UndoPlan(unknown(1, str(e)))
 
     def _previewed(
         self, work: Callable[[Sqlite, Parent], _T], budget: MeasureBudget, heard: Callable[[str], None] | None
@@ -236,11 +236,6 @@ class Isolated:
 
 
 def _nobody(_: bytes) -> None: ...
-
-
-def _unmeasured(statements: int, why: str) -> Measurement:
-    effects = (Effect(Basis.UNKNOWN, why=why),) * statements
-    return Measurement(effects, undo_why=f"it was not measured: {why}", how=why)
 
 
 @contextmanager

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sqlagent.core.errors import Stale
-from sqlagent.core.nouns.verbs import Verb
-from sqlagent.databases.base import OnConflict
+from sqlagent.core.nouns.effect import Effect, Measurement, Touched
+from sqlagent.core.nouns.verbs import Basis, Verb
+from sqlagent.databases.base import EffectDiffers, OnConflict
+from sqlagent.databases.changes.budget import Budget
 from sqlagent.databases.changes.causes import touched
 from sqlagent.databases.changes.conflicts import CHANGED, Conflicts
 from sqlagent.databases.changes.fingerprint import fingerprint
-from sqlagent.databases.changes.net_changes import paired, since
+from sqlagent.databases.changes.held_to import check_counts
+from sqlagent.databases.changes.net_changes import added_up, paired, since
 from sqlagent.databases.changes.rows import Row, RowChange, TableChange
 from sqlagent.databases.changes.samples import samples
-from sqlagent.databases.changes.volatile_columns import Unsteady, differing
+from sqlagent.databases.changes.unmeasured import unknown
+from sqlagent.databases.changes.volatile_columns import Unsteady, attempts, differing
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,52 @@ def test_what_a_statement_did_is_the_difference_of_two_readings(
     found = Counter((row.before, row.after) for step in steps for row in step.rows)
 
     assert found == Counter((row.before, row.after) for row in change(layout, two, three).rows)
+
+
+@given(stages=st.lists(_ROWS, min_size=2, max_size=5))
+def test_steps_that_are_added_up_lead_from_the_first_stage_to_the_last(stages: list[Rows]) -> None:
+    steps = [row for one, two in pairwise(stages) for row in change(KEYED, one, two).rows]
+    total = dict(added_up((step.row[0], step) for step in steps))
+
+    assert total == {row.row[0]: row for row in change(KEYED, stages[0], stages[-1]).rows}
+
+
+@pytest.mark.parametrize(("was", "now"), [(1, 1.0), (1, True), ("1", b"1"), (None, 0)])
+def test_a_value_of_another_type_is_another_value(was: object, now: object) -> None:
+    step = RowChange((7, was), (7, now))
+    (shown,) = samples([TableChange(KEYED, (step,))])
+
+    assert list(added_up([(7, step)])) == [(7, step)]
+    assert [cell.column for cell in shown.cells] == ["v"]
+    assert list(added_up([(7, step), (7, step.inverse)])) == []
+
+
+def test_what_was_not_measured_says_why_for_each_statement_that_is_left() -> None:
+    known = Effect(Basis.EXACT)
+    found = unknown(3, "past 5 s", known=[known])
+
+    assert [(e.basis, e.why) for e in found.effects] == [(Basis.EXACT, "")] + [(Basis.UNKNOWN, "past 5 s")] * 2
+    assert (found.fingerprint, found.how, found.undo_why) == ("", "past 5 s", "it was not measured: past 5 s")
+
+
+def test_what_chance_may_hide_is_tried_again_while_that_is_cheap() -> None:
+    ticks = iter([0.0, 0.1, 0.2, 0.5, 0.6, *[0.7] * 9])
+    meter = Budget(seconds=None, changes_bytes=1, heard=None, clock=lambda: next(ticks))
+
+    assert list(attempts(meter, most=9)) == [0, 1]
+    assert list(attempts(meter, most=1)) == [0]
+
+
+def test_a_run_may_change_fewer_rows_than_were_counted_and_never_more() -> None:
+    line = Touched("t", Verb.UPDATE, 3)
+    expected = Measurement((Effect(Basis.COUNTED, (line,)), Effect(Basis.COUNTED, (line,)), Effect(Basis.UNKNOWN)))
+    check_counts(expected, [3, 0, 99], lambda: ())
+
+    with pytest.raises(EffectDiffers, match="approved 3 rows by statement 2, now 4") as raised:
+        check_counts(expected, [3, 4, 0], lambda: (line,))
+    assert raised.value.touched == (line,)
+    with pytest.raises(EffectDiffers, match="approved 3 rows, now 4"):
+        check_counts(Measurement(expected.effects[:1]), [4], lambda: ())
 
 
 @given(before=_ROWS, after=_ROWS, seed=st.randoms())

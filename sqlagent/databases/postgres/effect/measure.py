@@ -17,7 +17,8 @@ from sqlagent.databases.base import MeasureBudget
 from sqlagent.databases.changes.budget import Budget, PastBudget
 from sqlagent.databases.changes.causes import ORDER, touched
 from sqlagent.databases.changes.samples import samples
-from sqlagent.databases.changes.volatile_columns import Unsteady, differing
+from sqlagent.databases.changes.unmeasured import unknown
+from sqlagent.databases.changes.volatile_columns import Unsteady, attempts, differing
 from sqlagent.databases.changes.would_fail import at_statement
 from sqlagent.databases.postgres.connection.pooler import said_by_the_pooler
 from sqlagent.databases.postgres.connection.rows import Session, one
@@ -36,7 +37,6 @@ HOW = "rolled back"
 _STANDBY = "a standby cannot measure; point `measure_url` at the primary"
 _ATTEMPTS = 4  # each finds out more that has to be read before
 _COUNTED_AT_MOST = 100_000_000  # bytes of a table whose rows are counted
-_CHEAP = 0.3  # seconds
 _TRIES = 12
 _MAY_DIFFER = re.compile(
     r"\(|current_|localtime|'now'|'today'|'tomorrow'|'yesterday'|tablesample|default", re.IGNORECASE
@@ -137,13 +137,11 @@ class _Measuring:
         return _Found(effects, may_differ, undo, why)
 
     def _volatile(self, first: State) -> frozenset[str]:
-        """What differs when it is run again; chance may pick the same twice, so it is asked more often while cheap."""
+        """What differs when it is run again, more often where chance has a part in it."""
         self.meter.doing = "measuring once more"
-        begun, found = self.meter.spent, frozenset[str]()
+        found = frozenset[str]()
         by_chance = any(_CHANCE.search(sql) for sql in self.statements)
-        for attempt in range(_TRIES if by_chance else 1):
-            if attempt and self.meter.spent - begun > _CHEAP:
-                break
+        for _ in attempts(self.meter, most=_TRIES if by_chance else 1):
             with self._script() as again:
                 again.run(self.statements)
             try:
@@ -189,14 +187,6 @@ def measure(
         except psycopg.Error as e:
             return unknown(len(statements), measuring.placed(why_not(e, budget)), meter)
     return unknown(len(statements), "what it changes is another thing each time", meter)
-
-
-def unknown(count: int, why: str, meter: Budget) -> Measurement:
-    """The measurement of `count` statements that were not measured, and why; `meter` tells how long was tried."""
-    return Measurement(
-        tuple(Effect(Basis.UNKNOWN, why=why) for _ in range(count)),
-        undo_why=f"it was not measured: {why}", seconds=meter.spent, how=why,
-    )  # fmt: skip
 
 
 def why_not(error: psycopg.Error, budget: MeasureBudget) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlagent.core.nouns.effect import Measurement, Touched
-from sqlagent.core.nouns.verbs import Basis
 from sqlagent.databases.changes import held_to
 from sqlagent.databases.changes.causes import tally
 from sqlagent.databases.postgres.effect.reading import State
@@ -35,19 +34,11 @@ class Binding:
         if expected is None:
             return
         if not expected.is_exact:
-            self._compare_counts(expected, state, changed)
+            held_to.check_counts(expected, changed, lambda: touched_by(state))
         elif unread:
             raise held_to.no_longer_measured(unread)
         elif fingerprint(state, expected.volatile) != expected.fingerprint:
             raise held_to.other_rows(expected, touched_by(state))
-
-    @staticmethod
-    def _compare_counts(expected: Measurement, state: State, changed: Sequence[int]) -> None:
-        for number, (effect, rows) in enumerate(zip(expected.effects, changed, strict=False), 1):
-            approved = sum(t.rows for t in effect.touched if not t.via)
-            if effect.basis is Basis.COUNTED and rows > approved:
-                where = f" by statement {number}" if len(changed) > 1 else ""
-                raise held_to.more_rows(approved, rows, touched_by(state), statement=where)
 
     def settle(self, state: State, transaction: Callable[[], Transaction], *, unread: str) -> bool:
         """Keep what the run changed, with the number of its transaction; answers whether anything was kept."""

@@ -9,9 +9,8 @@ from itertools import groupby, islice, pairwise
 from operator import itemgetter
 
 from sqlagent.databases.changes.multiset_hash import MultisetHash
+from sqlagent.databases.changes.samples import LOOKED_AT
 from sqlagent.databases.sqlite.effect.changeset import DELETE, INSERT, OPERATIONS, UPDATE, Check, Table, blocks, integer
-
-LOOKED_AT = 1000  # rows of a table and an operation, among which the first by key are shown
 
 Counts = Counter[tuple[str, str, bool]]
 """Rows by table, operation, and whether only triggers and foreign keys touched them."""

@@ -6,11 +6,13 @@ import hashlib
 import struct
 from collections.abc import Container, Iterator, Sequence
 
+from sqlagent.databases.changes.fingerprint import masked
 from sqlagent.databases.changes.multiset_hash import MultisetHash
+from sqlagent.databases.changes.rows import Row
 from sqlagent.databases.sqlite.connection.budget import Meter
 from sqlagent.databases.sqlite.effect.changeset import DELETE, INSERT, STAYS, Check, Table, blocks, integer, written
 from sqlagent.databases.sqlite.effect.changeset_summary import plain
-from sqlagent.databases.sqlite.effect.invisible_rows import InvisibleRow, Row
+from sqlagent.databases.sqlite.effect.invisible_rows import InvisibleRow
 from sqlagent.databases.sqlite.effect.net_changes import Segment, is_shown
 from sqlagent.databases.sqlite.opinion.table_shapes import TableShape
 
@@ -41,7 +43,7 @@ def _of_rows(part: Segment, volatile: Container[str], check: Check | None) -> by
         digests = digests_of(part, forms, check)
     shown = {name: digest for name, digest in digests.items() if name.lower() in forms}
     invisible = MultisetHash(check)
-    invisible.add([_invisible_record(change, volatile) for change in part.invisible])
+    invisible.add([_invisible_record(row, volatile) for row in part.invisible])
     return hashlib.sha256(repr((sorted(shown.items()), invisible.digest())).encode()).digest()
 
 
@@ -56,17 +58,17 @@ def digests_of(part: Segment, forms: dict[str, Form], check: Check | None) -> di
     return {name: bag.digest() for name, bag in bags.items()}
 
 
-def _invisible_record(change: InvisibleRow, volatile: Container[str]) -> bytes:
-    rows = (_invisible_row(row, change, volatile) for row in (change.old, change.new))
-    return written(change.table) + b"".join(rows)
+def _invisible_record(of: InvisibleRow, volatile: Container[str]) -> bytes:
+    rows = (_invisible_row(row, of, volatile) for row in (of.change.before, of.change.after))
+    return written(of.table) + b"".join(rows)
 
 
-def _invisible_row(row: Row | None, change: InvisibleRow, volatile: Container[str]) -> bytes:
+def _invisible_row(row: Row | None, of: InvisibleRow, volatile: Container[str]) -> bytes:
     if row is None:
         return written(None)
     values = (
-        STAYS if f"{change.table}.{column}" in volatile else written(value)
-        for column, value in zip(change.columns, row, strict=True)
+        STAYS if f"{of.table}.{column}" in volatile else written(value)
+        for column, value in zip(of.columns, row, strict=True)
     )
     return integer(len(row)) + b"".join(values)
 
@@ -83,7 +85,7 @@ class Form:
     """How the records of one table are written down to be hashed."""
 
     def __init__(self, shape: TableShape, volatile: Container[str], given: dict[str, Given]) -> None:
-        self._masked = frozenset(i for i, c in enumerate(shape.columns) if f"{shape.name}.{c}" in volatile)
+        self._masked = masked(shape, volatile)
         self._given = {place: given[parent] for place, parent in shape.parents.items() if given.get(parent)}
         own = given.get(shape.name.lower()) if shape.numbered else None
         self._given_to_new = self._given | ({shape.key[0]: own} if own else {})

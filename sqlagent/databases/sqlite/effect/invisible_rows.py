@@ -11,14 +11,13 @@ from typing import Any
 
 import apsw
 
+from sqlagent.databases.changes.rows import Row, RowChange, same
 from sqlagent.databases.sqlite.connection.marker_table import TABLE
 from sqlagent.databases.sqlite.opinion.schema import quoted
 from sqlagent.databases.sqlite.opinion.table_shapes import ROWID, TableShape
 
 _MOST = 200_000  # rows that are held in memory at once, before and after
 _KEEPS_NOTHING = re.compile(r"\bcontent\s*=\s*(''|\"\")", re.IGNORECASE)
-
-Row = tuple[Any, ...]
 
 
 class Unmeasurable(Exception):
@@ -36,12 +35,11 @@ def readable() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class InvisibleRow:
-    """One such row before and after, its rowid first; None where there is no row."""
+    """One such row and its change; the rowid is its first value."""
 
     table: str
     columns: tuple[str, ...]
-    old: Row | None
-    new: Row | None
+    change: RowChange
     virtual: bool = False
 
 
@@ -92,10 +90,5 @@ def difference(shape: TableShape, before: dict[Any, Row], after: dict[Any, Row])
     for number in before.keys() | after.keys():
         old, new = before.get(number), after.get(number)
         if old is None or new is None or not same(old, new):
-            changed.append(InvisibleRow(shape.name, columns, old, new, shape.virtual))
+            changed.append(InvisibleRow(shape.name, columns, RowChange(old, new), shape.virtual))
     return changed
-
-
-def same(a: Row, b: Row) -> bool:
-    """Equal in value and in type: 1 and 1.0 are two values to a database."""
-    return a == b and [*map(type, a)] == [*map(type, b)]

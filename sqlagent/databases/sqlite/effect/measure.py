@@ -15,6 +15,8 @@ from sqlagent.core.nouns.analysis import Basis, EngineOpinion, Kind
 from sqlagent.core.nouns.effect import Effect, Measurement, Undoable
 from sqlagent.databases.base import MeasureBudget
 from sqlagent.databases.changes.budget import PastBudget
+from sqlagent.databases.changes.unmeasured import unknown
+from sqlagent.databases.changes.volatile_columns import Unsteady
 from sqlagent.databases.changes.would_fail import at_statement
 from sqlagent.databases.sqlite.connection import clock
 from sqlagent.databases.sqlite.connection.authorizer import Guard, Mode
@@ -28,7 +30,7 @@ from sqlagent.databases.sqlite.effect.recorder import Change, Recorder
 from sqlagent.databases.sqlite.effect.samples import samples
 from sqlagent.databases.sqlite.effect.sandbox import file_itself, private_copy, size_of
 from sqlagent.databases.sqlite.effect.schema_changes import broken, object_changes
-from sqlagent.databases.sqlite.effect.volatile_columns import Unsteady, is_volatile, volatile_columns
+from sqlagent.databases.sqlite.effect.volatile_columns import is_volatile, volatile_columns
 from sqlagent.databases.sqlite.opinion import inspect
 from sqlagent.databases.sqlite.opinion.schema_facts import facts
 from sqlagent.databases.sqlite.opinion.table_shapes import forgiving_table
@@ -197,9 +199,7 @@ def needs_copy(changes: Sequence[Change]) -> bool:
 
 def _unknown(script: _Script, why: str, meter: Meter) -> Measurement:
     """What was measured before it stopped stands, and is bound to nothing."""
-    missing = len(script.statements) - len(script.effects)
-    effects = (*script.effects, *(Effect(Basis.UNKNOWN, why=why) for _ in range(missing)))
-    return Measurement(effects, undo_why=f"it was not measured: {why}", seconds=meter.spent, how=why)
+    return unknown(len(script.statements), why, meter, known=script.effects)
 
 
 def _not_told(script: _Script, why: str, meter: Meter) -> Measurement:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import apsw
 
 from sqlagent.core.nouns.analysis import Verb
+from sqlagent.databases.changes.net_changes import added_up
+from sqlagent.databases.changes.rows import Row, RowChange
+from sqlagent.databases.changes.samples import LOOKED_AT
 from sqlagent.databases.sqlite.effect.changeset import records
-from sqlagent.databases.sqlite.effect.changeset_summary import LOOKED_AT, Reading
-from sqlagent.databases.sqlite.effect.invisible_rows import InvisibleRow, Row, same
+from sqlagent.databases.sqlite.effect.changeset_summary import Reading
+from sqlagent.databases.sqlite.effect.invisible_rows import InvisibleRow
 from sqlagent.databases.sqlite.effect.recorder import Change
 from sqlagent.databases.sqlite.effect.schema_changes import Loss, Object
 from sqlagent.databases.sqlite.effect.state_before import Before
@@ -71,7 +74,7 @@ def _added_up(group: list[Change]) -> Segment:
     reshaping = next((change for change in group if change.reshapes), None)
     return Segment(
         parts[0] if len(parts) == 1 else _concatenated(parts),
-        tuple(_merged(u for change in group for u in change.invisible)),
+        tuple(_merged([row for change in group for row in change.invisible])),
         shapes,
         last,
         tuple(loss for change in group for loss in change.losses),
@@ -95,20 +98,11 @@ def _concatenated(parts: Sequence[bytes]) -> bytes:
     return builder.output()
 
 
-def _merged(changes: Iterable[InvisibleRow]) -> Iterator[InvisibleRow]:
-    """The first old row and the last new row of each."""
-    found: dict[tuple[str, Any], InvisibleRow] = {}
-    for change in changes:
-        row = change.old if change.old is not None else change.new
-        assert row is not None
-        key = change.table, row[0]
-        old = found[key].old if key in found else change.old
-        found[key] = InvisibleRow(change.table, change.columns, old, change.new, change.virtual)
-    for change in found.values():
-        if change.old is not None and change.new is not None and same(change.old, change.new):
-            continue
-        if change.old is not None or change.new is not None:
-            yield change
+def _merged(rows: Sequence[InvisibleRow]) -> Iterator[InvisibleRow]:
+    """Each row once, laid out as in the last step of it."""
+    last = {(row.table, row.change.row[0]): row for row in rows}
+    for name, change in added_up(((row.table, row.change.row[0]), row.change) for row in rows):
+        yield replace(last[name], change=change)
 
 
 # ---- counting -------------------------------------------------------------------------------------------------------
@@ -121,21 +115,20 @@ class Tally:
     rows: Counter[tuple[str, Verb]] = field(default_factory=Counter)
     indirect: Counter[tuple[str, Verb]] = field(default_factory=Counter)
     """Those of them that only triggers and foreign keys touch."""
-    some: dict[tuple[str, Verb], list[tuple[Row | None, Row | None]]] = field(default_factory=dict)
-    """Old and new row of the first of each; a value that stays is `apsw.no_change`."""
+    some: dict[tuple[str, Verb], list[RowChange]] = field(default_factory=dict)
+    """The first of each; a value that a changeset does not tell is `apsw.no_change` before and after."""
 
 
 def tally(of: Change) -> Tally:
     """How many rows of each table a change inserts, updates and deletes, with the first of each to look at."""
     found = Tally()
     _count(of, found)
-    for change in of.invisible:
-        verb = Verb.INSERT if change.old is None else Verb.DELETE if change.new is None else Verb.UPDATE
-        key = change.table, verb
+    for row in of.invisible:
+        key = row.table, row.change.verb
         found.rows[key] += 1
         some = found.some.setdefault(key, [])
         if len(some) < LOOKED_AT:
-            some.append((change.old, change.new))
+            some.append(row.change)
     return found
 
 
@@ -150,7 +143,14 @@ def _count(of: Change, found: Tally) -> None:
     for name, op, old, new in records(of.reading.some):
         some = wanted.get((name, op))
         if some is not None:
-            some.append((old, new))
+            some.append(_whole(old, new))
+
+
+def _whole(old: Row | None, new: Row | None) -> RowChange:
+    """The change of a row; what an UPDATE's record leaves out of the new row is as it was in the old one."""
+    if old is None or new is None:
+        return RowChange(old, new)
+    return RowChange(old, tuple(was if now is apsw.no_change else now for was, now in zip(old, new, strict=True)))
 
 
 def is_shown(shape: TableShape) -> bool:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import apsw
-
-from sqlagent.core.nouns.analysis import Verb
-from sqlagent.core.nouns.effect import Cell, Sample
-from sqlagent.databases.changes.samples import SHOWN, value_of
-from sqlagent.databases.sqlite.effect.invisible_rows import InvisibleRow, Row
+from sqlagent.core.nouns.effect import Sample
+from sqlagent.databases.changes.rows import Row, RowChange
+from sqlagent.databases.changes.samples import SHOWN, sample
+from sqlagent.databases.sqlite.effect.invisible_rows import InvisibleRow
 from sqlagent.databases.sqlite.effect.net_changes import Tally
 from sqlagent.databases.sqlite.opinion.table_shapes import ROWID, TableShape
 
+_NUMBER = "rowid"
+"""What people call the number of a row."""
 _Layout = tuple[Sequence[str], Sequence[int]]
 """Names of a row's columns, and which of them are its key."""
 
@@ -21,35 +21,24 @@ _Layout = tuple[Sequence[str], Sequence[int]]
 def samples(tally: Tally, shapes: dict[str, TableShape], invisible: Sequence[InvisibleRow]) -> tuple[Sample, ...]:
     """Up to three of each table and verb, the first by their keys."""
     found: list[Sample] = []
-    others = {change.table: change.columns for change in invisible}
-    for (table, verb), rows in tally.some.items():
+    others = {row.table: row.columns for row in invisible}
+    for (table, _), rows in tally.some.items():
         shape = shapes[table.lower()]
 
         def layout(row: Row, shape: TableShape = shape, other: tuple[str, ...] = others.get(table, ())) -> _Layout:
             by_number = shape.virtual or len(row) != len(shape.columns)
             return (other, (0,)) if by_number else (shape.columns, shape.key)
 
-        laid_out = [(layout(old or new or ()), old, new) for old, new in rows]
-        laid_out.sort(key=lambda each: _order(each[1] or each[2] or (), each[0][1]))
-        found += [_sample(table, verb, *of, old, new) for of, old, new in laid_out[:SHOWN]]
+        laid_out = [(layout(change.row), change) for change in rows]
+        laid_out.sort(key=lambda each: _order(each[1].row, each[0][1]))
+        found += [_sample(table, *of, change) for of, change in laid_out[:SHOWN]]
     return tuple(found)
 
 
-def _sample(
-    table: str, verb: Verb, columns: Sequence[str], key: Sequence[int], old: Row | None, new: Row | None
-) -> Sample:
-    known = old if old is not None else new or ()
-    cells = []
-    for place, column in enumerate(columns):
-        if place in key and (column in (ROWID, "rowid") or verb is Verb.UPDATE):
-            continue
-        before = None if old is None else old[place]
-        after = None if new is None else new[place]
-        if verb is Verb.UPDATE and (after is apsw.no_change or (before == after and type(before) is type(after))):
-            continue
-        cells.append(Cell(column, None if old is None else value_of(before), None if new is None else value_of(after)))
-    named = tuple(("rowid" if columns[place] == ROWID else columns[place], value_of(known[place])) for place in key)
-    return Sample(table, verb, named, tuple(cells))
+def _sample(table: str, columns: Sequence[str], key: Sequence[int], change: RowChange) -> Sample:
+    """A number that only tells rows apart is in the key, and no value of the row."""
+    named = [_NUMBER if column == ROWID else column for column in columns]
+    return sample(table, named, key, change, aside=[place for place in key if named[place] == _NUMBER])
 
 
 def _order(row: Row, key: Iterable[int]) -> tuple[tuple[int, Any], ...]:

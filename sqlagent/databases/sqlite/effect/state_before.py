@@ -9,8 +9,9 @@ from typing import Any
 
 import apsw
 
+from sqlagent.databases.changes.rows import Row
 from sqlagent.databases.sqlite.effect.duplicate_rows import suspected, without_duplicates
-from sqlagent.databases.sqlite.effect.invisible_rows import Row, difference, rows_of
+from sqlagent.databases.sqlite.effect.invisible_rows import difference, rows_of
 from sqlagent.databases.sqlite.effect.schema_changes import Objects, content_digest, objects
 from sqlagent.databases.sqlite.effect.statistics import STATISTICS, Known, statistics
 from sqlagent.databases.sqlite.opinion.table_shapes import COUNTERS, Counters, Tables, TableShape

@@ -126,7 +126,7 @@ def decoded(data: bytes) -> Kept:
 def _part(segment: Segment) -> KeptPart:
     return KeptPart(
         segment.changeset,
-        tuple(KeptRow(u.table, u.columns, u.old, u.new, u.virtual) for u in segment.invisible),
+        tuple(KeptRow(u.table, u.columns, u.change.before, u.change.after, u.virtual) for u in segment.invisible),
         tuple(KeptTable(s.name, s.columns, s.key, s.sql) for s in segment.shapes.values()),
         segment.before,
         segment.after,

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from itertools import chain, takewhile
+from collections.abc import Callable, Sequence
+from itertools import chain
 
 import apsw
 
+from sqlagent.databases.changes.rows import Row
+from sqlagent.databases.changes.volatile_columns import Unsteady, attempts
 from sqlagent.databases.sqlite.connection.budget import Meter
 from sqlagent.databases.sqlite.connection.clock import CHANCE, CLOCKS, FAR, NEAR
 from sqlagent.databases.sqlite.effect.fingerprint import fingerprint
-from sqlagent.databases.sqlite.effect.invisible_rows import Row
 from sqlagent.databases.sqlite.effect.net_changes import Segment, is_shown
 
 _BETWEEN_CHECKS = 4096
 _TRIES = 24
-_CHEAP = 0.3  # seconds
 _MASK = (1 << 128) - 1
 
 Sums = dict[str, "_Sums"]
-
-
-class Unsteady(Exception):
-    """A script that does something else when it is run twice at the same time, so that no run could be held to it."""
 
 
 def is_volatile(functions: Sequence[str]) -> bool:
@@ -40,9 +36,10 @@ def volatile_columns(
     a minute ahead has to do: the rows are then part of what is approved, the time of day is not.  Raises Unsteady.
     """
     first = _sums(parts, meter)
+    most = 1 if CHANCE.isdisjoint(functions) else _TRIES
     for milliseconds in (FAR, NEAR):
         found: set[str] = set()
-        for _ in _tries(functions, meter):
+        for _ in attempts(meter, most=most):
             others = again(milliseconds)
             more = _differing(first, _sums(others, meter))
             if more is None or not _agree(parts, others, more, meter):
@@ -51,14 +48,6 @@ def volatile_columns(
         else:
             return tuple(sorted(found))
     raise Unsteady("which rows it changes depends on chance")
-
-
-def _tries(functions: Sequence[str], meter: Meter) -> Iterator[int]:
-    """A clock tells at once; chance may pick the same few rows twice, so it is asked again while that is cheap."""
-    begun = meter.spent
-    yield 0
-    if not CHANCE.isdisjoint(functions):
-        yield from takewhile(lambda _: meter.spent - begun < _CHEAP, range(1, _TRIES))
 
 
 def _agree(parts: Sequence[Segment], others: Sequence[Segment], volatile: set[str], meter: Meter) -> bool:
@@ -104,7 +93,7 @@ def _sums(parts: Sequence[Segment], meter: Meter) -> Sums:
         for invisible in part.invisible:
             sums = found.setdefault(f"{invisible.table}", _Sums(invisible.columns, (0,)))
             if sums.columns == invisible.columns:
-                sums.add("invisible", invisible.old, invisible.new)
+                sums.add("invisible", invisible.change.before, invisible.change.after)
     return found
 
 

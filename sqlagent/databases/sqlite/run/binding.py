@@ -9,7 +9,7 @@ from pathlib import Path
 
 import apsw
 
-from sqlagent.core.nouns.analysis import Basis, Verb
+from sqlagent.core.nouns.analysis import Verb
 from sqlagent.core.nouns.effect import Measurement, Touched
 from sqlagent.databases.base import RunTerms
 from sqlagent.databases.changes import held_to
@@ -123,17 +123,12 @@ class Binding:
             self._copier.close(keeping=False)
 
     def _compare(self, expected: Measurement, parts: tuple[Segment, ...]) -> None:
-        if expected.is_exact:
-            if self._unmeasurable:
-                raise held_to.no_longer_measured(self._unmeasurable)
-            if fingerprint(parts, volatile=expected.volatile) != expected.fingerprint:
-                raise held_to.other_rows(expected, self._touched())
-            return
-        for number, (effect, changed) in enumerate(zip(expected.effects, self.changed, strict=False), 1):
-            approved = sum(t.rows for t in effect.touched if not t.via)
-            if effect.basis is Basis.COUNTED and changed > approved:
-                where = f" by statement {number}" if len(self.changed) > 1 else ""
-                raise held_to.more_rows(approved, changed, self._touched(), statement=where)
+        if not expected.is_exact:
+            held_to.check_counts(expected, self.changed, self._touched)
+        elif self._unmeasurable:
+            raise held_to.no_longer_measured(self._unmeasurable)
+        elif fingerprint(parts, volatile=expected.volatile) != expected.fingerprint:
+            raise held_to.other_rows(expected, self._touched())
 
     def _touched(self) -> tuple[Touched, ...]:
         rows: Counter[tuple[str, Verb]] = Counter()

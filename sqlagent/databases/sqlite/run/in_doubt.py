@@ -15,7 +15,8 @@ from typing import Any
 import apsw
 
 from sqlagent.databases.base import Verdict
-from sqlagent.databases.sqlite.effect.invisible_rows import Row, rowid_name, same
+from sqlagent.databases.changes.rows import Row, same
+from sqlagent.databases.sqlite.effect.invisible_rows import rowid_name
 from sqlagent.databases.sqlite.effect.undo_record import Kept, KeptPart, changed
 from sqlagent.databases.sqlite.opinion.schema import fingerprint, quoted
 from sqlagent.databases.sqlite.opinion.table_shapes import Tables, TableShape

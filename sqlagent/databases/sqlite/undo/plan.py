@@ -14,6 +14,7 @@ from sqlagent.core.nouns.effect import Effect, Measurement, ObjectChange, Sample
 from sqlagent.databases.base import MeasureBudget, UndoPlan
 from sqlagent.databases.changes.budget import PastBudget
 from sqlagent.databases.changes.conflicts import Refused
+from sqlagent.databases.changes.unmeasured import unknown
 from sqlagent.databases.sqlite.connection.authorizer import Event
 from sqlagent.databases.sqlite.connection.budget import Meter
 from sqlagent.databases.sqlite.effect import causes
@@ -57,7 +58,7 @@ def plan(
 
 
 def _unknown(why: str, meter: Meter) -> Measurement:
-    return Measurement((Effect(Basis.UNKNOWN, why=why),), undo_why=why, seconds=meter.spent, how=why)
+    return replace(unknown(1, why, meter), undo_why=why)
 
 
 def _tried(

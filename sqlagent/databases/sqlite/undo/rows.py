@@ -15,10 +15,11 @@ import apsw
 from sqlagent.databases.base import Conflict
 from sqlagent.databases.changes import conflicts
 from sqlagent.databases.changes.conflicts import Refused
+from sqlagent.databases.changes.rows import same
 from sqlagent.databases.changes.samples import shown
 from sqlagent.databases.sqlite.connection.authorizer import Event
 from sqlagent.databases.sqlite.effect.broken_keys import BrokenKey, broken_keys, has_lost_key
-from sqlagent.databases.sqlite.effect.invisible_rows import rowid_name, same
+from sqlagent.databases.sqlite.effect.invisible_rows import rowid_name
 from sqlagent.databases.sqlite.effect.lost_objects import Copier, Copy
 from sqlagent.databases.sqlite.effect.recorder import Change
 from sqlagent.databases.sqlite.effect.undo_record import Kept, KeptPart, KeptRow, KeptTable, changed
