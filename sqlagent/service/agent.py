@@ -19,7 +19,7 @@ from sqlagent.core.nouns.session import Choice, Decision, Proposal, Report, Sour
 from sqlagent.databases.base import Database, MeasureBudget, OnConflict, Sink
 from sqlagent.service.admitting import Turn, admitted, continued
 from sqlagent.service.calls import a_call, checks_arguments
-from sqlagent.service.endings import at_home, close_rejected, doubt, finished, why_nothing_is_kept
+from sqlagent.service.endings import at_home, close_rejected, doubt, finished, run_to_undo, settle
 from sqlagent.service.parts import Kept, Listener, Parts
 from sqlagent.service.reads_only import require
 from sqlagent.service.reports import report_of
@@ -263,17 +263,9 @@ class Agent:
         `k7f3` is the last run of that thread that is not taken back yet, `k7f3.2` the run of its second proposal.
         Raises `Finished` where there is nothing that was kept.
         """
-        name, _, number = thread.partition(".")
-        row = self.journal.thread(name)
-        self.journal.require_sealed(name)
-        runs = [k for k in self._parts.undoable() if (k.run == thread if number else k.thread == name)]
-        run = next((k for k in runs if not k.undone_by), runs[0] if runs else None)
-        if run is None:
-            why = why_nothing_is_kept(self.journal, row, keep_undo=self.settings.keep_undo)
-            raise Finished(
-                f"{thread} has nothing to undo{why}",
-                hint="sqlagent undo --list shows what can be undone",
-            )
+        row = self.journal.thread(thread.partition(".")[0])
+        self.journal.require_sealed(row.id)
+        run = run_to_undo(self.journal, thread, row, self._parts.undoable(), keep_undo=self.settings.keep_undo)
         from sqlagent.pipeline.proposing.undo_proposal import (
             spelled,  # with all of the pipeline's ports, which `pending` does not need
         )
@@ -306,19 +298,7 @@ class Agent:
 
     def settle(self, thread: str, state: RunState) -> Report:
         """Record a person's word on a run whose end was not seen: SETTLED_APPLIED or SETTLED_NOT_APPLIED."""
-        row = self.journal.thread(thread)
-        if row.status is not Status.UNKNOWN:
-            raise Finished(f"{thread} is {row.status}, so there is nothing to settle", hint=f"sqlagent show {thread}")
-        self.journal.require_sealed(thread)
-        self.journal.settle(row.proposal, state, by=self.by)
-        run = self.journal.run(row.proposal)  # the first word counts: somebody else's, or of who was cut off after it
-        assert run is not None  # there is none to be in doubt about
-        applied = run.state in (RunState.SETTLED_APPLIED, RunState.DONE)
-        self.journal.finish(
-            thread, row.turn, Status.EXECUTED if applied else Status.FAILED,
-            message=f"{run.error or 'its end was seen'}: {'it was applied' if applied else 'it was not applied'}",
-            ran_sql=self.journal.proposal(row.proposal).sql if applied else "",
-        )  # fmt: skip
+        settle(self.journal, thread, state, by=self.by)
         return self.show(thread)
 
     def refused(self, thread: str, digest: str, because: str) -> None:

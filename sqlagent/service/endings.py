@@ -1,4 +1,4 @@
-"""The answer to a person whose session has ended already: who decided it, who ran it, and when."""
+"""How sessions end, and what is said of one that has ended: by whom, when, and what of it can be undone."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from sqlagent.core.approval.seats import EXPIRED, Decided, ended_by
 from sqlagent.core.errors import Finished, OutcomeUnknown
 from sqlagent.core.nouns.effect import Undoable
 from sqlagent.core.nouns.session import Choice, Decision, Proposal, Status, Thread
-from sqlagent.store.journal import Journal, Run
+from sqlagent.store.journal import Journal, Run, RunState
+from sqlagent.store.rows import Kept
 
 _DONE = {Choice.APPROVE: "approved", Choice.PARTIAL: "approved in part", Choice.REJECT: "rejected"}
 
 
 def finished(journal: Journal, row: Thread) -> Finished:
-    """The error for such a person: `k7f3 is finished, executed: approved by ana (typed) at 10:04`."""
+    """The error for a session that has ended: `k7f3 is finished, executed: approved by ana (typed) at 10:04`."""
     decided = journal.decided(row.proposal) if row.proposal else ()
     run = journal.run(row.proposal) if row.proposal else None
     more = "; ".join(filter(None, (_by_whom(decided, run, journal.now()), row.message)))
@@ -46,6 +47,40 @@ def left_to_resume(thread: str, decision: Decision) -> tuple[str, str]:
 
 
 _SAID = {**_DONE, Choice.EDIT: "edited", Choice.ESCALATE: "passed on", Choice.LATER: "left"}
+
+
+def settle(journal: Journal, thread: str, state: RunState, *, by: str) -> None:
+    """Record a person's word on a run whose end was not seen, and end the thread by the word that counts.
+
+    Raises `Finished` where there is nothing to settle.
+    """
+    row = journal.thread(thread)
+    if row.status is not Status.UNKNOWN:
+        raise Finished(f"{thread} is {row.status}, so there is nothing to settle", hint=f"sqlagent show {thread}")
+    journal.require_sealed(thread)
+    journal.settle(row.proposal, state, by=by)
+    run = journal.run(row.proposal)  # the first word counts: somebody else's, or of who was cut off after it
+    assert run is not None  # there is none to be in doubt about
+    applied = run.state in (RunState.SETTLED_APPLIED, RunState.DONE)
+    journal.finish(
+        thread, row.turn, Status.EXECUTED if applied else Status.FAILED,
+        message=f"{run.error or 'its end was seen'}: {'it was applied' if applied else 'it was not applied'}",
+        ran_sql=journal.proposal(row.proposal).sql if applied else "",
+    )  # fmt: skip
+
+
+def run_to_undo(journal: Journal, name: str, row: Thread, kept: Sequence[Kept], *, keep_undo: float) -> Kept:
+    """The run that `k7f3` means, its last that is not taken back yet, or `k7f3.2`; `kept` is what can be undone.
+
+    Raises `Finished`, with the reason, where nothing of it was kept.
+    """
+    is_run = bool(name.partition(".")[2])
+    runs = [k for k in kept if (k.run == name if is_run else k.thread == row.id)]
+    run = next((k for k in runs if not k.undone_by), runs[0] if runs else None)
+    if run is None:
+        why = why_nothing_is_kept(journal, row, keep_undo=keep_undo)
+        raise Finished(f"{name} has nothing to undo{why}", hint="sqlagent undo --list shows what can be undone")
+    return run
 
 
 def why_nothing_is_kept(journal: Journal, row: Thread, *, keep_undo: float) -> str:
