@@ -14,6 +14,7 @@ from config_folders import folders
 from openai_server import openai_server
 from postgres_pooler import pooler, pooler_of
 from postgres_server import pg, pg_of, pg_server, pg_shared, pg_template
+from postgres_tls import authority, tls_server
 from shared_store import store, store_of, store_template
 from signals import as_at_a_terminal
 from signing_desk import desk, keys
@@ -23,8 +24,8 @@ from sqlagent.config.files import user_folder
 from sqlagent.llm import catalogue, weights
 
 __all__ = [
-    "desk", "folders", "keys", "model", "openai_server", "pg", "pg_of", "pg_server", "pg_shared", "pg_template",
-    "pooler", "pooler_of", "shop", "store", "store_of", "store_template", "typed", "warm",
+    "authority", "desk", "folders", "keys", "model", "openai_server", "pg", "pg_of", "pg_server", "pg_shared",
+    "pg_template", "pooler", "pooler_of", "shop", "store", "store_of", "store_template", "tls_server", "typed", "warm",
 ]  # fmt: skip
 
 _SETTINGS = re.compile(

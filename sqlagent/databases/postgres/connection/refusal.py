@@ -88,9 +88,37 @@ def _nobody_there(_found: _Found, address: Address) -> SqlagentError:
 
 
 def _certificate(found: _Found, address: Address) -> SqlagentError:
+    if "does not match host name" in found[1]:
+        hint = "name the server as its certificate does, or sslmode=verify-ca"
+    elif "certificate file" in found[1]:
+        hint = "sslrootcert=FILE in the URL names whom to trust; sslmode is libpq's"
+    else:
+        where = f"{address.parts.get('host', 'HOST')}:{address.parts.get('port', '5432')}"
+        hint = (
+            "it is out of date, or of nobody that sslrootcert trusts:"
+            f" openssl s_client -starttls postgres -connect {where}"
+        )
+    return ConnectError(f"the certificate of {address.server} was not accepted: {found[1]}", hint=hint)
+
+
+def _wants_a_certificate(_found: _Found, address: Address) -> SqlagentError:
+    return AuthError(
+        f"{address.server} wants a certificate of {address.role or 'the role'}, and was shown none",
+        hint="sslcert=FILE and sslkey=FILE in the URL; by default ~/.postgresql/postgresql.crt and .key",
+    )
+
+
+def _not_its_certificate(found: _Found, address: Address) -> SqlagentError:
+    return AuthError(
+        f"{address.server} did not accept the certificate that it was shown: {found[1]}",
+        hint="one that is in date, of an authority that the server trusts, and with the role for its name (CN)",
+    )
+
+
+def _unusable_certificate(found: _Found, _address: Address) -> SqlagentError:
     return ConnectError(
-        f"the certificate of {address.server} was not accepted: {found[1]}",
-        hint="sslrootcert=FILE in the URL names whom to trust; sslmode is libpq's",
+        f"the client's certificate cannot be used: {found[1]}",
+        hint="sslcert and sslkey are PEM files that belong together; only you may read the key (chmod 600)",
     )
 
 
@@ -107,7 +135,9 @@ def _no_service(found: _Found, _address: Address) -> SqlagentError:
 
 
 def _bad_value(found: _Found, _address: Address) -> SqlagentError:
-    name, value = found["name"] or found["option"], found["value"] or found["text"]
+    if found["range"]:
+        return ConnectError("no version of TLS is left to speak", hint="ssl_min_protocol_version is above the greatest")
+    name, value = (found["name"] or found["option"]).strip('"'), found["value"] or found["text"]
     return ConnectError(f"{name} cannot be {value}", hint="it is read as psql reads it")
 
 
@@ -122,18 +152,27 @@ _REASONS: tuple[tuple[re.Pattern[str], str, Callable[[_Found, Address], Sqlagent
     (re.compile(r'password authentication failed for user "([^"]+)"'), "28P01", _wrong_password),
     (re.compile(r"no password supplied"), "28P01", _no_password),
     (re.compile(r"(no pg_hba\.conf entry.*?|pg_hba\.conf rejects connection.*?)$"), "28000", _not_let_in),
-    (re.compile(r'((?:Peer|Ident|GSSAPI|SSPI|LDAP|RADIUS|PAM|certificate) authentication failed for user "[^"]+")'),
+    (re.compile(r'((?:Peer|Ident|GSSAPI|SSPI|LDAP|RADIUS|PAM) authentication failed for user "[^"]+")'),
      "28000", _not_let_in),
     (re.compile(r'FATAL: +(?:"\w+"|SASL|SCRAM|password) authentication failed|no such user'), "28P01",
      _not_known_to_the_pooler),
     (re.compile(r'permission denied for database "([^"]+)"'), "42501", _may_not_connect),
     (re.compile(r'could not translate host name "([^"]+)"|failed to resolve host \'([^\']+)\''), "", _no_host),
-    (re.compile(r"((?:certificate verify failed|certificate has expired).*?|root certificate file \S+ does not exist"
+    (re.compile(r"connection requires a valid client certificate"), "28000", _wants_a_certificate),
+    (re.compile(r"(certificate authentication failed for user|alert (?:unknown ca|bad certificate|certificate \w+"
+                r"|unsupported certificate|decrypt error))"), "28000", _not_its_certificate),
+    (re.compile(r"(certificate present, but not private key file.*|could not load private key file.*"
+                r"|private key file .*? has group or world access|private key file .*? must be owned by.*"
+                r"|could not (?:read|open) certificate file.*|certificate does not match private key file.*)"), "",
+     _unusable_certificate),
+    (re.compile(r"((?:certificate verify failed|certificate has expired).*?"
+                r"|(?:could not read )?root certificate file \S+(?: does not exist)?"
                 r"|server certificate for .*? does not match host name \S+)"), "", _certificate),
     (re.compile(r"server does not support SSL"), "", _no_ssl),
     (re.compile(r'definition of service "([^"]+)" not found|service file "([^"]+)" not found'), "", _no_service),
     (re.compile(r'invalid (?P<name>\S+(?: number)?)(?: value)?: "(?P<value>[^"]*)"'
-                r'|invalid integer value "(?P<text>[^"]*)" for connection option "(?P<option>[^"]*)"'), "", _bad_value),
+                r'|invalid integer value "(?P<text>[^"]*)" for connection option "(?P<option>[^"]*)"'
+                r"|(?P<range>invalid SSL protocol version range)"), "", _bad_value),
     (re.compile(r"FATAL: +(the database system is [^.]*|sorry, too many clients already"
                 r"|remaining connection slots are reserved.*?)$"), "57P03", _not_now),
     (re.compile(r"Connection refused|timeout expired|No such file or directory|timed out|Network is unreachable"
