@@ -12,12 +12,7 @@ from sqlagent.databases.base import MeasureBudget
 from sqlagent.ui.layout import Block, paragraph
 from sqlagent.ui.listing import age
 
-_USUAL = MeasureBudget()
-TEN_TIMES = replace(
-    _USUAL, seconds=_USUAL.seconds * 10, changes_bytes=_USUAL.changes_bytes * 10, rows=_USUAL.rows * 10,
-    scan_bytes=_USUAL.scan_bytes * 10,
-)  # fmt: skip
-"""What `[m]` may cost: somebody waits for it."""
+_TIMES = 10
 _JUST_NOW = 60
 
 
@@ -46,6 +41,16 @@ class Measuring:
         now, at = datetime.now(UTC), self._at(proposal)
         recent = (now - at).total_seconds() < _JUST_NOW
         return "measured just now" if recent else f"measured {age(at.isoformat(), now)} ago"
+
+    def ten_times(self, proposal: Proposal) -> MeasureBudget:
+        """What `[m]` may cost, since somebody waits for it: of all that is set for that database, and of the time."""
+        settings = self.call.settings
+        its = settings.databases.get(proposal.database, settings.database)
+        usual = MeasureBudget(rows=its.measure_rows, scan_bytes=its.measure_scan_bytes)
+        return replace(
+            usual, seconds=usual.seconds * _TIMES, changes_bytes=usual.changes_bytes * _TIMES,
+            rows=usual.rows * _TIMES, scan_bytes=usual.scan_bytes * _TIMES,
+        )  # fmt: skip
 
     def again(self, report: Report, *, budget: MeasureBudget | None = None) -> Report:
         """Measure once more; answers the new report, and a line that says what came of it.

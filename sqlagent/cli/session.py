@@ -6,7 +6,7 @@ import sys
 from dataclasses import replace
 
 from sqlagent.cli.call import Call
-from sqlagent.cli.measuring import TEN_TIMES, Measuring
+from sqlagent.cli.measuring import Measuring
 from sqlagent.cli.waiting import decided_elsewhere, until_others_decide, watch
 from sqlagent.core.errors import NeedsApproval, QueryError, SqlagentError, UsageError
 from sqlagent.core.nouns.draft import Clarification
@@ -60,7 +60,7 @@ def attend(call: Call, report: Report) -> ExitCode:
             report = decided_elsewhere(call, report)
             continue
         if answer.then is Then.MEASURE:
-            report = measuring.again(report, budget=TEN_TIMES)
+            report = measuring.again(report, budget=measuring.ten_times(proposal))
             continue
         if answer.choice is Choice.LATER:
             return ExitCode.INTERRUPTED if answer.how is How.INTERRUPT else ExitCode.PENDING

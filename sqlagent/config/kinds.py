@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 YES = frozenset({"1", "true", "yes", "on"})
 NO = frozenset({"0", "false", "no", "off", ""})
+_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,3})?) ?([kmgt]?b)?", re.ASCII | re.IGNORECASE)
+_BYTES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d|w))+", re.ASCII)
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)", re.ASCII)
@@ -111,6 +113,42 @@ def _take_samples(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 9:
         raise Wrong(f"must be a number from 1 to 9, not {value!r}", "1: the first draft counts, and none is compared")
     return value
+
+
+def _read_rows(text: str) -> int:
+    if not re.fullmatch(r"\d{1,15}", text.strip(), re.ASCII):
+        raise Wrong(f"is not a number of rows: {text}", "a number from 1, such as 500000")
+    return _take_rows(int(text))
+
+
+def _take_rows(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < 10**15:
+        raise Wrong(f"must be a number of rows, not {value!r}", "a number from 1, such as 500000")
+    return value
+
+
+def _read_size(text: str) -> int:
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise Wrong(f"is not a size: {text}", 'such as "500 MB", "20 GB", or a number of bytes')
+    return _take_size(int(float(found[1]) * _BYTES[(found[2] or "").upper()]))
+
+
+def _take_size(value: object) -> int:
+    if isinstance(value, str):
+        return _read_size(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 10**18:
+        raise Wrong(f"must be a size, not {value!r}", 'such as "500 MB", "20 GB", or a number of bytes')
+    return value
+
+
+def show_size(value: object) -> str:
+    """`2 GB`; the bytes where they are no round number of anything."""
+    size = value if isinstance(value, int) else 0
+    for unit in ("TB", "GB", "MB", "KB"):
+        if size >= _BYTES[unit] and size % (_BYTES[unit] // 10) == 0:
+            return f"{size / _BYTES[unit]:g} {unit}"
+    return str(size)
 
 
 def read_duration(text: str) -> float:
@@ -279,4 +317,6 @@ EXAMPLES = Kind("0 to 10", _read_examples, _take_examples)
 DURATION = Kind("a duration", read_duration, _take_duration, show_duration)
 COMMAND = Kind("a list of texts", _read_command, _take_command, _show_command)
 STORE = Kind("a PostgreSQL URL", _read_store, lambda value: _read_store(_take_text(value)))
+ROWS = Kind("a number of rows", _read_rows, _take_rows)
+SIZE = Kind("a size", _read_size, _take_size, show_size)
 BASE_URL = Kind("an http URL", _read_base_url, lambda value: _read_base_url(_take_text(value)))

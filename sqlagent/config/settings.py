@@ -253,7 +253,9 @@ def _configured(gathered: Gathered) -> tuple[Known, list[Problem]]:
     examples = gathered.pick("examples").value
     for name, entry in gathered.databases.items():
         picked = {d.key: pick(d, entry[d.key]) for d in DATABASE_TABLE if d.key in entry}
-        changes: dict[str, Any] = {key: said.value for key, said in picked.items() if key != "url"}
+        changes: dict[str, Any] = {
+            d.field: picked[d.key].value for d in DATABASE_TABLE if d.key in picked and d != _URL
+        }
         try:
             # Every file's word on the URL: the one that is not used may still be the one that was closed.
             urls = [targets.normal_url(str(said.value), said.base) for said in (picked["url"], *entry["url"])]
@@ -349,7 +351,7 @@ def explain(settings: Settings) -> tuple[Setting, ...]:
     for name, entry in gathered.databases.items():
         for each in DATABASE_TABLE:
             if each.key in entry:
-                value = getattr(settings.databases[name], each.key)
+                value = getattr(settings.databases[name], each.field)
                 rows.append(Setting(f"databases.{name}.{each.key}", value, pick(each, entry[each.key]).origin()))
     return tuple(rows)
 

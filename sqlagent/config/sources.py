@@ -283,10 +283,10 @@ def _databases(read: Sequence[ConfigFile], problems: _Problems) -> dict[str, dic
             for key, value in table.items():
                 definition = next((d for d in DATABASE_TABLE if d.key == key), None)
                 if definition is None:
-                    problems.append(_unknown_key(file, ("databases", name, key)))
+                    problems.append(_unknown_key(file, ("databases", name, *key.split("."))))
                     continue
                 own = entry.get(key, ())
-                one = _take(file, ("databases", name, key), definition, value, own, problems)
+                one = _take(file, ("databases", name, *key.split(".")), definition, value, own, problems)
                 if one:
                     entry[key] = (one, *own)
     for file in read:
@@ -297,6 +297,13 @@ def _databases(read: Sequence[ConfigFile], problems: _Problems) -> dict[str, dic
     return found
 
 
+def _flat(table: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+    """With `measure.rows` for the `rows` of a table `measure` in it, however the file spells that."""
+    for key, value in table.items():
+        inner = value.items() if isinstance(value, dict) and key == "measure" else None
+        yield from ((f"{key}.{each}", its) for each, its in inner) if inner is not None else ((key, value),)
+
+
 def _tables(file: ConfigFile, problems: _Problems) -> Iterator[tuple[str, dict[str, object]]]:
     tables = file.data.get("databases", {})
     if not isinstance(tables, dict):
@@ -305,7 +312,7 @@ def _tables(file: ConfigFile, problems: _Problems) -> Iterator[tuple[str, dict[s
         return
     for name, table in tables.items():
         if isinstance(table, dict):
-            yield name, table
+            yield name, dict(_flat(table))
         else:
             hint = f'[databases.{name}] and below it url = "..."'
             line = file.line("databases", name)

@@ -15,7 +15,9 @@ from sqlagent.config.kinds import (
     NAMES,
     PATH,
     PATHS,
+    ROWS,
     SAMPLES,
+    SIZE,
     STORE,
     TEXT,
     YES_NO,
@@ -76,6 +78,11 @@ class Definition:
             return None
         size = inf if value == self.unlimited else float(value)
         return size if self.strict is Strict.MORE else -size
+
+    @property
+    def field(self) -> str:
+        """What it is called in Python: a key may have a dot."""
+        return self.key.replace(".", "_")
 
     @property
     def long_flag(self) -> str:
@@ -243,6 +250,23 @@ DATABASE_TABLE: tuple[Definition, ...] = (
     ),
     Definition(
         "measure_url", TEXT, "", "a clone or a branch of a server's database, where changes are tried", project=_NEVER
+    ),
+    Definition(
+        "measure.rows",
+        ROWS,
+        100_000,
+        "on a server: a change of more rows, as its planner guesses, is not tried",
+        project=_SHRINK,
+        strict=Strict.LESS,
+    ),
+    Definition(
+        "measure.scan_bytes",
+        SIZE,
+        2_000_000_000,
+        "on a server: larger tables are counted, and their rows not read",
+        project=_SHRINK,
+        strict=Strict.LESS,
+        default_text="2 GB",
     ),
     Definition("read_only", YES_NO, False, "never write to it", project=_TIGHTEN, loose=False),
     Definition(

@@ -38,6 +38,10 @@ class DatabaseSettings:
     """Runs leave their marks in a small table of the database itself; only the user's own file allows that."""
     measure_url: str = ""
     """A clone or a branch of it on which changes are tried; empty for the database itself."""
+    measure_rows: int = 100_000
+    """A change of more rows than this, as the server's planner estimates, is not tried."""
+    measure_scan_bytes: int = 2_000_000_000
+    """Tables larger than this in all are counted, and their rows not read."""
     password_command: tuple[str, ...] = ()
     """A program that prints the password; only the user's own file names one."""
     password: Secret = field(default_factory=Secret)

@@ -304,7 +304,7 @@ class Parts:
             ask_back=s.ask_back,
             learn=s.learn,
             expires=s.expires,
-            budget=MeasureBudget(),
+            budget=MeasureBudget(rows=chosen.measure_rows, scan_bytes=chosen.measure_scan_bytes),
             kept=self._kept,
             reached=self._going_on,
         )
