@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import groupby
 
-from sqlagent.core.nouns.effect import Cell, Measurement, Sample, Undoable, Value
+from sqlagent.core.nouns.effect import Cell, Measurement, Moved, Sample, Undoable, Value
 from sqlagent.core.nouns.verbs import Basis, Verb
 from sqlagent.ui.layout import Line, paragraph, text_line
 from sqlagent.ui.visible import cell, one_line
@@ -23,7 +24,27 @@ def measured_lines(measurement: Measurement, columns: int) -> list[Line]:
     for why in whys or ({} if measurement.is_exact else {measurement.how: None}):
         fails = "" if measurement.is_exact or why.startswith(_FAILS) else "not measured: "
         lines += paragraph(f"! {fails}{one_line(why)}", columns)
+    if moved := moved_words(measurement.moved):
+        lines += paragraph(moved, columns)
     return lines + paragraph(undo_words(measurement), columns)
+
+
+def moved_words(moved: Sequence[Moved]) -> str:
+    """`sequence orders_id_seq moves on by 12, whether or not it is run`; empty where none does."""
+    by = [f" by {each.by:,}" if each.by else "" for each in moved]
+    told = [one_line(each.sequence) + words for each, words in zip(moved, by, strict=True)]
+    match told:
+        case []:
+            return ""
+        case [_]:
+            return f"sequence {one_line(moved[0].sequence)} moves on{by[0]}{_KEPT}"
+        case _:
+            more = f" and {len(told) - _SEQUENCES:,} more" if len(told) > _SEQUENCES else ""
+            return f"sequences move on: {', '.join(told[:_SEQUENCES])}{more}{_KEPT}"
+
+
+_SEQUENCES = 5
+_KEPT = ", whether or not it is run"
 
 
 def undo_words(measurement: Measurement) -> str:

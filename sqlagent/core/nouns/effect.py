@@ -56,6 +56,15 @@ class ObjectChange:
     """Rows that go with it, for a dropped table."""
 
 
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A sequence that a script takes numbers from: no rollback and no undo gives them back."""
+
+    sequence: str
+    by: int | None = None
+    """How many numbers each time it is tried or run; None where that was not told apart from what others take."""
+
+
 class Undoable(StrEnum):
     """Whether a run can be taken back; known before anybody approves it."""
 
@@ -100,6 +109,8 @@ class Measurement:
     """It can be undone only if the run copies first what its DROP and ALTER lose."""
     broken_keys: tuple[str, ...] = ()
     """Tables with rows that refer to nothing, and will again after an undo: the run puts down which."""
+    moved: tuple[Moved, ...] = ()
+    """Sequences that have moved on by its being measured, and do again when it is run."""
     changes: int = 0
     """Rows changed in all."""
     size: int = 0

@@ -11,7 +11,7 @@ import psycopg
 from psycopg import errors
 
 from sqlagent.core.errors import SqlagentError
-from sqlagent.core.nouns.effect import Effect, Measurement, Touched, Undoable
+from sqlagent.core.nouns.effect import Effect, Measurement, Moved, Touched, Undoable
 from sqlagent.core.nouns.verbs import Basis
 from sqlagent.databases.base import MeasureBudget
 from sqlagent.databases.changes.budget import Budget, PastBudget
@@ -22,6 +22,7 @@ from sqlagent.databases.changes.volatile_columns import Unsteady, attempts, diff
 from sqlagent.databases.changes.would_fail import at_statement
 from sqlagent.databases.postgres.connection.pooler import said_by_the_pooler
 from sqlagent.databases.postgres.connection.rows import Session, one
+from sqlagent.databases.postgres.effect import sequences
 from sqlagent.databases.postgres.effect.causes import by_name, causes
 from sqlagent.databases.postgres.effect.giving_way import NamelessHolder, Unmeasurable, giving_way
 from sqlagent.databases.postgres.effect.outside import reaches_outside
@@ -30,7 +31,7 @@ from sqlagent.databases.postgres.effect.row_versions import BrokenText, adding_u
 from sqlagent.databases.postgres.effect.schema_changes import object_changes
 from sqlagent.databases.postgres.effect.script import EndsTransaction, Planned, Script, Step
 from sqlagent.databases.postgres.effect.sums import fingerprint, rows_changed, size_of
-from sqlagent.databases.postgres.effect.two_sessions import Connect, IsStandby, Pair, Waits
+from sqlagent.databases.postgres.effect.two_sessions import Connect, IsStandby, Pair, Waits, aside
 from sqlagent.databases.postgres.opinion.rewritten import Refused
 
 HOW = "rolled back"
@@ -60,6 +61,7 @@ class _Measuring:
     effects: list[Effect] = field(default_factory=list)
     looks_at_once: bool = False
     """Whether it is known that it will wait for somebody, who is to be named."""
+    moved: tuple[Moved, ...] = ()
     at: int = 0
     """The statement that is being run, from 1."""
 
@@ -71,7 +73,8 @@ class _Measuring:
             self._run(script)
             found = self._first(script)
         changes = script.state.changes
-        volatile = self._volatile(script.state) if changes and found.may_differ else frozenset()
+        taken = found.taken
+        volatile = self._volatile(script.state, taken) if changes and found.may_differ else frozenset()
         whole = fingerprint(script.state, volatile)
         effects = [
             replace(effect, fingerprint=whole if len(found.effects) == 1 else _own(step, volatile))
@@ -79,7 +82,8 @@ class _Measuring:
         ]
         return Measurement(
             tuple(effects), whole, tuple(sorted(volatile)), found.undo, found.undo_why,
-            changes=rows_changed(script.state), size=size_of(script.state), seconds=self.meter.spent, how=HOW,
+            moved=self.moved or tuple(map(Moved, found.sequences)), changes=rows_changed(script.state),
+            size=size_of(script.state), seconds=self.meter.spent, how=HOW,
         )  # fmt: skip
 
     # ---- running it -------------------------------------------------------------------------------------------------
@@ -124,6 +128,7 @@ class _Measuring:
 
     def _first(self, script: Script) -> _Found:
         writer = script.pair.writer
+        taken = sequences.taken_from(writer)
         known = [causes(writer, step) for step in script.steps]
         may_differ = any(_MAY_DIFFER.search(sql) for sql in self.statements) or _has_defaults(writer, script.state)
         self.meter.doing = "trying the undo"
@@ -134,16 +139,19 @@ class _Measuring:
             before = _rows_before(script.pair.witness, step, script.state)
             lines = tuple(touched(step.changes, via=by_name(cause, step), before=before))
             effects.append(_effect(step, lines, script))
-        return _Found(effects, may_differ, undo, why)
+        return _Found(effects, may_differ, undo, why, taken, tuple(sequences.positions(script.pair.witness, taken)))
 
-    def _volatile(self, first: State) -> frozenset[str]:
+    def _volatile(self, first: State, taken: Sequence[int]) -> frozenset[str]:
         """What differs when it is run again, more often where chance has a part in it."""
         self.meter.doing = "measuring once more"
         found = frozenset[str]()
         by_chance = any(_CHANCE.search(sql) for sql in self.statements)
         for _ in attempts(self.meter, most=_TRIES if by_chance else 1):
             with self._script() as again:
+                with aside(again.pair.witness):  # it may be going to drop them
+                    before = sequences.positions(again.pair.witness, taken)
                 again.run(self.statements)
+                self.moved = sequences.moved(before, sequences.positions(again.pair.writer, taken))
             try:
                 found |= differing(first.changes, again.state.changes)
             except Unsteady as e:
@@ -157,6 +165,10 @@ class _Found:
     may_differ: bool
     undo: Undoable
     undo_why: str
+    taken: Sequence[int]
+    """Oids of what it wrote, the sequences that it took numbers from among them."""
+    sequences: tuple[str, ...]
+    """Their names."""
 
 
 def measure(

@@ -77,7 +77,6 @@ class State:
     schema: SchemaChange = field(default_factory=SchemaChange)
     objects: Objects | None = None
     """Of the whole schema, where it was changed."""
-    sequences: tuple[str, ...] = ()
     outside: tuple[str, ...] = ()
 
     @cached_property
@@ -170,7 +169,7 @@ class Reader:
         created = now.keys() - was.keys() - {leaf.root for leaf in written.was.values()}
         return State(
             images, was | now, frozenset(created), frozenset(was.keys() - now.keys()),
-            tuple(unread), self._changed(present), present, written.sequences, written.outside,
+            tuple(unread), self._changed(present), present, written.outside,
         )  # fmt: skip
 
     def _check_foreseen(self, written: Written) -> None:

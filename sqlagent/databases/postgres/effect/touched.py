@@ -19,11 +19,6 @@ WHERE l.pid = pg_catalog.pg_backend_pid() AND l.locktype = 'relation' AND l.gran
   AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
 GROUP BY l.relation ORDER BY l.relation"""
 
-_SEQUENCES = """
-SELECT CASE WHEN pg_catalog.pg_table_is_visible(c.oid) THEN c.relname::text ELSE n.nspname || '.' || c.relname END
-FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind = 'S' AND c.oid = ANY(%s::oid[]) ORDER BY 1"""
-
 _IS_COUNTED = """
 SELECT pg_catalog.current_setting('track_counts')::bool AND NOT EXISTS (SELECT FROM pg_catalog.pg_proc p
   WHERE p.oid >= 16384 AND p.proconfig::text LIKE '%track_counts%')"""
@@ -49,8 +44,6 @@ class Written:
     """Those that nobody else can read: TRUNCATE, DROP and most of ALTER lock them so."""
     is_schema: bool = False
     """Catalogs were written."""
-    sequences: tuple[str, ...] = ()
-    """That moved on, or were locked to."""
     outside: tuple[str, ...] = ()
     """What is not measured at all: `large objects`."""
 
@@ -87,7 +80,6 @@ class Looker:
             counts,
             frozenset(oid for oid in wrote & was.keys() if locked.get(oid)),
             bool(catalogs),
-            tuple(str(name) for (name,) in raw(writer, _SEQUENCES, list(users))),
             tuple(self._outside(catalogs, [leaf for leaf in now.values() if leaf.oid in locked])),
         )
 
