@@ -317,7 +317,8 @@ class Agent:
 
     def answerable(self, threads: Sequence[Thread]) -> tuple[str, ...]:
         """Those of the threads that wait for a person, and for one who this one may be."""
-        return tuple(t.id for t in threads if not t.proposal or not unfit(self.journal.proposal(t.proposal), self.by))
+        waiting = {p.thread: p for p in self.journal.proposals([t.proposal for t in threads if t.proposal])}
+        return tuple(t.id for t in threads if t.id not in waiting or not unfit(waiting[t.id], self.by))
 
     def unfit(self, proposal: Proposal) -> str:
         """Why this person may not approve what is asked now, here; empty where they may."""

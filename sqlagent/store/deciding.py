@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import apsw
 import msgspec
 
@@ -13,7 +15,18 @@ from sqlagent.core.nouns.session import Choice, Decision, Proposal
 from sqlagent.store.identity import current_user
 from sqlagent.store.journal_file import Book
 from sqlagent.store.reader import Reader
-from sqlagent.store.rows import Refusal, clarifications_in, decided_in, newest_in, proposed_in
+from sqlagent.store.rows import (
+    Refusal,
+    clarifications_in,
+    decided_in,
+    newest_in,
+    proposals_in,
+    proposed_and_decided_in,
+    proposed_in,
+)
+
+_AT_ONCE = 500
+"""Proposals that are read by one query."""
 
 
 class Deciding(Book):
@@ -54,18 +67,23 @@ class Deciding(Book):
 
     def proposal(self, proposal_id: str) -> Proposal:
         """At the seat that is asked now; at the last one once that is decided."""
-        with self.reading() as db:
-            found = proposed_in(db, proposal_id)
-            if found is not None:
-                return standing(found, decided_in(db, proposal_id))
-        raise UnknownThread(f"no proposal named {proposal_id}", hint="sqlagent pending lists what waits")
+        found, decided = self.proposed(proposal_id)
+        return standing(found, decided)
+
+    def proposals(self, ids: Sequence[str]) -> tuple[Proposal, ...]:
+        """Several at once, each at the seat that is asked now."""
+        found: list[Proposal] = []
+        for place in range(0, len(ids), _AT_ONCE):
+            with self.reading() as db:
+                found += proposals_in(db, ids[place : place + _AT_ONCE])
+        return tuple(found)
 
     def proposed(self, proposal_id: str) -> tuple[Proposal, tuple[Decided, ...]]:
         """As it was first put, and every decision on it."""
         with self.reading() as db:
-            found = proposed_in(db, proposal_id)
+            found, decided = proposed_and_decided_in(db, proposal_id)
             if found is not None:
-                return found, decided_in(db, proposal_id)
+                return found, decided
         raise UnknownThread(f"no proposal named {proposal_id}", hint="sqlagent pending lists what waits")
 
     def last_number(self, thread: str) -> int:

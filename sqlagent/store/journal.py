@@ -14,6 +14,7 @@ from sqlagent.store.deciding import Deciding
 from sqlagent.store.examples import learn_in
 from sqlagent.store.rows import THREADS, Marked, Refusal, Run, RunState, thread_of
 from sqlagent.store.run_claims import Runs
+from sqlagent.store.whole import Whole, whole_in
 
 __all__ = ["Journal", "Marked", "Refusal", "Run", "RunState"]
 Alike = tuple[str, str, str]
@@ -76,6 +77,17 @@ class Journal(Deciding, Runs):
             if row is not None:
                 return thread_of(row)
         raise UnknownThread(f"no thread named {thread}", hint=self._nearest(thread))
+
+    def whole(self, thread: str) -> Whole:
+        """A thread with all that is told of it.
+
+        Raises UnknownThread as `thread` does, and `Altered` where something of it is not as the log has it.
+        """
+        with self.at_once() as db:
+            found = whole_in(db, thread)
+        if found is None:
+            raise UnknownThread(f"no thread named {thread}", hint=self._nearest(thread))
+        return found
 
     def _nearest(self, thread: str) -> str:
         """What was probably meant, among the newest."""

@@ -82,6 +82,12 @@ class Book:
             yield connection
 
     @contextmanager
+    def at_once(self) -> Iterator[Reader]:
+        """For one call of `together`: its answers are of the same moment."""
+        with self.at_one_moment() as db:
+            yield db
+
+    @contextmanager
     def writing(self, what: str) -> Iterator[apsw.Connection]:
         """One write transaction, on disk when the block is left; threads of this process take turns."""
         with guarded(self.path), GATE.inside(), self._connected() as connection:
@@ -100,6 +106,11 @@ class Book:
             before, end = _version(db), time.monotonic() + seconds
             while _version(db) == before and time.monotonic() < end:
                 time.sleep(min(_LOOK_SECONDS, seconds))
+
+    @contextmanager
+    def alone(self, thread: str) -> Iterator[None]:  # noqa: ARG002 - the lock of the folder is enough
+        """Nobody on another machine works on a thread meanwhile: a folder is one machine's."""
+        yield
 
     def told_by(self) -> int | None:
         """A file descriptor that can be read when somebody has written; None where nobody tells."""
@@ -169,7 +180,7 @@ class Book:
 
     def require_sealed(self, thread: str) -> None:
         """Raise `Altered` where something of a session is not as the log has it: nothing of it may be used."""
-        with self.at_one_moment() as db:
+        with self.at_once() as db:
             require_sealed_in(db, thread)
 
 
@@ -191,6 +202,11 @@ def _version(db: apsw.Connection) -> object:
 def require_sealed_in(db: Reader, thread: str) -> None:
     """Raise `Altered` where something of a session is not as the log has it; in a transaction that is open."""
     if found := problem_in_thread(db, thread):
-        raise Altered(
-            f"the record of {thread} was changed behind its log: {found}", hint="nothing was run; sqlagent audit verify"
-        )
+        raise altered(thread, found)
+
+
+def altered(thread: str, problem: str) -> Altered:
+    """What is raised where something of a session is not as the log has it."""
+    return Altered(
+        f"the record of {thread} was changed behind its log: {problem}", hint="nothing was run; sqlagent audit verify"
+    )

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
+
+Query = tuple[str, Sequence[Any]]
+"""A SELECT of the journal's, and its bindings."""
 
 
 class Rows(Protocol):
@@ -28,3 +31,18 @@ class Reader(Protocol):
 
     def execute(self, statements: str, bindings: Sequence[Any] = ()) -> Rows:
         """Run a query in SQLite's words, with `?` or `?2` for its bindings."""
+
+
+@runtime_checkable
+class Batching(Protocol):
+    """A reader that is far away."""
+
+    def together(self, queries: Sequence[Query]) -> Sequence[Rows]:
+        """Their answers as they stood at one moment, in one round trip."""
+
+
+def together(db: Reader, *queries: Query) -> Sequence[Rows]:
+    """The answers of several queries, in one round trip where the store is a server's."""
+    if isinstance(db, Batching):
+        return db.together(queries)
+    return [db.execute(*query) for query in queries]

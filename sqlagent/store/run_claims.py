@@ -20,6 +20,7 @@ from sqlagent.store.rows import (
     decided_in,
     kept_in,
     newest_in,
+    proposed_and_decided_in,
     proposed_in,
     run_in,
     undoable_in,
@@ -68,8 +69,7 @@ class Runs(Book):
     def require_approved(self, proposal_id: str) -> None:
         """Raise `Stale` where a seat is not filled as it must be by now: a key that signed it may have been revoked."""
         with self.reading() as db:
-            first = proposed_in(db, proposal_id)
-            decided = decided_in(db, proposal_id)
+            first, decided = proposed_and_decided_in(db, proposal_id)
         why = unfilled(first, decided, check=self.signers.now) if first else "it is not on record"
         if why:
             raise Stale(f"its approval does not count any more: {why}", hint="nothing was changed")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlagent.store.audit import GENESIS, Entry, seal
-from sqlagent.store.reader import Reader
+from sqlagent.store.reader import Query, Reader, Rows, together
 
 SEALED = {
     "threads": ("id", "database", "url", "target", "requested_by", "model", "created_at"),
@@ -59,12 +59,23 @@ def row_seal(row: Iterable[Any]) -> str:
 
 def problem_in_thread(db: Reader, thread: str) -> str:
     """What of a session is not as the log has it; empty where all is."""
-    entries = [Entry(*row) for row in db.execute(f"{_ENTRIES} WHERE thread = ? ORDER BY number", (thread,))]
-    for entry in entries:
-        before: Any = db.execute("SELECT hash FROM audit WHERE number = ?", (entry.number - 1,)).get
+    return problem_told(together(db, *told_of_thread(thread)))
+
+
+def told_of_thread(thread: str) -> list[Query]:
+    """What `problem_told` goes by: the session's entries, each with the hash before it, and its rows."""
+    return [(_ENTRIES, (thread,)), *_row_queries(thread)]
+
+
+def problem_told(answers: Sequence[Rows]) -> str:
+    """What of a session is not as the log has it, by what the store answered."""
+    told, *rows = answers
+    entries = []
+    for *columns, before in told:
+        entries.append(entry := Entry(*columns))
         if entry.hash != _sealed_again(before or GENESIS, entry):
             return f"entry {entry.number} of the log was changed"
-    return _first_problem(db, seals_of(entries), thread)
+    return _first_problem(rows, seals_of(entries))
 
 
 def problem(db: Reader, entries: Iterable[Entry]) -> str:
@@ -78,7 +89,7 @@ def problem(db: Reader, entries: Iterable[Entry]) -> str:
         number, _, digest = str(head).partition(":")
         if known.get(int(number) if number.isdigit() else 0) != digest:
             return f"the end of the log was cut off: run {run} ended at entry {number}, and the log has another or none"
-    return _first_problem(db, newest, "") or _contradiction(db)
+    return _first_problem(together(db, *_row_queries("")), newest) or _contradiction(db)
 
 
 def seals_of(entries: Iterable[Entry]) -> Seals:
@@ -97,9 +108,9 @@ def _seals(entry: Entry) -> Seals:
     return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
 
 
-def _first_problem(db: Reader, newest: Seals, thread: str) -> str:
+def _first_problem(answers: Sequence[Rows], newest: Seals) -> str:
     met: set[str] = set()
-    for name, row, begun in _rows(db, thread):
+    for name, row, begun in _rows(answers):
         met.add(name)
         if begun and name.startswith("changes "):
             continue  # kept before the run's end, with which it is sealed; an earlier attempt was sealed as given back
@@ -111,12 +122,20 @@ def _first_problem(db: Reader, newest: Seals, thread: str) -> str:
     return next((f"{name} is gone" for name in gone), "")
 
 
-def _rows(db: Reader, thread: str) -> Iterator[tuple[str, str, bool]]:
+def _row_queries(thread: str) -> list[Query]:
+    """Runs that have not ended, and the rows of every table that the log seals; of one thread where it is named."""
+    of_thread = {table: f" WHERE {_OF_THREAD[table]}" if thread else "" for table in SEALED}
+    bound = (thread,) if thread else ()
+    unended = f"SELECT id FROM runs{of_thread['runs'] or ' WHERE true'} AND state = 'started'"  # noqa: S608 - ours
+    return [(unended, bound), *((_select(table) + where, bound) for table, where in of_thread.items())]
+
+
+def _rows(answers: Sequence[Rows]) -> Iterator[tuple[str, str, bool]]:
     """Name and seal of every row, and whether it is of a run that has begun and not ended."""
-    started = {str(run) for (run,) in db.execute("SELECT id FROM runs WHERE state = 'started'")}
-    for table in SEALED:
-        where = f" WHERE {_OF_THREAD[table]}" if thread else ""
-        for row in db.execute(_select(table) + where, (thread,) if thread else ()):
+    unended, *tables = answers
+    started = {str(run) for (run,) in unended}
+    for table, rows in zip(SEALED, tables, strict=True):
+        for row in rows:
             yield _name(table, row[: _KEYS.get(table, 1)]), row_seal(row), str(row[0]) in started
 
 
@@ -145,4 +164,7 @@ def _name(table: str, key: Iterable[Any]) -> str:
     return " ".join([table, *map(str, key)])
 
 
-_ENTRIES = "SELECT number, at, who, what, thread, detail, hash FROM audit"
+_ENTRIES = """
+SELECT a.number, a.at, a.who, a.what, a.thread, a.detail, a.hash, link.hash
+  FROM audit a LEFT JOIN audit AS link ON link.number = a.number - 1 WHERE a.thread = ?1 ORDER BY a.number
+"""

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import sqlite3
 import statistics
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
 
 import pytest
-from cli_shop import SHOP
 from journal_builders import a_decision, a_proposal, a_thread
 from shared_store import PEOPLE, Store
 
-from sqlagent import Agent
 from sqlagent.core.nouns.session import Status
-from sqlagent.pipeline.thread.shared_checkpoints import SharedSaver
-from sqlagent.store.shared.connection import Session
 from sqlagent.store.shared.journal import SharedJournal
 
 pytestmark = pytest.mark.benchmark
@@ -89,32 +82,3 @@ def test_decisions_of_many_at_once(store: Store) -> None:
         f"10,000 approvers who decide four times an hour: {need:.1f} a second, {need / rate:.0%} of that",
     )
     assert everybody.verified().problem == ""
-
-
-def test_what_a_call_costs_in_round_trips(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shop, trips = tmp_path / "shop.db", [0]
-    with sqlite3.connect(shop) as db:
-        db.executescript(SHOP)
-    db.close()
-    for kind, name in ((Session, "again"), (SharedSaver, "_again")):
-        whole: Any = getattr(kind, name)
-
-        def counted(self: Any, work: Any, whole: Any = whole) -> Any:
-            trips[0] += 1
-            return whole(self, work)
-
-        monkeypatch.setattr(kind, name, counted)
-    with Agent.open(str(shop), store=store.url_of("ana"), state_dir=str(tmp_path / "s")) as ana:
-        told = []
-
-        def cost(what: str, work: Callable[[], Any]) -> Any:
-            trips[0] = 0
-            answer = work()
-            told.append(f"{what:8} {trips[0]:3} calls")
-            return answer
-
-        waits = cost("run", lambda: ana.run("UPDATE orders SET total = 0 WHERE id = 1"))
-        cost("pending", ana.pending)
-        cost("show", lambda: ana.show(waits.thread))
-        cost("resume", lambda: ana.approve(waits.thread, waits.proposal.digest))
-    say(*told)

@@ -188,17 +188,17 @@ def test_a_forged_checkpoint_runs_nothing(store: Store, shop_db: Path) -> None:
 
 
 def test_a_thread_is_one_machine_s_at_a_time_and_free_when_its_process_has_died(store: Store) -> None:
-    url = store.url_of("ana")
+    ana, dead = Session(store.url_of("ana")), Session(store.url_of("ana"))
     busy = pytest.raises(Busy, match="ana is working on k7f3")
-    with lease(url, "k7f3", holder="a"), busy, lease(url, "k7f3", holder="b", wait=0.0):
+    with lease(ana, "k7f3", holder="a"), busy, lease(ana, "k7f3", holder="b", wait=0.0):
         pass
-    dead = Session(url)
     assert dead.call("lease", "k7f3", "a", 100.0) == [""]
-    with lease(url, "k7f3", holder="a", wait=0.0):  # the same folder's own lock says that the other one is gone
+    with lease(ana, "k7f3", holder="a", wait=0.0):  # the same folder's own lock says that the other one is gone
         pass
     assert dead.call("lease", "k7f3", "a", 0.0) == [""]
-    with lease(url, "k7f3", holder="b", wait=5.0):
+    with lease(ana, "k7f3", holder="b", wait=5.0):
         pass
+    ana.close()
     dead.close()
 
 

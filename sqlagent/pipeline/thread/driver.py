@@ -31,7 +31,6 @@ class Driver:
     def __init__(self, folder: Path, *, store: str = "", reached: Callable[[str], None] = lambda _point: None) -> None:
         tracing_off()  # LangGraph reads the variables of LangSmith too, also where no model is asked
         self._locks = folder / "locks"
-        self._store = store
         self._saver = open_checkpoints(folder, store, reached)
         self._graph = build(self._saver)
 
@@ -40,17 +39,10 @@ class Driver:
         self._saver.close()
 
     @contextmanager
-    def _alone(self, thread_id: str) -> Iterator[None]:
-        """Keep other processes from the thread: those of this machine by a lock, others by a lease in the store."""
-        with thread_lock(self._locks, thread_id):
-            if not self._store:
-                yield
-                return
-            from sqlagent.store.shared.connection import here  # with a driver of PostgreSQL
-            from sqlagent.store.shared.lease import lease
-
-            with lease(self._store, thread_id, holder=here(self._locks.parent)):
-                yield
+    def _alone(self, thread_id: str, x: Context) -> Iterator[None]:
+        """No other process works on the thread: of this machine by a lock, of others by the store's word."""
+        with thread_lock(self._locks, thread_id), x.journal.alone(thread_id):
+            yield
 
     def drive(self, thread_id: str, x: Context, *, again: str = "") -> State:
         """Advance the thread until it ends its turn or waits for a person; answers its state.
@@ -59,7 +51,7 @@ class Driver:
         what must be once is guarded by the journal.  `again` says why what waits undecided is to be analyzed anew.
         """
         config: Any = {"configurable": {"thread_id": thread_id}, "recursion_limit": 25}
-        with self._alone(thread_id):
+        with self._alone(thread_id, x):
             for _ in range(STEPS):
                 row = x.journal.thread(thread_id)
                 snapshot = head(self._graph, config, self._saver)

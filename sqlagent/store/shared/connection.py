@@ -15,9 +15,11 @@ from typing import Any, NoReturn
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import TransactionStatus
 
 from sqlagent.core.errors import AuthError, NotPermitted, SqlagentError, StoreAway, StoreError
 from sqlagent.core.secret import Secret
+from sqlagent.store.reader import Query
 
 VERSION = 1
 """The newest `NNN_*.sql` of this folder."""
@@ -41,9 +43,18 @@ class Session:
             self._open.close()
             self._open = None
 
+    def another(self) -> Session:
+        """A second one, of the same login, which nobody waits for."""
+        return Session(self.url, self._password)
+
     def execute(self, statements: str, bindings: Sequence[Any] = ()) -> Answer:
         """One of the journal's queries, in the words of SQLite."""
         return Answer(self.again(lambda db: db.execute(translated(statements).encode(), bindings).fetchall()))
+
+    def together(self, queries: Sequence[Query]) -> list[Answer]:
+        """The answers of several of the journal's queries, as they stood at one moment, in one round trip."""
+        answers: list[Answer] = self.again(lambda db: _together(db, queries))
+        return answers
 
     def call(self, function: str, *arguments: Any) -> Any:
         """One function of the store: a transaction of its own, which may be called again where its answer was lost."""
@@ -77,6 +88,21 @@ class Session:
             self._open = connect(self.url, self._password)
             require_version(self._open, self.url)
         return self._open
+
+
+def _together(db: psycopg.Connection[Any], queries: Sequence[Query]) -> list[Answer]:
+    is_one_moment = db.info.transaction_status is TransactionStatus.INTRANS
+    try:
+        with db.pipeline():
+            if not is_one_moment:
+                db.execute(b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            cursors = [db.execute(translated(text).encode(), bound) for text, bound in queries]
+            if not is_one_moment:
+                db.execute(b"COMMIT")
+        return [Answer(cursor.fetchall()) for cursor in cursors]
+    finally:
+        if not is_one_moment and not db.closed and db.info.transaction_status is not TransactionStatus.IDLE:
+            db.execute(b"ROLLBACK")  # one of them failed
 
 
 class Answer:
@@ -166,9 +192,13 @@ def conninfo(url: str, password: Secret | None) -> str:
 
 @cache
 def translated(statement: str) -> str:
-    """A query of the local store's in PostgreSQL's words: `?` and `?2`, paths into JSON, no limit at all."""
+    """A query of the local store's in PostgreSQL's words: `?` and `?2`, paths into JSON, no limit at all.
+
+    Of kept changes the hash comes, which is all that a seal is made of.
+    """
     numbers = iter(range(1, 100))
-    text = re.sub(r"LIMIT (\?\d*)", r"LIMIT nullif(\1, -1)", statement)
+    text = statement.replace("SELECT run, changeset,", "SELECT run, encode(sha256(changeset), 'hex'),")
+    text = re.sub(r"LIMIT (\?\d*)", r"LIMIT nullif(\1, -1)", text)
     text = re.sub(r"\?(\d*)", lambda m: f"${m[1] or next(numbers)}", text)
     return re.sub(
         r"([\w.]*(?:document|detail)) ->> '\$\.([\w.]+)'",

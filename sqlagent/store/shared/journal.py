@@ -20,9 +20,10 @@ from sqlagent.core.nouns.session import Decision, Outcome, Proposal, Source, Sta
 from sqlagent.core.secret import Secret
 from sqlagent.store.examples import lesson_of
 from sqlagent.store.journal import Alike, Journal
-from sqlagent.store.reader import Reader
-from sqlagent.store.rows import Marked, Refusal, Run, RunState, decided_in, proposed_in, run_in
+from sqlagent.store.reader import Reader, together
+from sqlagent.store.rows import RUNS, Marked, Refusal, Run, RunState, proposed_and_decided_in, run_of
 from sqlagent.store.shared.connection import Ear, Session, guarded, here
+from sqlagent.store.shared.lease import lease
 from sqlagent.store.signatures import Signers
 
 _SEAT = "the server says who you are; the policy says whom the seat takes"
@@ -48,6 +49,7 @@ class SharedJournal(Journal):
         super().__init__(folder / "journal.db", now=now, reached=reached, signers=signers)
         self.session = Session(url, password)
         self._ear = Ear(url, password)
+        self._me = ""
         self._here = here(folder)
 
     def close(self) -> None:
@@ -56,8 +58,22 @@ class SharedJournal(Journal):
         self._ear.close()
 
     def me(self) -> str:
-        """Who the server says is connected."""
-        return str(self.session.execute("SELECT session_user").get)
+        """Who the server says is connected: one login for as long as this is open."""
+        if not self._me:
+            self._me = str(self.session.execute("SELECT session_user").get)
+        return self._me
+
+    @contextmanager
+    def alone(self, thread: str) -> Iterator[None]:
+        """By a lease of the store.  This folder's own lock is held, so that a lease it has is a dead process's."""
+        with lease(self.session, thread, holder=self._here):
+            yield
+
+    @contextmanager
+    def at_once(self) -> Iterator[Reader]:
+        """What the server is asked together, it answers of one moment."""
+        with self.reading() as db:
+            yield db
 
     def wait(self, seconds: float, thread: str = "") -> None:
         """Until the server tells of something, or so long: behind a pooler it tells nobody."""
@@ -200,10 +216,10 @@ class SharedJournal(Journal):
     def expire(self, proposal_id: str) -> Decision | None:
         """Record what time decided, by the server's clock; None where nothing is due."""
         with self.reading() as db:  # every look at a thread asks, and few are due
-            first = proposed_in(db, proposal_id)
-            if first is None or not standing(first, decided_in(db, proposal_id)).expires_at:
-                return None
-            stage = standing(first, decided_in(db, proposal_id)).stage
+            first, decided = proposed_and_decided_in(db, proposal_id)
+        if first is None or not (now := standing(first, decided)).expires_at:
+            return None
+        stage = now.stage
         return self.decision(proposal_id, stage) if self._call("a timeout", "expire", proposal_id) else None
 
     def ask_back(self, thread: str, turn: int, question: str, choices: tuple[str, ...], *, by: str) -> int:
@@ -222,11 +238,10 @@ class SharedJournal(Journal):
         """Ask for the one right to run a proposal: None is yes; a Run began before, a Refusal says why not."""
         self.require_sealed(proposal.thread)
         with self.reading() as db:
-            first = proposed_in(db, proposal.id)
-            decided = decided_in(db, proposal.id)
+            first, decided = proposed_and_decided_in(db, proposal.id)
         signed = first is not None and (any(s.signed for s in first.seats) or any(d.decision.signed for d in decided))
-        begun = self.run(proposal.id) is not None
-        if first is not None and signed and not begun and (why := unfilled(first, decided, check=self.signers.now)):
+        unproven = first is not None and signed and self.run(proposal.id) is None
+        if first is not None and unproven and (why := unfilled(first, decided, check=self.signers.now)):
             self.note("refused", who=by, thread=proposal.thread, proposal=proposal.id, because=why)
             return Refusal.NOT_APPROVED
         same = first is not None and first.sql == proposal.sql and first.analysis == proposal.analysis
@@ -246,8 +261,8 @@ class SharedJournal(Journal):
     def run(self, run_id: str) -> Run | None:
         """A run that was begun elsewhere has its mark there, so that nobody can tell by it here."""
         with self.reading() as db:
-            found = run_in(db, run_id)
-            begun_on = db.execute("SELECT run_on FROM runs WHERE id = ?", (run_id,)).get
+            told, on = together(db, (f"{RUNS}?", (run_id,)), ("SELECT run_on FROM runs WHERE id = ?", (run_id,)))
+        found, begun_on = run_of(told), on.get
         here = found is None or found.marked is not Marked.BESIDE or begun_on == self._here
         return found if here or found is None else replace(found, marked=Marked.NOWHERE)
 

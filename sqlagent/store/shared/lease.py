@@ -21,27 +21,23 @@ _POLL = 0.25
 
 @contextmanager
 def lease(
-    url: str, thread: str, *, holder: str, wait: float = WAIT_SECONDS, seconds: float = SECONDS
+    session: Session, thread: str, *, holder: str, wait: float = WAIT_SECONDS, seconds: float = SECONDS
 ) -> Iterator[None]:
     """Hold the thread's lease; raises Busy when somebody keeps it for longer than `wait` seconds.
 
     `holder` is the state folder, whose own lock is held: a lease that it has already is of a process that died.
     """
-    session = Session(url)
+    _take(session, thread, holder, time.monotonic() + wait, seconds)
+    done = threading.Event()
+    renewing = threading.Thread(target=_renew, args=(session.another(), thread, holder, seconds, done), daemon=True)
+    renewing.start()
     try:
-        _take(session, thread, holder, time.monotonic() + wait, seconds)
-        done = threading.Event()
-        renewing = threading.Thread(target=_renew, args=(url, thread, holder, seconds, done), daemon=True)
-        renewing.start()
-        try:
-            yield
-        finally:
-            done.set()
-            renewing.join()
-            with suppress(SqlagentError):  # it is free by itself in a minute
-                session.call("unlease", thread, holder)
+        yield
     finally:
-        session.close()
+        done.set()
+        renewing.join()
+        with suppress(SqlagentError):  # it is free by itself in a minute
+            session.call("unlease", thread, holder)
 
 
 def _take(session: Session, thread: str, holder: str, deadline: float, seconds: float) -> None:
@@ -51,8 +47,7 @@ def _take(session: Session, thread: str, holder: str, deadline: float, seconds: 
         time.sleep(_POLL)
 
 
-def _renew(url: str, thread: str, holder: str, seconds: float, done: threading.Event) -> None:
-    session = Session(url)
+def _renew(session: Session, thread: str, holder: str, seconds: float, done: threading.Event) -> None:
     while not done.wait(seconds / 3):
         with suppress(SqlagentError):  # the next time may find the server again
             session.call("lease", thread, holder, seconds)
