@@ -34,7 +34,7 @@ audit = group("The record: show, verify, export.", cls=_ShowUnlessNamed)
 
 
 @audit.command("show")
-@takes()
+@takes(RULED)
 def show(
     call: Call,
     thread: Annotated[str, typer.Argument(help="Only this session.", metavar="[THREAD]")] = "",
@@ -85,6 +85,8 @@ def verify_(
         _complain(call, checked)
         return ExitCode.FAILED
     call.screen.line(f"{_entries(checked.entries)} intact; head {_spelled(checked.head) or 'none'}")
+    if checked.head and checked.head.number > checked.entries:
+        call.screen.line(f"  of {checked.head.number:,}: the others are of databases that you do not see; hashes fit")
     if not head:
         call.screen.line("  whether its end was cut off cannot be known from the log alone: --head with one you kept")
     return ExitCode.OK

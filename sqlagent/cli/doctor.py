@@ -102,7 +102,23 @@ def _checks(call: Call) -> Iterator[Check]:
     if looked.state is State.OK:
         yield from (Check("database", State.NOTE, c.what, c.fix) for c in call.agent.database.concerns())
     yield _tried("state", lambda: _state(call))
+    if call.settings.store:
+        yield from _store(call)
     yield _tried("model", lambda: _model(call))
+
+
+def _store(call: Call) -> Iterator[Check]:
+    """What `sqlagent store check` finds of the team's store, as far as it can be asked."""
+    from sqlagent.pipeline.thread.shared_checkpoints import NEWEST  # with a driver, and LangGraph
+    from sqlagent.store.shared.setup import check as look
+
+    try:
+        findings = look(call.settings.store, NEWEST)
+    except SqlagentError as e:
+        yield Check("store", State.MISSING, e.message, e.hint)
+        return
+    for found in findings:
+        yield Check("store", State.NOTE if found.mend else State.OK, f"{found.what}: {found.said}", found.mend)
 
 
 def _rules(call: Call) -> Iterator[Check]:
@@ -114,9 +130,10 @@ def _rules(call: Call) -> Iterator[Check]:
         count = len([rule for rule in rules if rule.where.rpartition(":")[0] == file.label])
         kept = file.origin is Origin.SYSTEM and not any(os.access(p, os.W_OK) for p in (file.path, *file.path.parents))
         whom = "binds everybody" if kept else "binds only the honest: you can change it, or leave it out"
+        firm = " or the store's owner in sqlagent.floors" if call.settings.store else ""
         yield Check(
             "policy", State.OK if kept else State.NOTE, f"{file.label}: {count} rules; {whom}",
-            "" if kept else "what binds everybody root writes in /etc/sqlagent/policy.toml",
+            "" if kept else f"what binds everybody root writes in /etc/sqlagent/policy.toml{firm}",
         )  # fmt: skip
     for rule in rules:
         if "environment" in rule.when:
@@ -125,7 +142,8 @@ def _rules(call: Call) -> Iterator[Check]:
             yield Check(
                 "policy", State.NOTE, f"{rule.id} names doors: a program that runs as you can type what you can"
             )
-        if isinstance(rule.then, Ask) and any(stage.not_requester for stage in rule.then.stages):
+        others = isinstance(rule.then, Ask) and any(stage.not_requester for stage in rule.then.stages)
+        if others and not call.settings.store:
             yield Check("policy", State.NOTE, f"{rule.id} takes somebody else, and {ONE_PERSON}")
     signed = [rule.id for rule in rules if isinstance(rule.then, Ask) and any(s.signed for s in rule.then.stages)]
     if signed:

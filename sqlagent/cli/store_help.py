@@ -14,7 +14,7 @@ Who        session_user, which no flag, variable or SET ROLE changes.  Policies 
            seats name these logins.  A shared login, a superuser and the store's
            owner are beyond it: `sqlagent store check` says so.
 Approve    needs the store, not the database: from any machine
-             sqlagent pending --watch
+             sqlagent pending --watch       tells your own on_pending, too
              sqlagent resume k7f3 --approve 9f2c41d0... --no-run
 Wait       whoever asked keeps the prompt open, or off a terminal says --wait: once it
            is approved elsewhere it runs there; rejected or expired, it ends

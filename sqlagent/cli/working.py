@@ -11,6 +11,7 @@ from sqlagent.cli.looking import list_pending
 from sqlagent.cli.options import DATABASE, ROWS, RULED, takes
 from sqlagent.core.errors import SqlagentError, UsageError
 from sqlagent.core.nouns.session import Status
+from sqlagent.service.notify import Watched
 from sqlagent.service.waiting import Waiting
 from sqlagent.service.work import Worker
 from sqlagent.ui.diagnostics import ExitCode
@@ -67,10 +68,13 @@ def watch_pending(call: Call, limit: int) -> ExitCode:
     if call.json:
         raise UsageError("--json is one document, and --watch goes on", hint="sqlagent pending --json")
     last: object = None
+    watched = Watched(call.agent)
     waiting = Waiting("", None)
     while True:
         with waiting.patience(call.agent):
-            now = [(t.id, t.status, t.stage, t.proposal) for t in call.agent.pending(limit=limit)]
+            threads = call.agent.pending(limit=limit)
+            watched.tell(threads)
+            now = [(t.id, t.status, t.stage, t.proposal) for t in threads]
             if now != last:
                 list_pending(call, limit)
             last = now

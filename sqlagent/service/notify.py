@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlagent.core.errors import StoreError
-from sqlagent.core.nouns.session import Report
+from sqlagent.core.nouns.session import Report, Thread
 from sqlagent.core.programs import absolute_places, for_a_users_program
 from sqlagent.store.journal import Journal
 from sqlagent.store.notices import Notices
 
 if TYPE_CHECKING:
     from sqlagent.pipeline.state import State
+    from sqlagent.service.agent import Agent
 
 SECONDS = 10.0
 """What the answer waits for the program at most."""
@@ -118,6 +119,41 @@ def announce(
         failure = e.message
     if failure:
         note(f"on_pending was not told of {report.thread}: {hook.command[0]}: {failure}")
+
+
+class Watched:
+    """What somebody who watches was told of: whatever they may answer in a team's store, once while they watch."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+        self._told: set[tuple[str, int]] = set()
+
+    def tell(self, threads: Sequence[Thread]) -> None:
+        """Tell their own program of what is new to them; its failure is one remark."""
+        s = self._agent.settings
+        if not s.on_pending or not s.store:
+            return
+        hook = Hook(s.on_pending, s.cwd, os.environ)
+        yours = set(self._agent.answerable(threads))
+        for thread in threads:
+            key = (thread.proposal, thread.stage)
+            if thread.id not in yours or not thread.proposal or key in self._told:
+                continue
+            self._told.add(key)
+            if thread.requested_by != self._agent.by and (failure := hook.run(self._payload(thread))):
+                self._agent.note(f"on_pending was not told of {thread.id}: {hook.command[0]}: {failure}")
+
+    def _payload(self, thread: Thread) -> dict[str, Any]:
+        from sqlagent.pipeline.proposing import interrupt_payload  # only where there is a hook
+        from sqlagent.pipeline.proposing.analysis import found
+
+        p = self._agent.journal.proposal(thread.proposal)
+        state: State = found(p, 0) | {
+            "thread": thread.id, "sql": p.sql, "author": p.author, "question": thread.question,
+            "requested_by": thread.requested_by, "source": thread.source.value, "stale": p.stale,
+            "part_of": p.part_of, "rejected": [*p.rejected],
+        }  # fmt: skip
+        return interrupt_payload.question(state)
 
 
 def _answered_once(report: Report, state: State) -> tuple[str, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 GENESIS = "0" * 64
@@ -77,6 +77,22 @@ def verify(entries: Iterable[Entry], head: Head | None = None) -> Checked:
     if head is not None and not met:
         return Checked(count, last, f"entry {head.number} is missing: the log ends at {count}", _intact(count))
     return Checked(count, last)
+
+
+def verify_seen(entries: Iterable[Entry], hashes: Mapping[int, str], head: Head | None = None) -> Checked:
+    """The same for a reader who sees some of the entries, and of all of them the hash, by number."""
+    count, seen = len(hashes), 0
+    last = Head(count, hashes[count]) if count in hashes else None
+    missing = next((n for n in range(1, count + 1) if n not in hashes), 0)
+    if missing:
+        return Checked(missing - 1, last, f"entry {missing} is missing", _intact(missing - 1))
+    for entry in entries:
+        if problem := _broken(entry, Head(entry.number - 1, hashes.get(entry.number - 1, GENESIS))):
+            return Checked(seen, last, problem, "compare with your last export")
+        seen += 1
+    if head is not None and not hashes.get(head.number, "").startswith(head.hash):
+        return Checked(seen, last, f"entry {head.number} is not the one you kept, or is missing", _intact(0))
+    return Checked(seen, last)
 
 
 def _broken(entry: Entry, before: Head) -> str:

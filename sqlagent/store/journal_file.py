@@ -166,7 +166,7 @@ class Book:
         """Whether the log is whole, and everything that it tells of is as it tells."""
         with self.at_one_moment() as db:
             entries = list(entries_in(db))
-            checked = verify(entries, head)
+            checked = self._chain(db, entries, head)
             if checked.problem:
                 return checked
             if found := problem(db, entries):
@@ -177,6 +177,9 @@ class Book:
             if self._asks_signers and (found := unproven(db, self.signers.then)):
                 return replace(checked, problem=found, hint="the policy that names who may sign: --policy FILE")
         return checked
+
+    def _chain(self, _db: Reader, entries: Sequence[Entry], head: Head | None) -> Checked:
+        return verify(entries, head)
 
     def require_sealed(self, thread: str) -> None:
         """Raise `Altered` where something of a session is not as the log has it: nothing of it may be used."""

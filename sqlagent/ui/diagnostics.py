@@ -66,6 +66,7 @@ _CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
     (errors.Finished, ExitCode.USAGE),
     (errors.ConnectError, ExitCode.CONNECTION),
     (errors.NotPrivate, ExitCode.CONNECTION),
+    (errors.StoreAway, ExitCode.CONNECTION),
     (errors.AuthError, ExitCode.AUTH),
     (errors.Rejected, ExitCode.REJECTED),
     (errors.Denied, ExitCode.DENIED),

@@ -14,6 +14,7 @@ from shared_store import WORKER, Store
 from team_typed import As
 
 from sqlagent.cli.commands import COMMANDS
+from sqlagent.store.shared.connection import VERSION
 from sqlagent.store.shared.setup import scripts
 
 WRITE = "UPDATE orders SET status = 'paid' WHERE status = 'pending'"
@@ -46,8 +47,8 @@ def test_a_rejection_needs_no_database_either(typed: As) -> None:
 def test_a_store_is_made_checked_and_upgraded(shop: Shop, pg: Pg) -> None:
     assert shop.run("store", "check", pg.url).code == 1
     made = shop.run("store", "init", pg.url, "--json").document
-    assert (made["before"], made["after"]) == (0, 1)
-    assert shop.run("store", "upgrade", pg.url, "--json").document["before"] == 1
+    assert (made["before"], made["after"]) == (0, VERSION)
+    assert shop.run("store", "upgrade", pg.url, "--json").document["before"] == VERSION
     findings = shop.run("store", "check", pg.url, "--json").document["findings"]
     wrong = {f["what"] for f in findings if f["mend"]}
     assert wrong == {"you", "durable"}  # a superuser, on a server of tests that does without fsync

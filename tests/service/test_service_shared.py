@@ -24,7 +24,7 @@ from sqlagent.core.errors import Busy, ConfigError, NotPermitted, SqlagentError,
 from sqlagent.core.nouns.session import Choice, Decision, Report, Status
 from sqlagent.graph import open_graph
 from sqlagent.service.work import Worker
-from sqlagent.store.shared.connection import Session
+from sqlagent.store.shared.connection import VERSION, Session
 from sqlagent.store.shared.lease import lease
 
 WRITE = "UPDATE orders SET status = 'paid' WHERE status = 'pending'"
@@ -228,13 +228,13 @@ def test_a_store_that_cannot_be_used_says_why_and_what_to_do(store: Store, pg: P
     assert says(store.url_of("nobody_there"))[0] in ("AuthError", "StoreError")
     assert says(store.url_of("nobody_known"))[1] == "gives you no rights"
     store.owner("UPDATE sqlagent.version SET number = 99")
-    assert says(store.url)[1] == "is of version 99, and this sqlagent knows 1"
+    assert says(store.url)[1] == f"is of version 99, and this sqlagent knows {VERSION}"
     store.owner("UPDATE sqlagent.version SET number = -1")
-    assert says(store.url)[1] == "is of version -1, and this sqlagent needs 1"
+    assert says(store.url)[1] == f"is of version -1, and this sqlagent needs {VERSION}"
 
 
 def test_a_read_only_and_a_full_store_are_said(store: Store) -> None:
-    store.owner("UPDATE sqlagent.version SET number = 1")
+    store.owner(f"UPDATE sqlagent.version SET number = {VERSION}")
     session = Session(store.url_of("ana") + "?options=-cdefault_transaction_read_only%3Don")
     with pytest.raises(StoreError, match="is read-only"):
         session.call("note", "shown", "", "{}")

@@ -18,6 +18,7 @@ from sqlagent.core.errors import NotPermitted, Stale, StoreError
 from sqlagent.core.nouns.draft import Attempt, Clarification
 from sqlagent.core.nouns.session import Decision, Outcome, Proposal, Source, Status, Thread
 from sqlagent.core.secret import Secret
+from sqlagent.store.audit import Checked, Entry, Head, verify, verify_seen
 from sqlagent.store.examples import lesson_of
 from sqlagent.store.journal import Alike, Journal
 from sqlagent.store.reader import Reader, together
@@ -174,6 +175,11 @@ class SharedJournal(Journal):
         """Put on record that somebody's policy is not what it was when they last came."""
         if self._last_policy(who) != sha256:
             self.note("policy loaded", who=who, thread="", files=list(files), sha256=sha256, rules=rules)
+
+    def _chain(self, db: Reader, entries: Sequence[Entry], head: Head | None) -> Checked:
+        """Somebody may see some databases' entries alone."""
+        hashes = {int(number): str(digest) for number, digest in db.execute("SELECT number, hash FROM links")}
+        return verify(entries, head) if len(hashes) == len(entries) else verify_seen(entries, hashes, head)
 
     # ---- proposals and decisions ---------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any
 
@@ -14,6 +15,8 @@ from psycopg.rows import dict_row
 from sqlagent.core.secret import Secret
 from sqlagent.store.shared.connection import VERSION, connect, conninfo, guarded, require_version, version
 
+CLOCK_SECONDS = 60.0
+"""What a clock may be off by; five minutes ahead, the store refuses what it says."""
 THREADS = "sqlagent_threads"
 """The schema of LangGraph's checkpoints."""
 _OF_THREADS = ("checkpoints", "checkpoint_blobs", "checkpoint_writes")
@@ -76,10 +79,38 @@ def check(url: str, newest_threads: int, *, password: Secret | None = None) -> l
             return [Finding("version", told, newer if found > VERSION else mend)]
         rows = [Finding("version", str(found))]
         rows += [_asked(db, *question) for question in _QUESTIONS]
+        rows += [_clock(db), _encryption(db)]
         made: Any = db.execute(b"SELECT max(v) FROM sqlagent_threads.checkpoint_migrations").fetchone()[0]  # type: ignore[index]
         behind = "" if made is not None and made >= newest_threads else "its owner: sqlagent store upgrade URL"
         rows.append(Finding("checkpoints", f"version {made} of {newest_threads}", behind))
         return rows
+
+
+def _clock(db: psycopg.Connection[Any]) -> Finding:
+    """How far this machine's clock is from the server's, by which the store judges time."""
+    before = datetime.now(UTC)
+    row: Any = db.execute(b"SELECT clock_timestamp()").fetchone()
+    took = (datetime.now(UTC) - before).total_seconds()
+    ahead = (before - row[0]).total_seconds() + took / 2
+    said = f"{abs(ahead):.1f} s {'ahead of' if ahead > 0 else 'behind'} the server's"
+    far = abs(ahead) - took > CLOCK_SECONDS
+    return Finding("clock", said, "set it right: timedatectl set-ntp true" if far else "")
+
+
+def _encryption(db: psycopg.Connection[Any]) -> Finding:
+    """Whether somebody on the way could read it, or be taken for the server."""
+    mode = db.info.get_parameters().get("sslmode", "prefer")
+    host = db.info.host
+    if host.startswith("/") or db.info.hostaddr in ("127.0.0.1", "::1"):
+        return Finding("connection", "on this machine")
+    if not db.pgconn.ssl_in_use:
+        return Finding("connection", f"not encrypted (sslmode {mode})", "?sslmode=verify-full in the URL")
+    if mode != "verify-full":
+        return Finding(
+            "connection", f"encrypted, and the server's name is not verified (sslmode {mode})",
+            "?sslmode=verify-full&sslrootcert=system in the URL",
+        )  # fmt: skip
+    return Finding("connection", "encrypted, and the server is verified")
 
 
 def _asked(db: psycopg.Connection[Any], what: str, question: str, well: str, mend: str) -> Finding:
@@ -108,6 +139,13 @@ _QUESTIONS = (
      " JOIN pg_namespace n ON n.oid = p.pronamespace WHERE nspname = 'sqlagent' AND (proowner <>"
      " 'sqlagent_owner'::regrole OR prosecdef AND (proconfig IS NULL OR proconfig::text NOT LIKE '%search_path%'))",
      "the owner's, each with its search_path", "sqlagent store init in a fresh database shows what they were"),
+    ("floors", "SELECT coalesce(string_agg(format('%s: %s people%s%s', target, people, ' of ' || role, CASE WHEN via IS"
+     " NOT NULL THEN ' by ' || array_to_string(via, ', ') ELSE '' END), '; ' ORDER BY target), 'none: whom a change"
+     " asks, its requester''s own policy says') FROM sqlagent.floors", r".*", ""),
+    ("sees", "SELECT CASE WHEN EXISTS (SELECT FROM sqlagent.sees) THEN 'you see '"
+     " || coalesce(nullif(array_to_string(sqlagent.seen_targets(), ', '), ''), 'nothing')"
+     " ELSE 'everybody sees all' END",
+     r"(?!you see nothing).*", "the store's owner: INSERT INTO sqlagent.sees VALUES (you, target);"),
     ("shared logins", "SELECT count(DISTINCT application_name || coalesce(host(client_addr), '')) FROM pg_stat_activity"
      " WHERE usename = session_user AND application_name = 'sqlagent'", "[01]",
      "several machines log in as you: where a login is shared, the server does not tell people apart"),
