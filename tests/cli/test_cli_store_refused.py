@@ -24,7 +24,8 @@ from sqlagent.store.shared.setup import _encryption
 WRITE = ("run", "--sql", "UPDATE orders SET total = 0 WHERE id = 1")
 FULL = (
     "CREATE FUNCTION public.full() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-    " RAISE EXCEPTION USING ERRCODE = '53100'; END $$; CREATE TRIGGER f BEFORE INSERT ON sqlagent.audit EXECUTE FUNCTION public.full()"
+    " RAISE EXCEPTION USING ERRCODE = '53100'; END $$;"
+    " CREATE TRIGGER f BEFORE INSERT ON sqlagent.audit EXECUTE FUNCTION public.full()"
 )
 Refused = tuple[Callable[[Store], str], str, int]
 REFUSED: dict[str, Refused] = {
