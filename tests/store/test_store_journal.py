@@ -20,6 +20,7 @@ from sqlagent.core.nouns.draft import Attempt, Turn
 from sqlagent.core.nouns.session import Choice, Outcome, Result, Source, Status
 from sqlagent.store.connection import open_file
 from sqlagent.store.journal import Journal, Marked, Refusal, Run, RunState
+from sqlagent.store.notices import Notices
 
 
 @pytest.fixture
@@ -215,6 +216,13 @@ def test_lists_are_newest_first_and_by_status(journal: Journal) -> None:
     assert [t.id for t in journal.threads(statuses=[Status.PENDING])] == ["c4d5"]
     assert {t.id for t in journal.threads()} == {"k7f3", "a2b3", "c4d5", "e6f7"}
     assert [t.id for t in journal.threads(limit=2)] == ["c4d5", "e6f7"]
+
+
+def test_of_a_seat_and_of_a_question_somebody_is_told_once(journal: Journal) -> None:
+    journal.propose(a_proposal(), number=1, turn=1)
+    notices = Notices(journal)
+    for key in (("k7f3.1", 1), ("k7f3.1", 2), ("k7f3?1.1", 1)):
+        assert [notices.claim(*key), notices.claim(*key)] == [True, False]
 
 
 def test_a_file_that_is_no_database_is_named_with_what_to_do(tmp_path: Path) -> None:

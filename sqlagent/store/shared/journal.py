@@ -148,12 +148,14 @@ class SharedJournal(Journal):
         with self.reading() as db:
             rows = db.execute(
                 "SELECT e.question, e.final, e.run FROM newest_examples e,"
-                "  (SELECT string_agg(quote_literal(w), ' | ')::tsquery AS q FROM"
+                "  (SELECT string_agg(quote_literal(w), ' | ')::tsquery AS q, array_agg(w) AS words FROM"
                 "   unnest(?1::text[]) AS t, unnest(tsvector_to_array(to_tsvector('english', t))) AS w) AS asked"
                 " WHERE to_tsvector('english', e.question) @@ asked.q AND e.target = ?2"
                 "   AND length(e.question) + length(e.final) <= ?3"
                 "   AND e.run NOT IN (SELECT id FROM proposals WHERE thread = ?4)"
-                " ORDER BY ts_rank(to_tsvector('english', e.question), asked.q, 1) DESC, e.approved_at DESC, e.id DESC"
+                " ORDER BY (SELECT count(*) FROM unnest(tsvector_to_array(to_tsvector('english', e.question))) AS x"
+                "   WHERE x = ANY (asked.words)) DESC,"
+                "  ts_rank(to_tsvector('english', e.question), asked.q, 1) DESC, e.approved_at DESC, e.id DESC"
                 " LIMIT ?5",
                 (list(words), target, longest, thread, limit),
             ).fetchall()
