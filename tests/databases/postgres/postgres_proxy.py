@@ -14,6 +14,9 @@ class Proxy:
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port, self._target = int(self._server.getsockname()[1]), port
         self._left: dict[str, int | None] = {"to server": None, "to client": None}
+        self._is_once = False
+        self.passed = {"to server": 0, "to client": 0}
+        """Bytes each way since it was armed, or disarmed."""
         self._lock = threading.Lock()
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -21,6 +24,13 @@ class Proxy:
         """After so many more bytes in that direction; None disarms."""
         with self._lock:
             self._left = {"to server": to_server, "to client": to_client}
+            self._is_once = False
+            self.passed = {"to server": 0, "to client": 0}
+
+    def arm_once(self, **ways: int) -> None:
+        """The same for one connection: those that come after it go through."""
+        self.arm(**ways)
+        self._is_once = True
 
     def close(self) -> None:
         self._server.close()
@@ -42,8 +52,10 @@ class Proxy:
             while data := source.recv(65536):
                 with self._lock:
                     left = self._left[way]
+                    self.passed[way] += len(data)
                     if left is not None:
-                        self._left[way] = max(left - len(data), 0)
+                        gone = self._is_once and left < len(data)
+                        self._left[way] = None if gone else max(left - len(data), 0)
                 sink.sendall(data if left is None else data[:left])
                 if left is not None and left < len(data):
                     break
