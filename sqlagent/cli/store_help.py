@@ -26,6 +26,13 @@ Run        whoever has the database: `sqlagent resume k7f3`, or a worker, as man
 Writes     are functions that check digest, seats, doors, expiry and claims in the
            transaction; tables can be read only.  `sqlagent store init --sql` prints
            them, for a DBA to read or run (psql -1 -v ON_ERROR_STOP=1 -f).
+Two users  of one machine, or of two: who may not read the database may approve
+             ana$ sqlagent run cleanup.sql --wait
+             ben$ sqlagent pending
+             ben$ sqlagent resume k7f3 --approve DIGEST --no-run
+Signed     PostgreSQL verifies no signature: ssh-keygen does, where it is brought, where it
+           is run (at the claim, and again before COMMIT) and in `audit verify`.  The
+           server holds a seat that wants one to that door.
 At least   what a change takes, whatever a client's policy says, is the owner's word:
              INSERT INTO sqlagent.floors (target, people, role, via)
              VALUES ('*', 2, 'dba', '{terminal}');
