@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlagent.core.wire.parts import Invalid, exactly, only, shown, text
+from sqlagent.core.wire.strict_fields import Invalid, exactly, only, shown, text
 
 _CANCELLED = "__agui_cancelled__"
 _SEVERAL = "__agui_resume_map__"

@@ -15,7 +15,7 @@ from sqlagent.core.errors import UsageError
 from sqlagent.core.nouns.session import Choice, Decision
 from sqlagent.core.text.split import joined
 from sqlagent.core.wire import ag_ui
-from sqlagent.core.wire.parts import LONGEST_TEXT, Invalid, exactly, only, shown, text, words
+from sqlagent.core.wire.strict_fields import LONGEST_TEXT, Invalid, exactly, only, shown, text, words
 
 __all__ = [
     "LONGEST_SQL", "LONGEST_TEXT", "MOST_DECISIONS", "TOOL", "Invalid", "Pending", "decode", "decode_answer", "shown",

@@ -22,9 +22,9 @@ from sqlagent.pipeline.proposing.analysis import at_seat, propose
 from sqlagent.pipeline.proposing.approved_part import carry_over
 from sqlagent.pipeline.proposing.asking_first import ask_first
 from sqlagent.pipeline.proposing.draft_agreement import weighed
+from sqlagent.pipeline.proposing.failed_drafts import another_try, wrote_before
 from sqlagent.pipeline.proposing.refusal import Refused
 from sqlagent.pipeline.proposing.told_schema import told_schema
-from sqlagent.pipeline.proposing.tries import another_try, wrote_before
 from sqlagent.pipeline.running.execution import run
 from sqlagent.pipeline.running.partial_batch import check_it_can_be, left_of
 from sqlagent.pipeline.state import AS_WRITTEN, Failed, State, attempts_of, on_record

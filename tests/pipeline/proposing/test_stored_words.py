@@ -13,8 +13,8 @@ from checkout import FIXTURES
 
 from sqlagent.databases.base import Database
 from sqlagent.databases.open import open_database
+from sqlagent.pipeline.proposing.draft_repair import mended
 from sqlagent.pipeline.proposing.looking import Looking
-from sqlagent.pipeline.proposing.mending import mended
 
 FILE = tomllib.loads((FIXTURES / "repair" / "stored-words.toml").read_text())
 

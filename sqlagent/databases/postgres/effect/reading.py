@@ -14,8 +14,8 @@ from sqlagent.databases.postgres.connection.rows import Session, one
 from sqlagent.databases.postgres.effect.row_versions import Watch, all_rows, new_rows, old_rows
 from sqlagent.databases.postgres.effect.schema_changes import Objects, SchemaChange, compared, objects
 from sqlagent.databases.postgres.effect.tables import Leaf, Table, leaves, tables
-from sqlagent.databases.postgres.effect.touched import Looker, Written
 from sqlagent.databases.postgres.effect.two_sessions import Counts, Pair, aside, steady
+from sqlagent.databases.postgres.effect.written_tables import Looker, Written
 
 _MINE = "SELECT pg_catalog.pg_current_xact_id_if_assigned()::xid"
 _SIZE = "SELECT pg_catalog.pg_relation_size(%s::oid)"
