@@ -28,12 +28,13 @@ from typing import Any
 
 from sqlagent import config
 from sqlagent.core.errors import UsageError
-from sqlagent.core.nouns.session import Status, Thread
+from sqlagent.core.nouns.session import TERMINAL, Status, Thread
 from sqlagent.core.wire.answers import shown
 from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.thread.checkpoints import open_checkpoints
 from sqlagent.pipeline.thread.langgraph_server import Served, Write, serve
 from sqlagent.service import Agent
+from sqlagent.service.endings import doubt, finished
 from sqlagent.ui.formats import json_value
 
 __all__ = ["graph", "make_graph", "open_graph"]
@@ -83,6 +84,18 @@ class _Settings:
     def waits(self, thread: str) -> bool:
         with self.agent() as agent:
             return agent.journal.thread(thread).status is Status.PENDING
+
+    def overtaken(self, thread: str, *, turn: int, proposal: str, stage: int) -> str:
+        with self.agent() as agent:
+            row = agent.journal.thread(thread)
+            if row.status is Status.UNKNOWN:
+                return doubt(row).message
+            if row.status in TERMINAL:
+                return finished(agent.journal, row).message
+            if (row.turn, row.proposal) != (turn, proposal):
+                return f"{proposal or thread} is not what waits any more: {row.proposal or row.asks or row.status} is"
+            decision = agent.journal.decision(proposal, stage) if proposal else None
+            return f"{decision.by} decided first: {decision.choice}" if decision else ""
 
     def agent(self) -> Agent:
         return Agent(config.load(self.given, os.environ, Path.cwd()))

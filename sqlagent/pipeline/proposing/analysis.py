@@ -46,7 +46,7 @@ def propose(state: State, x: Context) -> State:
     x.reached("analyze: before the journal")
     proposal = x.journal.propose(drafted, number=number, turn=state["turn"])
     x.reached("analyze: after the journal")
-    return found(proposal, number) | _ruling(verdict, proposal, x)
+    return found(proposal, number) | ruling(verdict, proposal, x)
 
 
 def measured(sql: str, database: Database, x: Context) -> tuple[Analysis, Measurement | None]:
@@ -212,7 +212,8 @@ def effect_words(proposal: Proposal) -> list[dict[str, str | int | None]]:
     ]
 
 
-def _ruling(verdict: policy.Verdict, proposal: Proposal, x: Context) -> State:
+def ruling(verdict: policy.Verdict, proposal: Proposal, x: Context) -> State:
+    """Where the policy's word on a proposal of record leads; one that is allowed is decided by it here."""
     match verdict:
         case policy.Deny():
             message, hint = policy.refusal(verdict, proposal.database)

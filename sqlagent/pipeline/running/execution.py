@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from sqlagent.core import policy
-from sqlagent.core.approval.seats import cover, present_digest
+from sqlagent.core.approval.seats import present_digest
 from sqlagent.core.errors import ConnectError, QueryError, Stale, StoreError, TimedOut
 from sqlagent.core.nouns.session import Outcome, Proposal, Status
 from sqlagent.databases.base import Database, Mark, Verdict
 from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.proposing import undo_proposal
 from sqlagent.pipeline.proposing.looking import FIRST_ROWS, holds_nothing, looking
+from sqlagent.pipeline.proposing.put_again import wants_more
 from sqlagent.pipeline.running.recovered_figures import figures
 from sqlagent.pipeline.state import State
 from sqlagent.store import private
@@ -233,11 +234,8 @@ def _still_the_same(proposal: Proposal, database: Database, x: Context) -> None:
 def _still_permitted(proposal: Proposal, x: Context) -> None:
     """Hold the run to the policy of whoever runs it now: the strictest rule counts, wherever it is from."""
     verdict = policy.decide(proposal.analysis, x.policy, proposal.facts(x.journal.now()))
-    if isinstance(verdict, policy.Deny):
-        raise Stale(f"the policy denies it now: {verdict.why}  [{verdict.rule}]")
-    asked_nobody = proposal.policy.startswith("allow")
-    if isinstance(verdict, policy.Ask) and (asked_nobody or not cover(proposal.seats, verdict.seats)):
-        raise Stale(f"the policy asks other people now: {policy.words(verdict)}")
+    if wanted := wants_more(verdict, proposal):
+        raise Stale(wanted)
 
 
 def _known(proposal: Proposal, run: Run) -> State:

@@ -123,8 +123,8 @@ def guarded(path: Path) -> Iterator[None]:
     except sqlite3.DatabaseError as e:
         raise StoreError(
             f"the checkpoints {path} are damaged: {e}",
-            hint=f"restore them from a backup, or move them away: mv {path} {path}.damaged  (paused threads are then "
-            "asked anew; what ran stays on record in the journal)",
+            hint=f"restore them from a backup, or move them away: mv {path} {path}.damaged  (paused threads then "
+            "wait as before, by the journal; what ran stays on record there)",
         ) from e
     except OSError as e:
         raise StoreError(

@@ -15,6 +15,7 @@ from sqlagent.llm.conversation import tracing_off
 from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.proposing import undo_proposal
 from sqlagent.pipeline.proposing.analysis import at_seat
+from sqlagent.pipeline.proposing.put_again import WAITS, as_recorded, asked_back
 from sqlagent.pipeline.state import GRAPH_VERSION, NEW_TURN, State, on_record
 from sqlagent.pipeline.thread.checkpoints import head, open_checkpoints
 from sqlagent.pipeline.thread.graph import build
@@ -83,19 +84,19 @@ def _next(row: Thread, snapshot: StateSnapshot, x: Context) -> Any:
     if state.get("turn", 0) > row.turn or state.get("number", 0) > x.journal.last_number(row.id):
         raise _disagree(row, "the checkpoints are ahead of the journal")
     if snapshot.metadata is None or state.get("turn", 0) < row.turn:
-        return anew(row, x)
+        return rebuilt(row, x)
     if ended and row.status in TERMINAL:
         return _STAY
     if ended:
         raise _disagree(row, f"it is {state.get('status')} there, and {row.status} here")
     if state.get("graph_version") != GRAPH_VERSION:
-        return anew(row, x)
+        return _of_another_graph(row, x)
     if snapshot.interrupts and "clarify" in snapshot.next:
         return _reply(row, snapshot, x)
     if snapshot.interrupts:
         return _answer(row, snapshot, x)
     # No task left, and no ending: somebody resumed it with an answer that the journal does not have.
-    return None if snapshot.tasks else anew(row, x)
+    return None if snapshot.tasks else rebuilt(row, x)
 
 
 def _anew_because(why: str, snapshot: StateSnapshot) -> State:
@@ -109,13 +110,26 @@ def _ended(snapshot: StateSnapshot) -> bool:
     return snapshot.values.get("status") in TERMINAL and not snapshot.tasks
 
 
-def anew(row: Thread, x: Context) -> State:
-    """The turn as the journal has it, begun anew where the checkpoints have nothing of it that this code could go on.
+def rebuilt(row: Thread, x: Context) -> State:
+    """The turn as the journal has it, for where the checkpoints have nothing of it that could be gone on from.
 
-    What was claimed is seen through and never asked again: somebody would approve it a second time.  An edit and a
-    rejection stand.  All else is analyzed and asked again; an approval that was not used by then is void.
+    What waits is put to people again as what it is, under the digest that they were shown: an answer counts wherever
+    it is given.  What was decided stands, and what was claimed is seen through and never asked a second time.
     New input on a paused thread abandons its pending task, which is what is wanted here.
     """
+    state = _begun(row, x)
+    if not row.proposal:
+        return state | asked_back(row, x)
+    last = x.journal.proposal(row.proposal)
+    decision = x.journal.decision(last.id, last.stage)
+    state |= as_recorded(last) | at_seat(last) | {"proposal": last.id}
+    if decision is None:
+        return state | {"verdict": WAITS}
+    return state | {"decision": on_record(decision)}
+
+
+def _begun(row: Thread, x: Context) -> State:
+    """The turn as it began."""
     state: State = NEW_TURN | {
         "graph_version": GRAPH_VERSION, "thread": row.id, "turn": row.turn, "source": row.source.value,
         "question": row.question, "requested_by": row.requested_by, "number": x.journal.last_number(row.id),
@@ -124,15 +138,16 @@ def anew(row: Thread, x: Context) -> State:
         state |= {"sql": row.sql, "author": row.requested_by}
     if row.source is Source.UNDO:
         state |= {"sql": undo_proposal.text(row), "author": row.requested_by}
-    if not row.proposal:
-        return state
-    last = x.journal.proposal(row.proposal)
-    state |= {"sql": last.sql, "author": last.author, "note": last.note, "previous": last.previous,
-              "edited_by": last.edited_by, "part_of": last.part_of, "rejected": [*last.rejected]}  # fmt: skip
-    decision = x.journal.decision(last.id, last.stage)
-    if decision is not None and (decision.choice is not Choice.APPROVE or x.journal.run(last.id) is not None):
-        state |= at_seat(last) | {"proposal": last.id, "decision": on_record(decision)}
     return state
+
+
+def _of_another_graph(row: Thread, x: Context) -> State:
+    """The turn of a thread that a graph of another meaning paused: an approval that was not used by then is void."""
+    state = rebuilt(row, x)
+    decided: Any = state.get("decision")
+    if decided and (decided["choice"] != Choice.APPROVE or x.journal.run(row.proposal) is not None):
+        return state
+    return state | {"proposal": "", "decision": None, "verdict": "", "asks": "", "choices": [], "stale": ""}
 
 
 def _answer(row: Thread, snapshot: StateSnapshot, x: Context) -> Any:
@@ -140,7 +155,7 @@ def _answer(row: Thread, snapshot: StateSnapshot, x: Context) -> Any:
     asked: Any = snapshot.interrupts[0]
     value = getattr(asked, "value", None)  # None where somebody changed the bytes
     if not isinstance(value, dict) or value.get("tool_call_id") != row.proposal:
-        return anew(row, x)  # a fork of an earlier checkpoint, which the journal has long left behind
+        return rebuilt(row, x)  # a fork of an earlier checkpoint, which the journal has long left behind
     decision = x.journal.decision(row.proposal, snapshot.values.get("stage", 1))
     return _STAY if decision is None else Command(resume={asked.id: on_record(decision)})
 
@@ -149,7 +164,7 @@ def _reply(row: Thread, snapshot: StateSnapshot, x: Context) -> Any:
     """Resume a question back with the journal's answer, or stay."""
     known, number = x.journal.clarifications(row.id, row.turn), snapshot.values.get("asked", 0)
     if not 0 < number <= len(known) or known[number - 1].question != snapshot.values.get("asks"):
-        return anew(row, x)
+        return rebuilt(row, x)
     reply = known[number - 1].answer
     return Command(resume={snapshot.interrupts[0].id: {"type": "answer", "text": reply}}) if reply else _STAY
 

@@ -19,7 +19,7 @@ def build(saver: Any = None) -> Graph:
     """Compile it for our own driver, which passes the ports with every call."""
     graph = StateGraph(State, context_schema=Context)
     wired(graph, lambda node: node)
-    graph.add_conditional_edges(START, nodes.from_start, ["generate", "analyze", "decide"])
+    graph.add_conditional_edges(START, nodes.from_start, nodes.STARTS)
     return graph.compile(checkpointer=saver)
 
 

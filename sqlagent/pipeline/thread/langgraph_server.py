@@ -19,14 +19,14 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 from typing_extensions import TypedDict
 
-from sqlagent.core.errors import Finished, NeedsApproval, SqlagentError, UsageError
-from sqlagent.core.nouns.session import Thread
+from sqlagent.core.errors import Finished, NeedsApproval, OutcomeUnknown, SqlagentError, UsageError
+from sqlagent.core.nouns.session import TERMINAL, Thread
 from sqlagent.core.wire.answers import Invalid, shown
 from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.proposing.answer_arrival import is_turned_away, turned_away
 from sqlagent.pipeline.state import State
 from sqlagent.pipeline.thread import chat, nodes
-from sqlagent.pipeline.thread.driver import anew
+from sqlagent.pipeline.thread.driver import rebuilt
 from sqlagent.pipeline.thread.graph import wired
 
 Write = Callable[[Any], None]
@@ -41,6 +41,8 @@ class Asked(TypedDict, total=False):
     messages: Annotated[list[chat.Message], chat.appended]
     refused: str | None
     """Set at the door alone: why what came begins no turn."""
+    overtaken: str | None
+    """Set at the door alone: what became elsewhere of what a client was asked."""
 
 
 class AskedState(State, Asked, total=False):
@@ -66,14 +68,18 @@ class Door(Protocol):
         """Whether a person is still to decide, as the journal has it."""
         ...
 
+    def overtaken(self, thread: str, *, turn: int, proposal: str, stage: int) -> str:
+        """What the journal has of a seat that a client was asked for, in words; empty where it still waits."""
+        ...
+
 
 def serve(door: Door, saver: Any = None) -> Served:
     """The graph compiled; without a saver for LangGraph's server, which brings its own."""
     graph = StateGraph(AskedState, input_schema=Asked)
     wired(graph, lambda node: _stepped(node, door) if node in _WITH_PORTS else node)
-    graph.add_node("admit", _admitting(door))
+    graph.add_node("admit", _admitting(door, in_band=saver is None))
     graph.add_edge(START, "admit")
-    graph.add_conditional_edges("admit", _admitted, ["generate", "analyze", "decide", END])
+    graph.add_conditional_edges("admit", _admitted, [*nodes.STARTS, END])
     compiled = graph.compile(checkpointer=saver, name="sqlagent")
     return Served(
         door=door, in_band=saver is None, **{k: v for k, v in vars(compiled).items() if k != "__orig_class__"}
@@ -93,19 +99,38 @@ def _stepped(node: Callable[[State, Runtime[Context]], State], door: Door) -> Ca
     return step
 
 
-def _admitting(door: Door) -> Callable[..., AskedState]:
+def _admitting(door: Door, *, in_band: bool) -> Callable[..., AskedState]:
     def admit(state: AskedState, runtime: Runtime[None]) -> AskedState:
         if because := state.get("refused"):
             return {"problem": because, "messages": [chat.from_us(because)]}
-        row = door.admit(state.get("thread", ""), ask=state.get("ask"), run=state.get("run"))
+        if became := state.get("overtaken"):
+            with door.open(state["thread"], runtime.stream_writer) as context:
+                return _caught_up(state, became, context)
+        try:
+            row = door.admit(state.get("thread", ""), ask=state.get("ask"), run=state.get("run"))
+        except (NeedsApproval, OutcomeUnknown) as e:  # it was gone on with elsewhere, and waits there
+            if not in_band:
+                raise
+            with door.open(state["thread"], runtime.stream_writer) as context:
+                return _caught_up(state, e.message, context)
         with door.open(row.id, runtime.stream_writer) as context:
-            return cast(AskedState, {**anew(row, context), "ask": None, "run": None})
+            return cast(AskedState, {**rebuilt(row, context), "ask": None, "run": None})
 
     return admit
 
 
+def _caught_up(state: AskedState, became: str, x: Context) -> AskedState:
+    """Where the journal says that the thread stands, in place of where it stood in these checkpoints."""
+    row = x.journal.thread(state["thread"])
+    now: State = {"turn": row.turn, "proposal": row.proposal, "status": row.status.value, "end": row.status.value,
+                  "message": row.message, "hint": row.hint}  # fmt: skip
+    now = now if row.status in TERMINAL else rebuilt(row, x)
+    said = [chat.from_us(became), *chat.told(state, now, x)]
+    return cast(AskedState, {**now, "ask": None, "run": None, "problem": became, "overtaken": None, "messages": said})
+
+
 def _admitted(state: AskedState) -> str:
-    return END if state.get("refused") else nodes.from_start(state)
+    return END if state.get("refused") or state.get("status") else nodes.from_start(state)
 
 
 class Served(CompiledStateGraph[AskedState, None, Asked, AskedState]):
@@ -138,8 +163,11 @@ class Served(CompiledStateGraph[AskedState, None, Asked, AskedState]):
     def _let_in(self, said: Any, snapshot: Any, *, nested: bool) -> Any:
         """What LangGraph may be called with, in place of what it would go wrong with, fall silent on or forget by."""
         asked = {i.id: i.value for i in snapshot.interrupts} if snapshot is not None else {}
-        thread = str(snapshot.values.get("thread", "")) if snapshot is not None else ""
+        state: AskedState = snapshot.values if snapshot is not None else {}
+        thread = str(state.get("thread", ""))
         try:
+            if asked and (became := self._overtaken(state, asked)):
+                return self._gone_on(said, became, thread)
             return self._checked(said, asked, thread, nested=nested)
         except SqlagentError as e:
             if not self.in_band:
@@ -152,6 +180,28 @@ class Served(CompiledStateGraph[AskedState, None, Asked, AskedState]):
                 self.door.refused(thread, e.message)
             return {"ask": None, "run": None, "refused": f"{e.message}; {e.hint}" if e.hint else e.message}
 
+    def _overtaken(self, state: AskedState, asked: dict[str, Any]) -> str:
+        """What became elsewhere of what waits in these checkpoints, as the journal has it; empty where it waits."""
+        [value, *_] = asked.values()
+        card = value.get("tool_call_id", "") if isinstance(value, dict) else ""
+        return self.door.overtaken(
+            str(state.get("thread", "")), turn=state.get("turn", 0), proposal=str(card), stage=state.get("stage", 1)
+        )
+
+    def _gone_on(self, said: Any, became: str, thread: str) -> Any:
+        """A turn of its own where the one that waited has ended elsewhere; else on to where the journal stands.
+
+        What came was meant for something that waits no longer: it decides nothing, and is told so.
+        """
+        if isinstance(said, dict) and not self.door.waits(thread):
+            try:
+                return _begun(said)
+            except UsageError as e:
+                became = f"{became}; {e.message}"
+        if said is not None:
+            self.door.refused(thread, became)
+        return {"overtaken": became}
+
     def _checked(self, said: Any, asked: dict[str, Any], thread: str, *, nested: bool) -> Any:
         if isinstance(said, Command):
             _answerable(said, set(asked), thread)
@@ -159,7 +209,7 @@ class Served(CompiledStateGraph[AskedState, None, Asked, AskedState]):
         if said is None:
             return said
         own = {k: v for k, v in said.items() if k in _BEGINS} if nested and isinstance(said, dict) else said
-        if not asked or not self.door.waits(thread):  # where it does not, it was decided elsewhere, and has ended
+        if not asked:
             return _begun(own)
         if said_back := _said_back(own, asked):
             return said_back
@@ -198,7 +248,7 @@ def _begun(said: Any) -> Asked:
     """A turn's beginning, with nothing left of one that failed before it was on record."""
     if not isinstance(said, dict) or not said or not set(said) <= _BEGINS:
         raise UsageError(f"{shown(said)} begins no turn", hint='{"ask": "..."} or {"run": "..."}')
-    begun: Asked = {"ask": said.get("ask"), "run": said.get("run"), "refused": None}
+    begun: Asked = {"ask": said.get("ask"), "run": said.get("run"), "refused": None, "overtaken": None}
     for name, text in (("ask", begun["ask"]), ("run", begun["run"])):
         if text is not None and not isinstance(text, str):
             raise UsageError(f"{name} is {shown(text)}", hint=f'text: {{"{name}": "..."}}')

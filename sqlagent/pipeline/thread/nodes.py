@@ -9,7 +9,7 @@ from typing import Any
 from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 
-from sqlagent.core.approval.seats import ended_by, passes_on
+from sqlagent.core.approval.seats import EXPIRED, ended_by, passes_on
 from sqlagent.core.errors import NoDraft, NotPermitted, Stale, UsageError
 from sqlagent.core.nouns.draft import Example
 from sqlagent.core.nouns.session import Choice, Decision, Proposal, Source, Status
@@ -23,6 +23,7 @@ from sqlagent.pipeline.proposing.approved_part import carry_over
 from sqlagent.pipeline.proposing.asking_first import ask_first
 from sqlagent.pipeline.proposing.draft_agreement import weighed
 from sqlagent.pipeline.proposing.failed_drafts import another_try, wrote_before
+from sqlagent.pipeline.proposing.put_again import WAITS, asked_back, put_again
 from sqlagent.pipeline.proposing.refusal import Refused
 from sqlagent.pipeline.proposing.told_schema import told_schema
 from sqlagent.pipeline.running.execution import run
@@ -115,7 +116,11 @@ def hear(state: State, runtime: Runtime[Context]) -> State:
     """Take the answer: the journal's, or else what a LangGraph client said, once that is on record."""
     x = runtime.context
     turn, number = state["turn"], state.get("asked", 1)
-    asked = x.journal.clarifications(state["thread"], turn)[number - 1]
+    known = x.journal.clarifications(state["thread"], turn)
+    if not 0 < number <= len(known) or known[number - 1].question != state.get("asks"):
+        waits = asked_back(x.journal.thread(state["thread"]), x)
+        return {"reply": None, "problem": "what was asked is not what is on record", "asks": "", "choices": [], **waits}
+    asked = known[number - 1]
     if not asked.answer:
         try:
             answer_arrival.check_let_in(state.get("reply"))
@@ -130,7 +135,7 @@ def hear(state: State, runtime: Runtime[Context]) -> State:
 def analyze(state: State, runtime: Runtime[Context]) -> State:
     """Find out what the SQL would do, ask the policy, and put it on record as a proposal."""
     try:
-        found = propose(state, runtime.context)
+        found = (put_again if state.get("verdict") == WAITS else propose)(state, runtime.context)
     except Refused as e:
         drafted = state.get("source") == Source.MODEL and not state.get("edited_by")
         if drafted:
@@ -162,23 +167,31 @@ def decide(state: State, runtime: Runtime[Context]) -> State:
     proposal = x.journal.proposal(state["proposal"])
     stage = state.get("stage", 1)
     decision = x.journal.decision(proposal.id, stage)
+    problem = _was_first(decision, state.get("decision")) if decision is not None else ""
     if decision is None:
         restored = answer_arrival.restored(state, proposal)
         try:
             if restored:
                 raise wire.Invalid("what was asked is not what is on record", "an answer to what is asked now")
-            decision = _answered(state, proposal, x)
+            decision, problem = _answered(state, proposal, x)
         except (UsageError, NotPermitted, Stale, Refused) as e:
             if not isinstance(e, NotPermitted | Stale):  # of those the journal has written it down
                 x.journal.note("refused", who=x.by, thread=proposal.thread, proposal=proposal.id, because=e.message)
             return {**restored, "decision": None, "problem": f"{e.message}; {e.hint}" if e.hint else e.message}
     if passes_on(decision) and stage < proposal.stages:
-        return at_seat(x.journal.proposal(proposal.id))
-    return {"decision": on_record(decision), "problem": ""}
+        return at_seat(x.journal.proposal(proposal.id)) | {"problem": problem}
+    return {"decision": on_record(decision), "problem": problem}
 
 
-def _answered(state: State, proposal: Proposal, x: Context) -> Decision:
-    """What a LangGraph client answered, put on record; raises where it may not count."""
+def _was_first(decision: Decision, answer: Any) -> str:
+    """Who decided before an answer came that says something else; empty where it was that, or time, or none came."""
+    if answer is None or answer == on_record(decision) or decision.how == EXPIRED:
+        return ""
+    return f"{decision.by} decided first: {decision.choice}"
+
+
+def _answered(state: State, proposal: Proposal, x: Context) -> tuple[Decision, str]:
+    """What counts of what a LangGraph client answered, and who was first if somebody was; raises where it may not."""
     raw = state.get("decision")
     answer_arrival.check_let_in(raw)
     pending = wire.Pending(
@@ -188,7 +201,8 @@ def _answered(state: State, proposal: Proposal, x: Context) -> Decision:
     said = wire.decode(raw, pending=pending)
     said = said if said.signed else replace(said, by=x.by)
     check_it_can_be(said, proposal, x.database())
-    return x.journal.decide(proposal, said)
+    counted = x.journal.decide(proposal, said)
+    return counted, _was_first(counted, on_record(said))
 
 
 def revise(state: State, runtime: Runtime[Context]) -> State:
@@ -270,9 +284,15 @@ def _ending(state: State, answer: Decision | None) -> tuple[Status, str, str]:
 # ---- where to go next; each is total, since LangGraph skips the routing of a router that raised ------------------
 
 
+STARTS = ["generate", "clarify", "analyze", "decide"]
+"""Where a turn may begin, or be taken up again from the journal."""
+
+
 def from_start(state: State) -> str:
-    """Where a turn begins: with a proposal it goes on deciding, without SQL the model is asked, else it is analyzed."""
-    if state.get("proposal"):
+    """Where a turn begins: what is decided is taken up, what waits is put again, and a question goes to the model."""
+    if state.get("asks"):
+        return "clarify"
+    if state.get("decision"):
         return "decide"
     return "generate" if state.get("source") == Source.MODEL and not state.get("sql") else "analyze"
 

@@ -27,7 +27,8 @@ _MORE = {
 def move(path: Path, url: str) -> str:
     """Copy everything but checkpoints, all or nothing; answers the record's head.
 
-    Paused threads are asked anew there.  Refused where the folder's record is not intact, or the store has one.
+    Paused threads wait there as before, rebuilt from the journal.  Refused where the folder's record is not intact,
+    or the store has one.
     """
     if not path.exists():
         raise StoreError(f"there is no journal at {path}", hint="name its folder: --state-dir DIR")

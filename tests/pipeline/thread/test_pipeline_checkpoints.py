@@ -203,20 +203,6 @@ def no_checkpoints(shop: Shop) -> None:
         file.unlink()
 
 
-def test_a_thread_whose_checkpoints_are_gone_is_asked_again(shop: Shop, asked: Report) -> None:
-    no_checkpoints(shop)
-    asked_again(shop, asked)
-
-
-def test_a_rejection_stands_though_the_checkpoints_are_gone(shop: Shop, asked: Report) -> None:
-    assert asked.proposal is not None
-    with shop.agent() as agent:
-        agent.journal.decide(asked.proposal, Decision(Choice.REJECT, asked.proposal.digest, "ana", "key", reason="no"))
-        no_checkpoints(shop)
-        report = agent.resume(asked.thread)
-    assert (report.status, report.reason) == (Status.REJECTED, "no")
-
-
 def test_a_conversation_goes_on_though_the_checkpoints_are_gone(shop: Shop, asked: Report) -> None:
     approve(shop, asked)
     no_checkpoints(shop)
@@ -243,25 +229,6 @@ def test_a_journal_put_back_from_yesterday_runs_nothing_a_second_time(shop: Shop
         agent.resume(asked.thread)
     with pytest.raises(StoreError, match="disagree"):
         approve(shop, asked)
-    assert shop.sold == 1
-
-
-@pytest.mark.parametrize("damage", ["the file", "a checkpoint"])
-def test_damaged_checkpoints_are_named_with_what_to_do_and_run_nothing(shop: Shop, asked: Report, damage: str) -> None:
-    if damage == "the file":
-        no_checkpoints(shop)
-        (shop.state / "checkpoints.db").write_bytes(b"not a database, and longer than its header would be" * 100)
-    else:
-        shop.checkpoints().execute("UPDATE checkpoints SET checkpoint = x'c1c1c1c1'")
-    with pytest.raises(StoreError, match=r"checkpoints\.db (are damaged|cannot be used)") as raised:
-        approve(shop, asked)
-    assert "mv " in raised.value.hint
-    assert shop.sold == 0
-    shutil.move(shop.state / "checkpoints.db", shop.state / "checkpoints.db.damaged")
-    no_checkpoints(shop)
-    with shop.agent() as agent:  # the hint keeps its word: asked anew, since that approval was never used
-        again = agent.resume(asked.thread)
-    assert approve(shop, again).status is Status.EXECUTED
     assert shop.sold == 1
 
 
