@@ -11,7 +11,9 @@
         graph.invoke(Command(resume=answer), {"configurable": {"thread_id": "k7f3"}})
 
 A turn begins with {"ask": "how many customers are there?"}, {"run": "DELETE FROM ..."} or, as chat clients have it,
-{"messages": [...]}, of which the last human one is the question.  What `graph` refuses it says in `problem` and in
+{"messages": [...]}, of which the last human one is the question.  {"resume": "k7f3"} takes up what waits in a thread
+that another door began, under the same digest; and whatever a client says to a thread that was decided elsewhere, the
+thread goes on to what the journal has.  What `graph` refuses it says in `problem` and in
 `messages`, and the thread goes on waiting; `open_graph` raises it.  Database, model, policy and
 state folder come from the environment and the config files of the process, never from a client; the person is the user
 that the process runs as.  Rows are written to the stream `custom`, and stored nowhere.
@@ -83,7 +85,7 @@ class _Settings:
 
     def waits(self, thread: str) -> bool:
         with self.agent() as agent:
-            return agent.journal.thread(thread).status is Status.PENDING
+            return agent.journal.thread(thread).status in (Status.NEW, Status.PENDING)
 
     def overtaken(self, thread: str, *, turn: int, proposal: str, stage: int) -> str:
         with self.agent() as agent:

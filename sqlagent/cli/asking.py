@@ -19,6 +19,7 @@ from sqlagent.config import show_duration
 from sqlagent.core.approval.batch import places, rejection
 from sqlagent.core.errors import Finished, NeedsApproval, Stale, UsageError
 from sqlagent.core.nouns.session import Choice, Decision, Proposal, Report, Status, Thread
+from sqlagent.core.text.counted import counted
 from sqlagent.databases.base import OnConflict
 from sqlagent.store.journal import RunState
 from sqlagent.ui.clarify import chosen
@@ -204,7 +205,7 @@ def list_undoable(call: Call) -> ExitCode:
         width = call.screen.columns if sys.stdout.isatty() else None
         say(undo_table(kept, now=datetime.now(UTC), columns=width))
     size = sum(k.size for k in kept)
-    runs = f"{len(kept)} run{'s' * (len(kept) != 1)}"
+    runs = counted(len(kept), "run")
     call.screen.line(f"({runs}, {size_words(size)}; each is kept for {show_duration(call.settings.keep_undo)})")
     if kept:
         call.screen.line(f"next: sqlagent undo {kept[0].thread}")

@@ -16,6 +16,7 @@ from sqlagent.cli.call import Call
 from sqlagent.cli.options import RULED, group, takes
 from sqlagent.config.kinds import read_duration
 from sqlagent.core.errors import UsageError
+from sqlagent.core.text.counted import counted
 from sqlagent.store.audit import Checked, Entry, Head
 from sqlagent.ui.diagnostics import ExitCode
 from sqlagent.ui.listing import audit_table
@@ -131,7 +132,7 @@ def _short(name: str, value: object) -> str:
 
 
 def _entries(count: int) -> str:
-    return f"{count:,} entr{'y' if count == 1 else 'ies'}"
+    return counted(count, "entry", "entries")
 
 
 def _since(text: str) -> str:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from sqlagent import __version__
 from sqlagent.core.nouns.analysis import Risk
+from sqlagent.core.text.counted import counted
 from sqlagent.service.checks import Allowed, Checked
 from sqlagent.ui import out
 from sqlagent.ui.diagnostics import ExitCode
@@ -58,12 +59,8 @@ class Tally:
         statements = sum(self.risks.values())
         worst = [f"{self.risks[r]:,} {r.name}" for r in (Risk.WRITE, Risk.SEVERE, Risk.UNKNOWN) if r in self.risks]
         worst += [f"{self.allowed:,} allowed in the text"] if self.allowed else []
-        said = f"checked {_many(self.files, 'file')}, {_many(statements, 'statement')}"
+        said = f"checked {counted(self.files, 'file')}, {counted(statements, 'statement')}"
         return f"{said}: {', '.join(worst) or 'nothing but reads'}"
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 Writer = Callable[[Iterator[Checked], Tally], Iterator[str]]

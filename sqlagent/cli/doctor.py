@@ -19,6 +19,7 @@ from sqlagent.cli.call import Call
 from sqlagent.cli.options import DATABASE, MODEL, takes
 from sqlagent.core.approval.seats import ONE_PERSON
 from sqlagent.core.errors import SqlagentError
+from sqlagent.core.text.counted import counted
 from sqlagent.ui.diagnostics import ExitCode
 from sqlagent.ui.out import say
 from sqlagent.ui.visible import one_line
@@ -132,7 +133,7 @@ def _rules(call: Call) -> Iterator[Check]:
         whom = "binds everybody" if kept else "binds only the honest: you can change it, or leave it out"
         firm = " or the store's owner in sqlagent.floors" if call.settings.store else ""
         yield Check(
-            "policy", State.OK if kept else State.NOTE, f"{file.label}: {count} rules; {whom}",
+            "policy", State.OK if kept else State.NOTE, f"{file.label}: {counted(count, 'rule')}; {whom}",
             "" if kept else f"what binds everybody root writes in /etc/sqlagent/policy.toml{firm}",
         )  # fmt: skip
     for rule in rules:
@@ -213,7 +214,7 @@ def _database(call: Call) -> Check:
     return Check(
         "database",
         State.OK,
-        f"{chosen.name}{sample}; {facts.dialect} {facts.version}, {len(facts.tables)} tables and views",
+        f"{chosen.name}{sample}; {facts.dialect} {facts.version}, {counted(len(facts.tables), 'table')} and views",
     )
 
 

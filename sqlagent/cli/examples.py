@@ -12,6 +12,7 @@ import typer
 from sqlagent.cli.call import Call
 from sqlagent.cli.options import DATABASE, Listed, group, takes
 from sqlagent.core.errors import UsageError
+from sqlagent.core.text.counted import counted
 from sqlagent.store.examples import Examples, Lesson
 from sqlagent.ui.diagnostics import ExitCode
 from sqlagent.ui.listing import examples_table
@@ -157,7 +158,7 @@ def _facts(lesson: Lesson) -> dict[str, Any]:
 
 
 def _counted(count: int) -> str:
-    return f"{count:,} example{'s' * (count != 1)}"
+    return counted(count, "example")
 
 
 def _none_yet(call: Call) -> str:

@@ -16,6 +16,7 @@ from sqlagent.cli.topics import TOPICS, topic
 from sqlagent.core.errors import UsageError
 from sqlagent.core.nouns.draft import Schema
 from sqlagent.core.nouns.session import Status, Thread
+from sqlagent.core.text.counted import counted
 from sqlagent.ui import listing
 from sqlagent.ui.diagnostics import ExitCode
 from sqlagent.ui.layout import Block
@@ -70,8 +71,8 @@ def sessions(
         call.print_json(threads_json(threads))
         return ExitCode.OK
     _print(listing.sessions_table(threads, now=datetime.now(UTC), columns=_width(call)), threads)
-    counted = f"({len(threads):,} session{'s' * (len(threads) != 1)})"
-    call.screen.line(counted if threads else "no session yet: sqlagent ask QUESTION")
+    listed = f"({counted(len(threads), 'session')})"
+    call.screen.line(listed if threads else "no session yet: sqlagent ask QUESTION")
     return ExitCode.OK
 
 

@@ -23,6 +23,7 @@ from sqlagent.core.policy import Allow, Ask, Deny, Origin, Policy, Reads, Verdic
 from sqlagent.core.policy.cases import Case, Given, ruled, sights_given
 from sqlagent.core.policy.explanation import Explained, explain, explain_seen
 from sqlagent.core.policy.seen import Sight, sights
+from sqlagent.core.text.counted import counted
 from sqlagent.ui.diagnostics import ExitCode
 from sqlagent.ui.out import say
 from sqlagent.ui.ruling import ruling, ruling_json, sight, verdict_json
@@ -77,8 +78,7 @@ def _summary(book: Book) -> list[str]:
         own = [rule for rule in book.rules if rule.where.rpartition(":")[0] == file.label]
         counts = [f"{n} {word}" for word, kind in kinds.items() if (n := sum(isinstance(r.then, kind) for r in own))]
         project = ", a project's: it may only tighten" if file.origin is Origin.PROJECT else ""
-        plural = "s" * (len(own) != 1)
-        lines.append(f"{file.label}: {len(own)} rule{plural} ({', '.join(counts) or 'none'}){project}")
+        lines.append(f"{file.label}: {counted(len(own), 'rule')} ({', '.join(counts) or 'none'}){project}")
     lines += [f"role {role}: {', '.join(people)}" for role, people in book.roles.items()]
     return [*lines, f"timezone: {book.timezone}", *(f"note: {note}" for note in book.notes), "no problem found"]
 
@@ -223,7 +223,7 @@ def _cases(call: Call, opened: CaseFile) -> ExitCode:
     else:
         for result in results:
             _say(_result(*result))
-        _say([f"({len(results)} case{'s' * (len(results) != 1)}, {failed} failed)"])
+        _say([f"({counted(len(results), 'case')}, {failed} failed)"])
     return ExitCode.FAILED if failed else ExitCode.OK
 
 

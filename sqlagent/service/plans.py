@@ -11,6 +11,7 @@ from sqlagent.core.approval.signed import read
 from sqlagent.core.errors import NotPermitted, Stale, UsageError
 from sqlagent.core.nouns.policy import Ask, Deny, Policy
 from sqlagent.core.nouns.session import Proposal, Report, Status
+from sqlagent.core.text.counted import counted
 from sqlagent.service.endings import finished
 from sqlagent.service.parts import Kept
 
@@ -72,7 +73,7 @@ def _other_effect(first: Proposal, weighed: Weighed) -> str:
         return f"it is {weighed.analysis.risk.name} now, and was {first.analysis.risk.name}"
     if (before.fingerprint if before else "") == (after.fingerprint if after else ""):
         return ""
-    rows = [f"{m.changes:,} rows" if m and m.is_exact else "what was not measured exactly" for m in (after, before)]
+    rows = [counted(m.changes, "row") if m and m.is_exact else "what was not measured exactly" for m in (after, before)]
     return f"it changes other rows now: {rows[0]}, and it was {rows[1]}"
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlagent.core.errors import UsageError
+from sqlagent.core.text.counted import counted
 from sqlagent.ui.layout import pad, shorten
 from sqlagent.ui.visible import cell, one_line, width
 
@@ -135,7 +136,7 @@ def _histogram(name: str, values: list[Any]) -> Chart:
 
 
 def _left_out(rows: int) -> str:
-    return f"; {rows:,} row{'s' * (rows != 1)} with NULL left out" if rows else ""
+    return f"; {counted(rows, 'row')} with NULL left out" if rows else ""
 
 
 def _all_numbers(values: list[Any]) -> bool:

@@ -7,6 +7,7 @@ from itertools import groupby
 
 from sqlagent.core.nouns.effect import Cell, Measurement, Moved, Sample, Undoable, Value
 from sqlagent.core.nouns.verbs import Basis, Verb
+from sqlagent.core.text.counted import counted
 from sqlagent.ui.layout import Line, paragraph, text_line
 from sqlagent.ui.visible import cell, one_line
 
@@ -51,7 +52,7 @@ def undo_words(measurement: Measurement) -> str:
     """`undo: exact (2,391 rows, 310 KB)`, `undo: NO, ...`."""
     because = f", {one_line(measurement.undo_why)}" if measurement.undo_why else ""
     size = f", {size_words(measurement.size)}" if measurement.size else ""  # none where rows come and go with tables
-    rows = f" ({measurement.changes:,} row{'s' * (measurement.changes != 1)}{size})"
+    rows = f" ({counted(measurement.changes, 'row')}{size})"
     match measurement.undo:
         case Undoable.EXACT:
             return f"undo: exact{rows if measurement.changes else ''}"
@@ -73,7 +74,7 @@ def sample_lines(measurement: Measurement, *, columns: int) -> list[Line]:
         rows = list(group)
         total = sum(t.rows for e in measurement.effects for t in e.touched if (t.table, t.verb) == (table, verb))
         arrow = "before -> after" if verb is Verb.UPDATE else ""
-        title = f"sample, {len(rows)} of {total:,} rows of {one_line(table)} {_PAST[verb]}"
+        title = f"sample, {len(rows)} of {counted(total, 'row')} of {one_line(table)} {_PAST[verb]}"
         lines.append(text_line(f"    {title:<44}{arrow}".rstrip()))
         for row in rows:
             lines += paragraph(_row(row), columns, first="      ", rest="          ")

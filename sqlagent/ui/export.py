@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from sqlagent.core.errors import SqlagentError, UsageError
+from sqlagent.core.text.counted import counted
 from sqlagent.ui.books import BOOKS, Book, open_book
 from sqlagent.ui.effects import size_words
 from sqlagent.ui.formats import Format, Spelling, write
@@ -142,7 +143,7 @@ def open_rows(
             with _unwritable(path):
                 _put_in_place(partial, target)
             size = size_words(target.stat().st_size)
-            rows.wrote = f"wrote {rows.rows:,} row{'s' * (rows.rows != 1)} to {one_line(path)} ({size})"
+            rows.wrote = f"wrote {counted(rows.rows, 'row')} to {one_line(path)} ({size})"
 
 
 def write_whole(path: str, content: bytes, existing: Existing) -> str:

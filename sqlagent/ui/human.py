@@ -7,6 +7,7 @@ from enum import StrEnum
 from sqlagent.core.approval.batch import Alike
 from sqlagent.core.nouns.analysis import Analysis, Risk, Verb
 from sqlagent.core.nouns.session import Proposal
+from sqlagent.core.text.counted import counted
 from sqlagent.core.text.lexer import COMMENT, scan
 from sqlagent.ui.agreement import agreement_lines, other_drafts
 from sqlagent.ui.batch import batch_lines, dialect_of, finding_lines, groups_of
@@ -158,7 +159,7 @@ def edit_size(before: str, after: str) -> str:
     """`1 line changed`, and `edited` where only white space at an end differs."""
     changes = _changes(before, after)
     count = max(sum(sign == "-" for sign, _ in changes), sum(sign == "+" for sign, _ in changes))
-    return f"{count:,} line{'s' * (count != 1)} changed"
+    return f"{counted(count, 'line')} changed"
 
 
 def _changes(before: str, after: str) -> list[tuple[str, str]]:
@@ -221,7 +222,7 @@ def _tried(proposal: Proposal, columns: int) -> list[Line]:
     if not count:
         return []
     errors = "; ".join(dict.fromkeys(one_line(attempt.error) for attempt in proposal.attempts))
-    times = f"tried {count} time{'s' * (count != 1)} before"
+    times = f"tried {counted(count, 'time')} before"
     return paragraph(f"{times}: {errors}", columns)
 
 

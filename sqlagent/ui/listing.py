@@ -10,6 +10,7 @@ from sqlagent.core.nouns.analysis import Verb
 from sqlagent.core.nouns.draft import Attempt, Table
 from sqlagent.core.nouns.effect import Measurement
 from sqlagent.core.nouns.session import TERMINAL, Choice, Outcome, Report, Status, Thread
+from sqlagent.core.text.counted import counted
 from sqlagent.core.text.titles import cut_at_word
 from sqlagent.ui.clarify import question
 from sqlagent.ui.effects import size_words
@@ -232,7 +233,7 @@ def row_notes(outcome: Outcome, *, sealed: str = "") -> list[str]:
         if result.changed is None or result.returned:
             notes.append(f"({_rows(result.returned)}{took}{sealed})")
         if result.truncated:
-            notes.append(f"first {result.returned:,} rows shown; --limit -1 for all")
+            notes.append(f"first {counted(result.returned, 'row')} shown; --limit -1 for all")
     notes += [one_line(why) for why in outcome.why_empty]
     if outcome.unwritten:
         notes.append(f"it was committed, but its rows were not written: {one_line(outcome.unwritten)}")
@@ -343,11 +344,11 @@ def _ran(outcome: Outcome) -> str:
     if len(changes) == 1:
         return f"{_rows(changes[0])} changed"
     counts = f" ({', '.join(f'{count:,}' for count in changes)})" if len(changes) <= _MOST_COUNTS else ""
-    return f"{sum(changes):,} rows changed by {len(changes):,} statements{counts}"
+    return f"{counted(sum(changes), 'row')} changed by {counted(len(changes), 'statement')}{counts}"
 
 
 def _rows(count: int) -> str:
-    return f"{count:,} row{'s' * (count != 1)}"
+    return counted(count, "row")
 
 
 def _next(report: Report) -> str:

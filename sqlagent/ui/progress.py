@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from itertools import chain, count
 
+from sqlagent.core.text.counted import counted
 from sqlagent.ui.screen import Screen
 from sqlagent.ui.visible import one_line, width
 
@@ -96,7 +97,7 @@ class Progress:
         return self._clock() - self._started
 
     def _token_words(self) -> str:
-        return f", {self._tokens:,} tokens" if self._tokens else ""
+        return f", {counted(self._tokens, 'token')}" if self._tokens else ""
 
     def _rest(self, text: str) -> None:
         """Put `text` behind the words, over what stood there."""

@@ -12,6 +12,7 @@ from sqlagent.cli.asking import list_undoable
 from sqlagent.cli.looking import describe, list_pending
 from sqlagent.core.errors import UsageError
 from sqlagent.core.nouns.session import Report
+from sqlagent.core.text.counted import counted
 from sqlagent.service import Agent
 from sqlagent.ui.layout import Block, text_line
 from sqlagent.ui.listing import tables_table
@@ -41,7 +42,7 @@ def _describe(session: Session, argument: str) -> None:
     tables = session.agent.database.outline().tables
     if tables:
         say(tables_table(tables, columns=session.call.screen.columns))
-    session.call.screen.line(f"({len(tables):,} table{'s' * (len(tables) != 1)} and views)")
+    session.call.screen.line(f"({counted(len(tables), 'table')} and views)")
 
 
 def _pending(session: Session, _argument: str) -> None:

@@ -12,6 +12,7 @@ from sqlagent.core.nouns.analysis import Kind, Statement
 from sqlagent.core.nouns.effect import Effect, Undoable
 from sqlagent.core.nouns.session import Proposal
 from sqlagent.core.nouns.verbs import Basis, Verb
+from sqlagent.core.text.counted import counted
 from sqlagent.core.text.lexer import COMMENT, NUMBER, STRING, WORD, scan
 
 FEWEST = 6
@@ -254,7 +255,7 @@ def _rows(effect: Effect, *, own: bool) -> int:
 
 
 def _counted(rows: int) -> str:
-    return f"{rows:,} row{'s' * (rows != 1)}"
+    return counted(rows, "row")
 
 
 def total(sizes: Iterable[int | None]) -> int | None:

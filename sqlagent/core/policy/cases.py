@@ -13,6 +13,7 @@ from sqlagent.core.nouns.verbs import Basis, Verb
 from sqlagent.core.policy.conditions import Changed
 from sqlagent.core.policy.decision import builtin_denial, relax, strictest, verdicts, word_of
 from sqlagent.core.policy.seen import GIVEN, Sight, sights
+from sqlagent.core.text.counted import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Expected:
 
     def words(self) -> str:
         """`deny [no-drops]`, as a verdict reads."""
-        people = f", {self.people} people" if self.people is not None else ""
+        people = f", {counted(self.people, 'person', 'people')}" if self.people is not None else ""
         rules = "" if self.rules is None else f" [{', '.join(sorted(self.rules)) or 'by no rule'}]"
         return f"{self.verdict}{people}{rules}"
 

@@ -13,6 +13,7 @@ from typing import Any
 from sqlagent.core.approval.signed import of_object
 from sqlagent.core.errors import UsageError
 from sqlagent.core.nouns.session import Choice, Decision
+from sqlagent.core.text.counted import counted
 from sqlagent.core.text.split import joined
 from sqlagent.core.wire import ag_ui
 from sqlagent.core.wire.strict_fields import LONGEST_TEXT, Invalid, exactly, only, shown, text, words
@@ -161,8 +162,8 @@ def _batch(answer: dict[str, Any], pending: Pending) -> Decision:
         if count == 1 or word.choice is Choice.REJECT or (word.choice is Choice.APPROVE and word.returned):
             return _decision(word, pending)
     if len(entries) != count:
-        many = "decision" if len(entries) == 1 else "decisions"
-        raise Invalid(f"{len(entries):,} {many} for {count:,} statements", f"{count:,}, one for each statement")
+        few = f"{counted(len(entries), 'decision')} for {counted(count, 'statement')}"
+        raise Invalid(few, f"{count:,}, one for each statement")
     words = [_of_langchain(e, sql, pending) for e, sql in zip(entries, pending.statements, strict=True)]
     return _combined(words, pending)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import monotonic
 
+from sqlagent.core.text.counted import counted
+
 _BETWEEN_WORDS = 0.25  # seconds
 
 
@@ -68,7 +70,7 @@ class Budget:
 def so_far(rows: int, recorded: int) -> str:
     """How much is changed: `, 12,000 rows`, or the bytes while the rows are not known; empty while nothing is."""
     if rows:
-        return f", {rows:,} rows"
+        return f", {counted(rows, 'row')}"
     return f", {recorded / 1e6:,.1f} MB of changes" if recorded else ""
 
 

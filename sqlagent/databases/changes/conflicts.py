@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from sqlagent.core.errors import Stale
+from sqlagent.core.text.counted import counted
 from sqlagent.databases.base import Conflict, OnConflict
 
 CHANGED = "it was changed since"
@@ -38,6 +39,6 @@ class Conflicts:
             first = self.listed[0]
             key = ", ".join(f"{column} {value}" for column, value in first.key)
             raise Stale(
-                f"{self.count:,} rows cannot be put back; {first.table} {key}: {first.why}",
+                f"{counted(self.count, 'row')} cannot be put back; {first.table} {key}: {first.why}",
                 hint="nothing was changed",
             )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from sqlagent.core.nouns.effect import Measurement, Touched
 from sqlagent.core.nouns.verbs import Basis
+from sqlagent.core.text.counted import counted
 from sqlagent.databases.base import EffectDiffers
 
 NOTHING = "nothing was changed"
@@ -14,15 +15,17 @@ NOTHING = "nothing was changed"
 def other_rows(expected: Measurement, touched: Sequence[Touched]) -> EffectDiffers:
     """The error of a run that changes other rows than were approved, or to other values."""
     now = sum(t.rows for t in touched)
-    message = f"approved {expected.changes:,} rows, now {now:,}"
+    message = f"approved {counted(expected.changes, 'row')}, now {now:,}"
     if now == expected.changes:
-        message = f"it would change {now:,} rows as approved, but other rows or to other values"
+        message = f"it would change {counted(now, 'row')} as approved, but other rows or to other values"
     return EffectDiffers(message, hint=NOTHING, touched=touched)
 
 
 def more_rows(approved: int, changed: int, touched: Sequence[Touched], *, statement: str = "") -> EffectDiffers:
     """The error of a run that changes more rows than were counted; `statement` says by which, as ` by statement 2`."""
-    return EffectDiffers(f"approved {approved:,} rows{statement}, now {changed:,}", hint=NOTHING, touched=touched)
+    return EffectDiffers(
+        f"approved {counted(approved, 'row')}{statement}, now {changed:,}", hint=NOTHING, touched=touched
+    )
 
 
 def check_counts(expected: Measurement, changed: Sequence[int], touched: Callable[[], Sequence[Touched]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlagent.core.nouns.session import Status
+from sqlagent.core.text.counted import counted
 from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.state import Failed, State
 
@@ -19,7 +20,9 @@ def another_try(state: State, x: Context, *, sql: str, error: str, hint: str, au
     if tries < TRIES and not wrote_before(sql, state):
         x.note(f"try {tries} of {TRIES} did not stand: {error}")
         return {"attempts": attempts, "author": author, "sql": "", "verdict": "again"}
-    ending = _nothing_like_it(x, sql) or _none_stood(state, sql, f"{error} ({len(attempts)} tries)", hint)
+    ending = _nothing_like_it(x, sql) or _none_stood(
+        state, sql, f"{error} ({counted(len(attempts), 'try', 'tries')})", hint
+    )
     return {"attempts": attempts, "author": author, "sql": sql, "end": Status.FAILED.value} | ending
 
 

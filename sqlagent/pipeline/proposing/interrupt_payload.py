@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from sqlagent.core.text.counted import counted
 from sqlagent.core.text.raw_checks import is_hidden
 from sqlagent.core.wire.answers import TOOL
 from sqlagent.pipeline.state import State
@@ -169,8 +170,12 @@ def _problem(state: State) -> list[str]:
 
 def _change(change: dict[str, Any]) -> str:
     rows, of, via = change.get("rows"), change.get("of"), change.get("via")
-    size = "rows unknown" if rows is None else f"{rows} of {of} rows" if of is not None else f"{rows} rows"
+    size = "rows unknown" if rows is None else f"{rows} of {_rows(of)}" if of is not None else _rows(rows)
     return f"{change.get('verb', '')} {change.get('table', '')}: {size}{f', via {via}' if via else ''}"
+
+
+def _rows(count: object) -> str:
+    return counted(count, "row") if isinstance(count, int) else f"{count} rows"
 
 
 def _said(approval: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from sqlagent.core.nouns.analysis import Analysis, Verb
 from sqlagent.core.nouns.effect import Measurement
 from sqlagent.core.nouns.session import Proposal, Source, Thread
+from sqlagent.core.text.counted import counted
 from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.proposing import undo_proposal
 from sqlagent.pipeline.proposing.analysis import measured
@@ -41,7 +42,9 @@ def _differences(then: Analysis, before: Measurement, now: Analysis, after: Meas
     rows, rows_now = _rows(then), _rows(now)
     different = [key for key in {**rows, **rows_now} if rows.get(key, 0) != rows_now.get(key, 0)]
     for verb, table in different:
-        yield f"{verb} {table} {_count(rows, verb, table)} rows then, {_count(rows_now, verb, table)} now"
+        known, today = rows.get((verb, table), 0), rows_now.get((verb, table), 0)
+        was = "? rows" if known is None else counted(known, "row")
+        yield f"{verb} {table} {was} then, {'?' if today is None else f'{today:,}'} now"
     if after.is_exact and not before.is_exact:
         yield "it is measured exactly now"
     elif after.fingerprint != before.fingerprint and not different:
@@ -61,8 +64,3 @@ def _rows(analysis: Analysis) -> Rows:
             unknown.add(key)
         known[key] += operation.size.rows or 0
     return {key: None if key in unknown else count for key, count in known.items()}
-
-
-def _count(rows: Rows, verb: str, table: str) -> str:
-    count = rows.get((verb, table), 0)
-    return "?" if count is None else f"{count:,}"

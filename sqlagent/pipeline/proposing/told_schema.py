@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlagent.core.nouns.draft import Example, Schema
+from sqlagent.core.text.counted import counted
 from sqlagent.llm import narrowing
 from sqlagent.llm.client import Model
 from sqlagent.pipeline.context import Context
@@ -23,7 +24,7 @@ class ToldSchema:
     def words(self) -> str:
         """`12 tables`, or `13 of 300 tables` where some are left out."""
         shown, every = len(self.shown.tables), len(self.whole.tables)
-        return f"{shown:,} of {every:,} tables" if shown < every else f"{shown} tables"
+        return f"{shown:,} of {every:,} tables" if shown < every else counted(shown, "table")
 
 
 def told_schema(state: State, x: Context, model: Model, examples: Sequence[Example]) -> ToldSchema:

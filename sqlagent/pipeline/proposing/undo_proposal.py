@@ -11,6 +11,7 @@ from sqlagent.core.nouns.analysis import Analysis, Finding, Kind, Operation, Ris
 from sqlagent.core.nouns.effect import Measurement, ObjectChange, Touched, Undoable
 from sqlagent.core.nouns.session import Outcome, Proposal, Result, Thread
 from sqlagent.core.nouns.verbs import Basis, Verb
+from sqlagent.core.text.counted import counted
 from sqlagent.databases.base import Conflict, Database, OnConflict, RunTerms, UndoPlan
 from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.proposing.refusal import Refused
@@ -165,4 +166,4 @@ def _key(conflict: Conflict) -> str:
 
 
 def _rows(count: int) -> str:
-    return f"{count:,} row{'s' * (count != 1)}"
+    return counted(count, "row")

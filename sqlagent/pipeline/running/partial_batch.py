@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sqlagent.core.approval.batch import spans
 from sqlagent.core.errors import UsageError
 from sqlagent.core.nouns.session import Choice, Decision, Proposal
+from sqlagent.core.text.counted import counted
 from sqlagent.core.text.split import joined
 from sqlagent.databases.base import Database
 from sqlagent.pipeline.proposing.analysis import heard
@@ -34,7 +35,7 @@ def _check_part(proposal: Proposal, keep: Sequence[int], database: Database) -> 
     there = {s.index for s in proposal.analysis.statements}
     if not keep or not set(keep) < there or proposal.undo_of:
         raise UsageError(
-            f"{', '.join(map(str, keep)) or 'nothing'} is no part of {len(there)} statements",
+            f"{', '.join(map(str, keep)) or 'nothing'} is no part of {counted(len(there), 'statement')}",
             hint="name some of them, not all: 1,3-5",
         )
     try:

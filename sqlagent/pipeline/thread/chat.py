@@ -6,6 +6,7 @@ from typing import Any, cast
 from uuid import uuid4
 
 from sqlagent.core.errors import UsageError
+from sqlagent.core.text.counted import counted
 from sqlagent.core.wire.answers import shown
 from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.state import State
@@ -74,5 +75,7 @@ def _ending(state: State, x: Context) -> str:
     run = x.journal.run(state["proposal"]) if state.get("proposal") else None
     if run is not None and run.outcome is not None and state["status"] == "executed":
         results = run.outcome.results
-        words += [f"{r.returned:,} rows" if r.changed is None else f"{r.changed:,} rows changed" for r in results]
+        words += [
+            counted(r.returned, "row") if r.changed is None else f"{counted(r.changed, 'row')} changed" for r in results
+        ]
     return ": ".join([words[0], "; ".join(words[1:])]) if words[1:] else words[0]

@@ -30,7 +30,7 @@ def wired(graph: StateGraph[Any, Any, Any, Any], held: Callable[[Any], Any]) -> 
         graph.add_node(node.__name__, held(node))
     graph.add_conditional_edges("generate", nodes.after_generate, ["analyze", "generate", "clarify", "finish"])
     graph.add_edge("clarify", "hear")
-    graph.add_conditional_edges("hear", nodes.after_hear, ["clarify", "generate"])
+    graph.add_conditional_edges("hear", nodes.after_hear, ["clarify", "analyze", "generate"])
     graph.add_conditional_edges("analyze", nodes.after_analyze, ["generate", "review", "decide", "execute", "finish"])
     graph.add_edge("review", "decide")
     graph.add_conditional_edges("decide", nodes.after_decide, ["review", "execute", "revise", "finish"])

@@ -34,10 +34,14 @@ Write = Callable[[Any], None]
 
 
 class Asked(TypedDict, total=False):
-    """What a client begins a turn with: a question in words, SQL of its own, or a chat's last words."""
+    """What a client begins a turn with: a question in words, SQL of its own, or a chat's last words.
+
+    Or what waits already, begun at another door, by the name of its thread.
+    """
 
     ask: str | None
     run: str | None
+    resume: str | None
     messages: Annotated[list[chat.Message], chat.appended]
     refused: str | None
     """Set at the door alone: why what came begins no turn."""
@@ -65,7 +69,7 @@ class Door(Protocol):
         ...
 
     def waits(self, thread: str) -> bool:
-        """Whether a person is still to decide, as the journal has it."""
+        """Whether a thread's turn has not ended, as the journal has it; raises UnknownThread."""
         ...
 
     def overtaken(self, thread: str, *, turn: int, proposal: str, stage: int) -> str:
@@ -103,6 +107,9 @@ def _admitting(door: Door, *, in_band: bool) -> Callable[..., AskedState]:
     def admit(state: AskedState, runtime: Runtime[None]) -> AskedState:
         if because := state.get("refused"):
             return {"problem": because, "messages": [chat.from_us(because)]}
+        if name := state.get("resume"):
+            with door.open(name, runtime.stream_writer) as context:
+                return cast(AskedState, {**rebuilt(context.journal.thread(name), context), **_TAKEN_UP})
         if became := state.get("overtaken"):
             with door.open(state["thread"], runtime.stream_writer) as context:
                 return _caught_up(state, became, context)
@@ -114,7 +121,7 @@ def _admitting(door: Door, *, in_band: bool) -> Callable[..., AskedState]:
             with door.open(state["thread"], runtime.stream_writer) as context:
                 return _caught_up(state, e.message, context)
         with door.open(row.id, runtime.stream_writer) as context:
-            return cast(AskedState, {**rebuilt(row, context), "ask": None, "run": None})
+            return cast(AskedState, {**rebuilt(row, context), **_TAKEN_UP})
 
     return admit
 
@@ -126,7 +133,11 @@ def _caught_up(state: AskedState, became: str, x: Context) -> AskedState:
                   "message": row.message, "hint": row.hint}  # fmt: skip
     now = now if row.status in TERMINAL else rebuilt(row, x)
     said = [chat.from_us(became), *chat.told(state, now, x)]
-    return cast(AskedState, {**now, "ask": None, "run": None, "problem": became, "overtaken": None, "messages": said})
+    return cast(AskedState, {**now, **_TAKEN_UP, "problem": became, "messages": said})
+
+
+_TAKEN_UP: Asked = {"ask": None, "run": None, "resume": None, "overtaken": None}
+"""What a turn was begun with, once it is on record."""
 
 
 def _admitted(state: AskedState) -> str:
@@ -195,12 +206,18 @@ class Served(CompiledStateGraph[AskedState, None, Asked, AskedState]):
         """
         if isinstance(said, dict) and not self.door.waits(thread):
             try:
-                return _begun(said)
-            except UsageError as e:
+                return self._begun(said)
+            except SqlagentError as e:
                 became = f"{became}; {e.message}"
         if said is not None:
             self.door.refused(thread, became)
         return {"overtaken": became}
+
+    def _begun(self, said: Any) -> Asked:
+        begun = _begun(said)
+        if (name := begun.get("resume")) and not self.door.waits(name):
+            raise Finished(f"nothing waits in {name}", hint="sqlagent pending lists what does")
+        return begun
 
     def _checked(self, said: Any, asked: dict[str, Any], thread: str, *, nested: bool) -> Any:
         if isinstance(said, Command):
@@ -210,13 +227,13 @@ class Served(CompiledStateGraph[AskedState, None, Asked, AskedState]):
             return said
         own = {k: v for k, v in said.items() if k in _BEGINS} if nested and isinstance(said, dict) else said
         if not asked:
-            return _begun(own)
+            return self._begun(own)
         if said_back := _said_back(own, asked):
             return said_back
         raise NeedsApproval(f"{thread} waits for an answer", hint=f"sqlagent show {thread}")
 
 
-_BEGINS = {"ask", "run", "messages"}
+_BEGINS = {"ask", "run", "resume", "messages"}
 
 
 def _said_back(said: Any, asked: dict[str, Any]) -> Command[Any] | None:
@@ -247,19 +264,26 @@ def _answerable(command: Command[Any], waits: set[str], thread: str) -> None:
 def _begun(said: Any) -> Asked:
     """A turn's beginning, with nothing left of one that failed before it was on record."""
     if not isinstance(said, dict) or not said or not set(said) <= _BEGINS:
-        raise UsageError(f"{shown(said)} begins no turn", hint='{"ask": "..."} or {"run": "..."}')
-    begun: Asked = {"ask": said.get("ask"), "run": said.get("run"), "refused": None, "overtaken": None}
-    for name, text in (("ask", begun["ask"]), ("run", begun["run"])):
-        if text is not None and not isinstance(text, str):
+        raise UsageError(f"{shown(said)} begins no turn", hint=_BEGINNING)
+    begun: Asked = {
+        "ask": said.get("ask"), "run": said.get("run"), "resume": said.get("resume"),
+        "refused": None, "overtaken": None,
+    }  # fmt: skip
+    texts = {name: text for name, text in begun.items() if text is not None}
+    for name, text in texts.items():
+        if not isinstance(text, str):
             raise UsageError(f"{name} is {shown(text)}", hint=f'text: {{"{name}": "..."}}')
-    if begun["ask"] is None and begun["run"] is None and "messages" in said:
+        if not text.strip():
+            raise UsageError("there is nothing in it", hint=_BEGINNING)
+    if not texts and "messages" in said:
         message = chat.last_human(said["messages"])
-        begun |= {"ask": message["content"], "messages": [message]}
-    if (begun["ask"] is None) == (begun["run"] is None):
-        raise UsageError("a turn begins with a question or with SQL", hint='{"ask": "..."} or {"run": "..."}')
-    if not (begun["ask"] or begun["run"] or "").strip():
-        raise UsageError("there is nothing in it", hint='{"ask": "..."} or {"run": "..."}')
+        return begun | {"ask": message["content"], "messages": [message]}
+    if len(texts) != 1:
+        raise UsageError("a turn begins with a question or with SQL", hint=_BEGINNING)
     return begun
+
+
+_BEGINNING = '{"ask": "..."} or {"run": "..."}, or {"resume": "k7f3"} for what waits'
 
 
 def _is_id(key: str) -> bool:

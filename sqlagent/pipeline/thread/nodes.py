@@ -118,8 +118,9 @@ def hear(state: State, runtime: Runtime[Context]) -> State:
     turn, number = state["turn"], state.get("asked", 1)
     known = x.journal.clarifications(state["thread"], turn)
     if not 0 < number <= len(known) or known[number - 1].question != state.get("asks"):
-        waits = asked_back(x.journal.thread(state["thread"]), x)
-        return {"reply": None, "problem": "what was asked is not what is on record", "asks": "", "choices": [], **waits}
+        row = x.journal.thread(state["thread"])
+        waits: State = asked_back(row, x) or {"asks": "", "choices": [], "verdict": WAITS if row.proposal else ""}
+        return {"reply": None, "problem": "what was asked is not what is on record", **waits}
     asked = known[number - 1]
     if not asked.answer:
         try:
@@ -307,8 +308,10 @@ def after_generate(state: State) -> str:
 
 
 def after_hear(state: State) -> str:
-    """On to the model with the person's answer, or back to asking the person."""
-    return "clarify" if state.get("asks") else "generate"
+    """Where a question back leads: to the next one, to what waits already, or to a draft."""
+    if state.get("asks"):
+        return "clarify"
+    return "analyze" if state.get("verdict") == WAITS else "generate"
 
 
 def after_analyze(state: State) -> str:

@@ -213,7 +213,7 @@ def test_what_is_not_of_the_clock_counts_beside_it(shop: Shop) -> None:
     shop.rows(MORE)
     asked = waiting(shop, "UPDATE notes SET body = body || '!', at = CURRENT_TIMESTAMP WHERE id = 1")
     elsewhere(shop, "UPDATE notes SET body = 'z' WHERE id = 1")
-    stale(shop, asked, "it would change 1 rows as approved, but other rows or to other values")
+    stale(shop, asked, "it would change 1 row as approved, but other rows or to other values")
 
 
 # ---- where it could not be measured ------------------------------------------------------------------------------
@@ -247,7 +247,7 @@ def test_a_change_that_no_run_can_keep_has_its_count_as_a_ceiling_too(shop: Shop
     asked = unkept(shop)
     counted(asked, 1)
     elsewhere(shop, "INSERT INTO counters VALUES ('back', 0)")
-    runs(shop, stale(shop, asked, "approved 1 rows, now 2"))
+    runs(shop, stale(shop, asked, "approved 1 row, now 2"))
     assert shop.rows("SELECT hits FROM counters") == [(1,), (1,)]
     with shop.agent() as agent:
         assert agent.journal.kept(f"{asked.thread}.2") is None, "what says that it came to its COMMIT is not kept"

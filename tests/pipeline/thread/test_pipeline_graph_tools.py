@@ -109,7 +109,7 @@ def test_a_server_refuses_in_band_and_the_thread_goes_on_waiting(
     assert len(refusals(shop, asked["thread"])) == 1
     done = served.invoke(Command(resume={waiting.id: {"type": "approve"}}), at("a-uuid"))
     assert (done["status"], shop.sold) == ("executed", 1)
-    assert done["messages"][-1]["content"] == "executed: 1 rows changed"
+    assert done["messages"][-1]["content"] == "executed: 1 row changed"
     late = served.invoke(Command(resume={waiting.id: {"type": "approve"}}), at("a-uuid"))
     assert (late["status"], shop.sold) == ("executed", 1)
     assert late["problem"].startswith("nothing waits in")

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from enum import Enum
 
+from sqlagent.core.text.counted import counted
 from sqlagent.databases.changes.conflicts import CHANGED, DELETED, TAKEN, Conflicts, Refused
 from sqlagent.databases.changes.rows import Row, RowChange, TableChange, key_of
 from sqlagent.databases.changes.samples import shown
@@ -202,4 +203,4 @@ def _exactly(writer: Session, sql: str, arrays: Sequence[object], rows: int) -> 
     with writer.cursor() as cursor:
         done = cursor.execute(sql.encode(), arrays, prepare=False).rowcount
     if done != rows:
-        raise Refused(f"{done:,} of {rows:,} rows could be put back")
+        raise Refused(f"{done:,} of {counted(rows, 'row')} could be put back")

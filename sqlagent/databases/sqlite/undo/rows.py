@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import apsw
 
+from sqlagent.core.text.counted import counted
 from sqlagent.databases.base import Conflict
 from sqlagent.databases.changes import conflicts
 from sqlagent.databases.changes.conflicts import Refused
@@ -130,7 +131,7 @@ class Undo:
             self.broken += now
         elif new := now - before - Counter(dict(self.kept.broken_keys)):
             first = min(new)
-            rows = f"{new.total():,} rows, of {first.table} first,"
+            rows = f"{counted(new.total(), 'row')}, of {first.table} first,"
             raise Refused(f"{rows} would refer to rows of {first.parent} that are not there")
 
     def _check_layouts(self, part: KeptPart) -> None:

@@ -104,7 +104,7 @@ def test_a_table_that_was_written_before_it_is_dropped_is_another_effect(shop: D
 
 def test_without_an_exact_preview_the_count_is_a_ceiling(shop: Database, path: Path) -> None:
     counted = Measurement((Effect(Basis.COUNTED, (Touched("orders", Verb.DELETE, 1, 3),)),))
-    with pytest.raises(EffectDiffers, match="approved 1 rows, now 2"):
+    with pytest.raises(EffectDiffers, match="approved 1 row, now 2"):
         apply(shop, "DELETE FROM orders WHERE customer_id = 1", expected=counted)
     assert ask(path, "SELECT count(*) FROM orders") == [(3,)]
     apply(shop, "DELETE FROM orders WHERE customer_id = 2", expected=counted)

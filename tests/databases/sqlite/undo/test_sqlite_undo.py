@@ -81,7 +81,7 @@ def test_rows_changed_since_are_listed_and_left_alone(shop: Database, path: Path
     assert found.conflicts == (Conflict("orders", (("id", "2"),), "it was changed since"),)
     assert found.conflicting == 1
     assert [(t.table, t.verb, t.rows) for t in found.measurement.effects[0].touched] == [("orders", Verb.UPDATE, 2)]
-    with pytest.raises(Stale, match="1 rows cannot be put back; orders id 2: it was changed since"):
+    with pytest.raises(Stale, match="1 row cannot be put back; orders id 2: it was changed since"):
         undo(shop, kept, on_conflict=OnConflict.REFUSE)
     undo(shop, kept, expected=found.measurement)
     assert ask(path, "SELECT id, status, total FROM orders") == [(1, "other", 10), (2, "paid", 99), (3, "pending", 5)]
@@ -107,7 +107,7 @@ def test_an_undo_of_another_effect_than_approved_is_taken_back(shop: Database, p
 def test_rows_that_others_refer_to_are_not_taken_away(shop: Database, path: Path) -> None:
     kept = run(shop, "INSERT INTO customers VALUES (9, 'New', 'x', 'y')")
     ask(path, "INSERT INTO orders (id, customer_id) VALUES (50, 9)")
-    words = "1 rows, of orders first, would refer to rows of customers that are not there"
+    words = "1 row, of orders first, would refer to rows of customers that are not there"
     assert plan(shop, kept).refused == words
     with pytest.raises(Stale, match=f"it cannot be undone: {words}"):
         undo(shop, kept)

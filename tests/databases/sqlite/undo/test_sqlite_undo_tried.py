@@ -233,7 +233,7 @@ BROKEN_SINCE: dict[str, tuple[str, str, str]] = {
     ),
     "somebody refers to it": (
         "INSERT INTO customers VALUES (99, 'late')", "INSERT INTO orders VALUES (7, 99, 'new')",
-        "1 rows, of orders first",
+        "1 row, of orders first",
     ),
 }  # fmt: skip
 
