@@ -280,6 +280,11 @@ time      10 s; then it is ended, with all that it started
 run       without a shell, where you are, without the keys of your models; what
           it prints goes nowhere
 failure   one warning, and `not notified` in the audit log; the session waits
+
+on_decided = ["command", "argument"] is told of what was decided, in the same way:
+who decided at which stage, through which door, and what; not what the policy let
+run alone.  It is on record by then, and stands whatever becomes of the program.
+sqlagent help json-decision has what it reads.
 """
 _MCP = """\
 sqlagent mcp --db DB serves the Model Context Protocol on standard input and

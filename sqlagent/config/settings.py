@@ -73,6 +73,8 @@ class Settings:
     """What people approve is kept as examples, and shown to the model."""
     on_pending: tuple[str, ...]
     """The command that is told of what waits; empty for none."""
+    on_decided: tuple[str, ...]
+    """The command that is told of what people decided; empty for none."""
     limit: int
     """-1 for all rows."""
     format: str

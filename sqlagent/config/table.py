@@ -180,6 +180,10 @@ TABLE: tuple[Definition, ...] = (
         project=_NEVER, default_text="none",
     ),
     Definition(
+        "on_decided", COMMAND, (), "the same, of what a person decided, or time: who, and what",
+        project=_NEVER, default_text="none",
+    ),
+    Definition(
         "limit", LIMIT, 200, "rows on a screen, and anywhere where it is said; `-1`: all",
         flag="-n, --limit", env=("SQLAGENT_LIMIT",),
         project=_SHRINK, strict=Strict.LESS, unlimited=-1,

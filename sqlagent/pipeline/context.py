@@ -49,6 +49,8 @@ class Context:
     """Told that what took time is over, before anything else is said."""
     unasked: Callable[[Proposal], None] = lambda _proposal: None
     """Told of what the policy lets run without a person, before it runs."""
+    decided: Callable[[str], None] = lambda _proposal: None
+    """Told of the proposal that a LangGraph client decided on, once that is on record."""
     learn: bool = False
     """What people approve is kept as examples, and told to the model."""
     samples: int = 1

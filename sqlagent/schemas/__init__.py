@@ -39,6 +39,7 @@ NAMES = {
     "help": "help --json",
     "error": "what --json prints on stderr where something went wrong",
     "review": "what a session that waits asks of a program: the payload of LangGraph's interrupt",
+    "decision": "what `on_decided` is told: who decided what, and how",
     "answer": "what a program may answer to that",
     "clarification": "what a session asks where the question reads two ways",
     "clarified": "what a program may answer to that",

@@ -185,6 +185,7 @@ class Agent:
             report = self._drive(row, approved=proposal if counted.choice is Choice.APPROVE else None)
         else:
             close_rejected(self.journal, row, proposal, counted, learn=self.settings.learn)
+            self._parts.tell_decided(proposal.id, by=self.by)
             report = self.show(thread)
         if counted != decision and counted.how != EXPIRED:
             return replace(report, message=f"{counted.by} decided first: {counted.choice}", decided_by=counted.by)
@@ -370,6 +371,8 @@ class Agent:
         except SqlagentError as e:
             e.thread = row.id
             raise
+        finally:
+            self._parts.tell_decided(row.proposal, by=self.by)
         report = replace(self.show(row.id), failure=state.get("failure", ""), rowsets=self._kept.take())
         if report.status is Status.PENDING:
             self._parts.announce(report, state, by=self.by)

@@ -1,4 +1,4 @@
-"""Tells a program of the user's what waits for a person: once, and within a time limit."""
+"""Tells a program of the user's what waits for a person, or was decided: once, and within a time limit."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sqlagent.core.approval.seats import POLICY
 from sqlagent.core.errors import StoreError
+from sqlagent.core.nouns.documents import decision_json
 from sqlagent.core.nouns.session import Report, Thread
 from sqlagent.core.programs import absolute_places, for_a_users_program
 from sqlagent.store.journal import Journal
@@ -108,17 +110,52 @@ def announce(
     from sqlagent.pipeline.proposing import interrupt_payload  # only where there is a hook
 
     waits = interrupt_payload.clarification(state) if report.asks is not None else interrupt_payload.question(state)
+    _tell_once(_seat_or_question(report, state), waits, hook, journal, who=by, note=note)
+
+
+def tell_decided(proposal: str, hook: Hook, *, journal: Journal, by: str, note: Callable[[str], None]) -> None:
+    """Tell the hook of each decision on a proposal that people or time made, unless it was told before.
+
+    The decision is on record by then: whatever becomes of the hook, it stands.
+    """
     try:
-        key, stage = _answered_once(report, state)
-        if not Notices(journal).claim(key, stage):
+        waited, decisions = journal.proposed(proposal)
+    except StoreError as e:
+        note(f"on_decided was not told of {proposal}: {hook.command[0]}: {e.message}")
+        return
+    for one in decisions:
+        if one.decision.how != POLICY:  # there, nobody was asked
+            told = _Telling("on_decided", waited.thread, proposal, one.stage, f"{proposal}!", {"of": "decision"})
+            _tell_once(told, decision_json(waited, one), hook, journal, who=by, note=note)
+
+
+@dataclass(frozen=True, slots=True)
+class _Telling:
+    """What is told once: the setting that asks for it, what it is of, and its name among the journal's notices."""
+
+    setting: str
+    thread: str
+    proposal: str
+    stage: int
+    notice: str
+    more: Mapping[str, str] = field(default_factory=dict)
+
+
+def _tell_once(
+    told: _Telling, payload: Mapping[str, Any], hook: Hook, journal: Journal, *, who: str, note: Callable[[str], None]
+) -> None:
+    try:
+        if not Notices(journal).claim(told.notice, told.stage):
             return
-        failure = hook.run(waits)
+        failure = hook.run(payload)
         what = "not notified" if failure else "notified"
-        journal.note(what, who=by, thread=report.thread, proposal=key, stage=stage, because=failure)
+        journal.note(
+            what, who=who, thread=told.thread, proposal=told.proposal, stage=told.stage, because=failure, **told.more
+        )
     except StoreError as e:
         failure = e.message
     if failure:
-        note(f"on_pending was not told of {report.thread}: {hook.command[0]}: {failure}")
+        note(f"{told.setting} was not told of {told.thread}: {hook.command[0]}: {failure}")
 
 
 class Watched:
@@ -156,8 +193,10 @@ class Watched:
         return interrupt_payload.question(state)
 
 
-def _answered_once(report: Report, state: State) -> tuple[str, int]:
-    """A seat of a proposal, or a question that the model asks back."""
-    if report.asks is not None or report.proposal is None:
-        return f"{report.thread}?{state.get('turn', 1)}.{state.get('asked', 1)}", 1
-    return report.proposal.id, report.proposal.stage
+def _seat_or_question(report: Report, state: State) -> _Telling:
+    """What waits: a seat of a proposal, or a question that the model asks back."""
+    if report.asks is None and report.proposal is not None:
+        name, stage = report.proposal.id, report.proposal.stage
+    else:
+        name, stage = f"{report.thread}?{state.get('turn', 1)}.{state.get('asked', 1)}", 1
+    return _Telling("on_pending", report.thread, name, stage, name)

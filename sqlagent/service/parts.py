@@ -306,6 +306,7 @@ class Parts:
             expires=s.expires,
             budget=MeasureBudget(rows=chosen.measure_rows, scan_bytes=chosen.measure_scan_bytes),
             kept=self._kept,
+            decided=lambda proposal: self.tell_decided(proposal, by=by),
             reached=self._going_on,
         )
 
@@ -346,6 +347,15 @@ class Parts:
 
             hook = Hook(s.on_pending, s.cwd, os.environ)
             announce(report, state, hook, journal=self.journal, by=by, note=self._listener.note)
+
+    def tell_decided(self, proposal: str, *, by: str) -> None:
+        """Tell the user's program of what was decided on a proposal, where there is one, and nobody told it yet."""
+        s = self.settings
+        if s.on_decided and proposal:
+            from sqlagent.service.notify import Hook, tell_decided  # what starts a program, where there is one
+
+            hook = Hook(s.on_decided, s.cwd, os.environ)
+            tell_decided(proposal, hook, journal=self.journal, by=by, note=self._listener.note)
 
     def undoable(self) -> tuple[KeptRun, ...]:
         """What runs changed, each with the size of all that is kept of it; what is too old is forgotten first."""

@@ -14,6 +14,7 @@ from sqlagent.core.nouns.effect import Measurement
 from sqlagent.core.nouns.verbs import Verb
 
 if TYPE_CHECKING:
+    from sqlagent.core.approval.seats import Decided
     from sqlagent.core.nouns.session import Outcome, Proposal, Report, Rowset, Thread
 
 FORMAT_VERSION = 1
@@ -45,6 +46,18 @@ def report_json(report: Report) -> dict[str, Any]:
     if report.rowsets:
         document["results"] = [result_json(rowset) for rowset in report.rowsets]
     return document
+
+
+def decision_json(proposal: Proposal, one: Decided) -> dict[str, Any]:
+    """What was decided at one stage of a proposal: by whom, through which door, and what."""
+    decision = one.decision
+    return {
+        "format_version": FORMAT_VERSION, "type": "decision", "thread": proposal.thread, "proposal": proposal.id,
+        "digest": decision.digest, "database": proposal.database, "question": proposal.question, "sql": proposal.sql,
+        "requested_by": proposal.requested_by, "stage": one.stage, "stages": len(proposal.seats),
+        "choice": decision.choice.value, "by": decision.by, "how": decision.how, "at": one.at,
+        "reason": decision.reason, "edited": decision.sql, "kept": list(decision.keep), "retry": decision.retry,
+    }  # fmt: skip
 
 
 def result_json(rowset: Rowset) -> dict[str, Any]:

@@ -203,6 +203,7 @@ def _answered(state: State, proposal: Proposal, x: Context) -> tuple[Decision, s
     said = said if said.signed else replace(said, by=x.by)
     check_it_can_be(said, proposal, x.database())
     counted = x.journal.decide(proposal, said)
+    x.decided(proposal.id)
     return counted, _was_first(counted, on_record(said))
 
 
