@@ -66,11 +66,13 @@ def judge(
 def _ruled(draft: Statement, known: Known, rules: Sequence[Rule[Known]]) -> Statement:
     """The statement with what every rule says of it; a rule can raise its risk and never lower it."""
     findings: list[Finding] = []
+    seen = replace(known, statement=draft)
     for rule in rules:
-        said = list(rule.findings(replace(known, statement=draft)))
+        said = list(rule.findings(seen))
         if said:
             findings += said
             draft = replace(draft, risk=max(draft.risk, rule.raises))
+            seen = replace(known, statement=draft)
     of_text = (f for f in known.syntax.findings if not _settled(f, known.engine))
     return replace(draft, findings=_once([*findings, *of_text]))
 

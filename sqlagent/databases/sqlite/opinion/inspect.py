@@ -31,7 +31,7 @@ from sqlagent.databases.sqlite.connection.authorizer import (
 from sqlagent.databases.sqlite.connection.error_text import explained
 from sqlagent.databases.sqlite.connection.open import Budget
 from sqlagent.databases.sqlite.connection.prepare import Prepared, Uncompilable, plan, prepare
-from sqlagent.databases.sqlite.opinion.schema_facts import Facts, facts
+from sqlagent.databases.sqlite.opinion.schema_facts import Facts
 from sqlagent.databases.sqlite.opinion.scratch_schema import Replica
 
 _MOST_WORDS = 32 * 1024  # a statement of more is too long to be analyzed, whatever the engine makes of it
@@ -64,8 +64,7 @@ def inspect(
             opinions.append(opinion)
             if _changes_shape(opinion) and index + 1 < len(statements):
                 replica = replica or Replica(connection, foreign_keys=foreign_keys)
-                replica.run(sql)
-                known = facts(replica.connection)
+                known = replica.known_after(sql, creates=opinion.kind is Kind.CREATE)
     finally:
         if replica:
             replica.close()

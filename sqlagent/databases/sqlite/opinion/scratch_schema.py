@@ -10,6 +10,7 @@ from sqlagent.core.errors import QueryError, TimedOut
 from sqlagent.databases.sqlite.connection.authorizer import Mode
 from sqlagent.databases.sqlite.connection.open import Budget, open_memory
 from sqlagent.databases.sqlite.connection.prepare import Uncompilable, start
+from sqlagent.databases.sqlite.opinion.schema_facts import Facts, Tracked
 
 _SECONDS = 2.0
 _SCHEMA = """
@@ -25,6 +26,16 @@ class Replica:
         self.connection, self.guard = open_memory(foreign_keys=foreign_keys)
         for (sql,) in original.execute(_SCHEMA).fetchall():
             self.run(str(sql))
+        self._tracked = Tracked(self.connection)
+
+    def known_after(self, sql: str, *, creates: bool) -> Facts:
+        """Carry out a statement that changes the schema; what is known of it then."""
+        self.run(sql)
+        if creates:
+            self._tracked.created()
+        else:
+            self._tracked.changed()
+        return self._tracked.facts
 
     def run(self, sql: str) -> None:
         """Carry out one statement; what it cannot do here is missing here, and the next statement says so."""
