@@ -33,6 +33,7 @@ from sqlagent.core.errors import UsageError
 from sqlagent.core.nouns.session import TERMINAL, Status, Thread
 from sqlagent.core.wire.answers import shown
 from sqlagent.pipeline.context import Context
+from sqlagent.pipeline.thread.alone import alone
 from sqlagent.pipeline.thread.checkpoints import open_checkpoints
 from sqlagent.pipeline.thread.langgraph_server import Served, Write, serve
 from sqlagent.service import Agent
@@ -69,7 +70,7 @@ class _Settings:
 
     @contextmanager
     def open(self, thread: str, write: Write) -> Iterator[Context]:
-        with self.agent() as agent:
+        with self.agent() as agent, alone(agent.settings.state_dir, agent.journal, thread):
             yield agent.context(thread, sink=_Streamed(write))
 
     def admit(self, thread: str, *, ask: Any, run: Any) -> Thread:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,9 +16,9 @@ from sqlagent.pipeline.proposing import undo_proposal
 from sqlagent.pipeline.proposing.analysis import at_seat
 from sqlagent.pipeline.proposing.put_again import WAITS, as_recorded, asked_back
 from sqlagent.pipeline.state import GRAPH_VERSION, NEW_TURN, State, on_record
+from sqlagent.pipeline.thread.alone import alone
 from sqlagent.pipeline.thread.checkpoints import head, open_checkpoints
 from sqlagent.pipeline.thread.graph import build
-from sqlagent.pipeline.thread_lock import thread_lock
 from sqlagent.store.journal import RunState
 
 STEPS = 40
@@ -31,19 +30,13 @@ class Driver:
 
     def __init__(self, folder: Path, *, store: str = "", reached: Callable[[str], None] = lambda _point: None) -> None:
         tracing_off()  # LangGraph reads the variables of LangSmith too, also where no model is asked
-        self._locks = folder / "locks"
+        self._folder = folder
         self._saver = open_checkpoints(folder, store, reached)
         self._graph = build(self._saver)
 
     def close(self) -> None:
         """Close the checkpoints; no thread can be moved afterwards."""
         self._saver.close()
-
-    @contextmanager
-    def _alone(self, thread_id: str, x: Context) -> Iterator[None]:
-        """No other process works on the thread: of this machine by a lock, of others by the store's word."""
-        with thread_lock(self._locks, thread_id), x.journal.alone(thread_id):
-            yield
 
     def drive(self, thread_id: str, x: Context, *, again: str = "") -> State:
         """Advance the thread until it ends its turn or waits for a person; answers its state.
@@ -52,7 +45,7 @@ class Driver:
         what must be once is guarded by the journal.  `again` says why what waits undecided is to be analyzed anew.
         """
         config: Any = {"configurable": {"thread_id": thread_id}, "recursion_limit": 25}
-        with self._alone(thread_id, x):
+        with alone(self._folder, x.journal, thread_id):
             for _ in range(STEPS):
                 row = x.journal.thread(thread_id)
                 snapshot = head(self._graph, config, self._saver)
