@@ -16,13 +16,14 @@ that another door began, under the same digest; and whatever a client says to a 
 thread goes on to what the journal has.  What `graph` refuses it says in `problem` and in
 `messages`, and the thread goes on waiting; `open_graph` raises it.  Database, model, policy and
 state folder come from the environment and the config files of the process, never from a client; the person is the user
-that the process runs as.  Rows are written to the stream `custom`, and stored nowhere.
+that the process runs as.  Rows are written to the stream `custom`, and stored nowhere unless `chat_rows` lets so many
+into `messages`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,7 @@ from sqlagent.core.errors import UsageError
 from sqlagent.core.nouns.session import TERMINAL, Status, Thread
 from sqlagent.core.wire.answers import shown
 from sqlagent.pipeline.context import Context
+from sqlagent.pipeline.thread import chat
 from sqlagent.pipeline.thread.alone import alone
 from sqlagent.pipeline.thread.checkpoints import open_checkpoints
 from sqlagent.pipeline.thread.langgraph_server import Served, Write, serve
@@ -41,18 +43,6 @@ from sqlagent.service.endings import doubt, finished
 from sqlagent.ui.formats import json_value
 
 __all__ = ["graph", "make_graph", "open_graph"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Streamed:
-    """A sink that gives rows to whoever streams `custom`, as `--json` would print them."""
-
-    write_out: Write
-
-    def write(self, columns: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> int:
-        taken = list(rows)
-        self.write_out({"columns": list(columns), "rows": taken and json_rows(taken)})
-        return len(taken)
 
 
 def json_rows(rows: list[tuple[Any, ...]]) -> Any:
@@ -71,7 +61,8 @@ class _Settings:
     @contextmanager
     def open(self, thread: str, write: Write) -> Iterator[Context]:
         with self.agent() as agent, alone(agent.settings.state_dir, agent.journal, thread):
-            yield agent.context(thread, sink=_Streamed(write))
+            sink = chat.Streamed(write, json_rows, agent.settings.chat_rows)
+            yield agent.context(thread, sink=sink)
 
     def admit(self, thread: str, *, ask: Any, run: Any) -> Thread:
         for name, text in (("ask", ask), ("run", run)):

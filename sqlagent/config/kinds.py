@@ -151,6 +151,18 @@ def show_size(value: object) -> str:
     return str(size)
 
 
+def _read_chat_rows(text: str) -> int:
+    if not re.fullmatch(r"\d{1,6}", text.strip(), re.ASCII):
+        raise Wrong(f"is not a number of rows: {text}", "a number from 0 to 1000")
+    return _take_chat_rows(int(text))
+
+
+def _take_chat_rows(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 1_000:
+        raise Wrong(f"must be a number from 0 to 1000, not {value!r}", "0: how many rows there are, and none of them")
+    return value
+
+
 def read_duration(text: str) -> float:
     """Seconds; 0 stands for no limit."""
     word = text.strip().lower()
@@ -314,6 +326,7 @@ YES_NO = Kind("true | false", _read_yes_no, _take_yes_no)
 LIMIT = Kind("a number, or -1", _read_limit, _take_limit)
 SAMPLES = Kind("1 to 9", _read_samples, _take_samples)
 EXAMPLES = Kind("0 to 10", _read_examples, _take_examples)
+CHAT_ROWS = Kind("0 to 1000", _read_chat_rows, _take_chat_rows)
 DURATION = Kind("a duration", read_duration, _take_duration, show_duration)
 COMMAND = Kind("a list of texts", _read_command, _take_command, _show_command)
 STORE = Kind("a PostgreSQL URL", _read_store, lambda value: _read_store(_take_text(value)))

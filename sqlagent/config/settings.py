@@ -51,12 +51,12 @@ class Settings:
     """Examples of values may go to remote models too."""
     examples: int
     samples: int
+    """Drafts of one question, to see how many agree."""
     repair: bool
     tables: tuple[str, ...]
     """The tables that the model is told of; empty: those that the question is about."""
     ask_back: bool
     """Ask where the schema shows two readings of a question."""
-    """Drafts of one question, to see how many agree."""
     reads: str
     """`ask` or `allow`."""
     relax: tuple[str, ...]
@@ -75,6 +75,8 @@ class Settings:
     """The command that is told of what waits; empty for none."""
     on_decided: tuple[str, ...]
     """The command that is told of what people decided; empty for none."""
+    chat_rows: int
+    """Rows of a result that a LangGraph client reads in its messages, which its server keeps."""
     limit: int
     """-1 for all rows."""
     format: str
@@ -87,9 +89,8 @@ class Settings:
     color: str
     """`auto`, `always` or `never`."""
     pager: str
-    """A command line; empty for none."""
+    """A command line; empty for none.  `editor` is one too."""
     editor: str
-    """A command line."""
     state_dir: Path
     store: str
     """The URL of a team's store; empty for the state folder."""

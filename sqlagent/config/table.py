@@ -8,6 +8,7 @@ from math import inf
 
 from sqlagent.config.kinds import (
     BASE_URL,
+    CHAT_ROWS,
     COMMAND,
     DURATION,
     EXAMPLES,
@@ -182,6 +183,10 @@ TABLE: tuple[Definition, ...] = (
     Definition(
         "on_decided", COMMAND, (), "the same, of what a person decided, or time: who, and what",
         project=_NEVER, default_text="none",
+    ),
+    Definition(
+        "chat_rows", CHAT_ROWS, 0, "rows of a result in LangGraph's `messages`, which its server keeps; 0: how many",
+        env=("SQLAGENT_CHAT_ROWS",), project=_NEVER,
     ),
     Definition(
         "limit", LIMIT, 200, "rows on a screen, and anywhere where it is said; `-1`: all",

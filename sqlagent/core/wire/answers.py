@@ -78,7 +78,20 @@ def decode(raw: Any, *, pending: Pending) -> Decision:
 
 
 def decode_answer(raw: Any, *, choices: tuple[str, ...] = (), interrupt_id: str = "") -> str:
-    """The words that a program answers a clarifying question with; raises Invalid."""
+    """The words that a program answers a clarifying question with; raises Invalid.
+
+    The choices are shown as a numbered list, so that a number of it in words is the choice that stands there.
+    """
+    text = _answer_text(raw, choices, interrupt_id)
+    if text in choices or not _LISTED(text.strip()) or int(text) > len(choices):
+        return text
+    return choices[int(text) - 1]
+
+
+_LISTED = re.compile("[1-9]").fullmatch
+
+
+def _answer_text(raw: Any, choices: tuple[str, ...], interrupt_id: str) -> str:
     answer, _ = _opened(raw, Pending("", "", (), interrupt_id))
     answer = ag_ui.words_back(answer, interrupt_id=interrupt_id)
     if type(answer) is dict and "decisions" in answer:

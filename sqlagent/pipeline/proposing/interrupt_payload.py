@@ -23,7 +23,7 @@ def question(state: State, interrupt_id: str = "") -> dict[str, Any]:
     """The payload of review's interrupt, whose own id AG-UI's clients answer."""
     sql = _text(state, "sql")
     decisions = ["approve", "reject"] if state.get("source") == "undo" else ["approve", "edit", "reject"]
-    words = _markdown(_review_lines(state), _text(state, "risk") or "UNKNOWN")
+    words = fenced(_review_lines(state), _text(state, "risk") or "UNKNOWN")
     entries = _texts(state, "statements")
     entries = entries if len(entries) > 1 else [sql]  # as `action_request` has it: what comes back is compared with it
     return {
@@ -56,7 +56,7 @@ def question(state: State, interrupt_id: str = "") -> dict[str, Any]:
 def clarification(state: State, interrupt_id: str = "") -> dict[str, Any]:
     """The payload of clarify's interrupt.  Without `action_requests`, which Agent Inbox would let nobody respond to."""
     asks, choices = _text(state, "asks"), _texts(state, "choices")
-    words = _markdown(_clarification_lines(state, asks, choices), "question")
+    words = fenced(_clarification_lines(state, asks, choices), "question")
     return {
         "type": "clarification",
         "question": asks,
@@ -184,7 +184,7 @@ def _said(approval: dict[str, Any]) -> str:
     return f"stage {approval.get('stage', '')}{f', {name},' if name else ''} {what} at {approval.get('at', '')}"
 
 
-def _markdown(lines: list[str], headline: str) -> str:
+def fenced(lines: list[str], headline: str) -> str:
     """Lines that a model, a database or a person wrote, fenced so that no renderer takes them for links or images."""
     body = "\n".join(" ".join(_spelled(line).split()) for line in lines)
     longest = max(map(len, re.findall("`+", body)), default=0)

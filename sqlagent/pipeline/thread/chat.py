@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, cast
 from uuid import uuid4
 
@@ -9,6 +12,7 @@ from sqlagent.core.errors import UsageError
 from sqlagent.core.text.counted import counted
 from sqlagent.core.wire.answers import shown
 from sqlagent.pipeline.context import Context
+from sqlagent.pipeline.proposing.interrupt_payload import fenced
 from sqlagent.pipeline.state import State
 
 Message = dict[str, str]
@@ -51,6 +55,33 @@ def _words(content: Any) -> str:
 _MESSAGES = '{"messages": [{"type": "human", "content": "..."}]}'
 
 
+@dataclass(slots=True)
+class Streamed:
+    """A sink that gives rows to whoever streams `custom`, as `--json` would print them, and a few to the chat."""
+
+    write_out: Callable[[Any], None]
+    as_json: Callable[[list[tuple[Any, ...]]], Any]
+    most: int
+    """Rows of a result that the chat is told; 0 for none."""
+    texts: list[str] = field(default_factory=list)
+
+    def write(self, columns: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> int:
+        """Give them out, and keep the text of the few that the chat is told."""
+        taken = list(rows)
+        self.write_out({"columns": list(columns), "rows": taken and self.as_json(taken)})
+        if self.most and taken:
+            some = self.as_json(taken[: self.most])
+            lines = [" | ".join(columns), *(" | ".join(map(_cell, row)) for row in some)]
+            first = f"{len(some):,} of " if len(some) < len(taken) else ""
+            self.texts.append(fenced(lines, f"{first}{counted(len(taken), 'row')}"))
+        return len(taken)
+
+
+def _cell(value: Any) -> str:
+    """A value in a line of text: as it is, or as JSON where it is no text."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
 def from_us(words: str) -> Message:
     """A message of sqlagent's own, with an id that no other has."""
     return {"type": "ai", "content": words, "id": str(uuid4())}
@@ -59,8 +90,14 @@ def from_us(words: str) -> Message:
 def told(state: State, change: State, x: Context) -> list[Message]:
     """What a step has to say to who reads `messages`: a question back, a problem, or how the turn ended.
 
-    Rows are counts here: what the rows say goes to the stream `custom`, and into no checkpoint.
+    Rows are counts here, unless the setting `chat_rows` lets some of them in: what the rows say goes to the stream
+    `custom`, and into no checkpoint.
     """
+    rows = [from_us(text) for text in x.sink.texts] if isinstance(x.sink, Streamed) else []
+    return [*rows, *_said(state, change, x)]
+
+
+def _said(state: State, change: State, x: Context) -> list[Message]:
     if change.get("status"):
         return [from_us(_ending(cast(State, {**state, **change}), x))]
     if problem := change.get("problem"):

@@ -130,6 +130,33 @@ def test_a_chat_asks_answers_a_question_back_and_reads_the_end(shop: Shop, serve
     assert "apple" not in str(done)
 
 
+def test_a_chat_chooses_by_the_number_that_it_was_shown(shop: Shop, served: Served, model: Asked) -> None:
+    model.answers("ASK: Gross or net? | gross | net", "SELECT name FROM stock")
+    served.invoke({"ask": "what is in stock?"}, at("a-uuid"))
+    reply: Any = {"messages": [{"role": "user", "content": " 2 "}]}
+    served.invoke(reply, at("a-uuid"))
+    with shop.agent() as agent:
+        (row,) = agent.pending()
+        assert [c.answer for c in agent.journal.clarifications(row.id, 1)] == ["net"]
+
+
+@pytest.mark.parametrize(
+    ("most", "told"),
+    [("0", []), ("2", ["2 of 3 rows", "name | left", "apple | 10", "<b>p</b> | null"]), ("9", ["3 rows"])],
+)
+def test_rows_are_in_messages_only_where_the_setting_lets_them_in(
+    shop: Shop, served: Served, monkeypatch: pytest.MonkeyPatch, most: str, told: list[str]
+) -> None:
+    monkeypatch.setenv("SQLAGENT_CHAT_ROWS", most)
+    sql = "SELECT name, left FROM (SELECT 'apple' AS name, 10 AS left UNION ALL SELECT '<b>p</b>', NULL"
+    asked = served.invoke({"run": f"{sql} UNION ALL SELECT 'fig' || char(8238), 3)"}, at("a-uuid"))
+    done = served.invoke(Command(resume={asked["__interrupt__"][0].id: {"type": "approve"}}), at("a-uuid"))
+    said = "\n".join(m["content"] for m in done["messages"])
+    assert done["messages"][-1]["content"] == "executed: 3 rows"
+    assert all(line in said for line in told)
+    assert ("apple" in said, "fig" in said, "\u202e" in said) == (most != "0", most == "9", False)
+
+
 def test_what_was_decided_elsewhere_lets_a_server_thread_begin_anew(shop: Shop, served: Served) -> None:
     asked = served.invoke({"run": SELL}, at("a-uuid"))
     with shop.agent() as agent:

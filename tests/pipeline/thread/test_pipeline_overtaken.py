@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 from shops import SELL, Shop, a_shop, audited, once_each
 
+from sqlagent.core.errors import Busy
 from sqlagent.core.nouns.session import Choice, Decision, Report, Status
 from sqlagent.graph import graph
 from sqlagent.pipeline.thread.langgraph_server import Served
+from sqlagent.pipeline.thread_lock import thread_lock
 
 TWO_STAGES = """
 [[rule]]
@@ -204,3 +207,16 @@ def test_a_question_back_that_was_answered_elsewhere_is_not_asked_again(
     again = said(served, {"type": "answer", "text": "pear"})
     assert digest(again) == waits.proposal.digest
     assert len(openai_server.requests) == 2
+
+
+def test_a_step_waits_for_whoever_is_at_work_on_the_thread(
+    shop: Shop, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a run that another door is in the middle of looked like one whose process died, and would begin again."""
+    asked = served.invoke({"run": SELL}, AT)
+    monkeypatch.setattr("sqlagent.pipeline.thread.alone.thread_lock", partial(thread_lock, wait=0.0))
+    with thread_lock(shop.state / "locks", asked["thread"]), pytest.raises(Busy):
+        said(served, yes(asked))
+    assert shop.sold == 0
+    assert served.invoke(None, AT)["status"] == "executed"
+    assert shop.sold == 1
