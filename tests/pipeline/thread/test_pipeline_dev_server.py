@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
@@ -10,6 +12,7 @@ import pytest
 from langgraph_dev_server import card, dev_server, digest
 from langgraph_sdk import get_sync_client
 from langgraph_sdk.client import SyncLangGraphClient
+from node_programs import node, package
 from shops import SELL, Shop, a_shop, once_each
 
 from sqlagent.core.nouns.session import Status
@@ -138,6 +141,32 @@ def test_a_thread_that_the_command_line_paused_is_answered_over_http(
     assert client.answers({"type": "approve", "digest": digest(asked)})["status"] == "executed"
     assert left(shop, 14) == 9
     assert ana.show(paused.thread).status is Status.EXECUTED
+
+
+_JAVASCRIPT = """
+const { Client } = require("@langchain/langgraph-sdk");
+(async () => {
+  const client = new Client({ apiUrl: process.argv[1] });
+  const { thread_id } = await client.threads.create();
+  const asked = await client.runs.wait(thread_id, "sqlagent", { input: { run: process.argv[2] } });
+  const digest = asked.__interrupt__[0].value.sqlagent.digest;
+  const told = await client.runs.wait(thread_id, "sqlagent", { command: { resume: "yes" } });
+  const waits = (await client.threads.get(thread_id)).status;
+  const done = await client.runs.wait(thread_id, "sqlagent", { command: { resume: { type: "approve", digest } } });
+  console.log(JSON.stringify({ problem: told.problem, waits, status: done.status }));
+})();
+"""
+
+
+def test_a_client_in_javascript_asks_is_refused_and_approves(shop: Shop, address: str) -> None:
+    package("@langchain/langgraph-sdk")
+    done = subprocess.run(
+        [node(), "-e", _JAVASCRIPT, "--", address, sell(15)], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["waits"], told["status"], left(shop, 15)) == ("interrupted", "executed", 9)
+    assert "is no answer" in told["problem"]
 
 
 def test_no_row_is_kept_by_the_server(shop: Shop, sdk: SyncLangGraphClient, client: Client) -> None:
