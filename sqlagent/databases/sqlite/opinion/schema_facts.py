@@ -19,7 +19,7 @@ SELECT m.name, c.name FROM sqlite_schema AS m, pragma_table_xinfo(m.name) AS c
 _OBJECTS = "SELECT rowid, type, name, coalesce(sql, '') FROM sqlite_schema ORDER BY rowid"
 _LATER = "SELECT rowid, type, name, coalesce(sql, '') FROM sqlite_schema WHERE rowid > ? ORDER BY rowid"
 _TEMPORARY = "SELECT rowid, type, name, coalesce(sql, '') FROM sqlite_temp_schema"
-_KEYS = 'SELECT lower("table"), on_update, on_delete FROM pragma_foreign_key_list(?)'
+_KEYS = """SELECT lower("table"), on_update, on_delete FROM pragma_foreign_key_list(?, 'main')"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +70,13 @@ class Tracked:
         self._connection = connection
         self._known: dict[tuple[str, str], list[Key]] = {}
         self._seen: list[Row] = []
+        self._temporary: list[Row] = []
         self.facts = self._read()
 
     def created(self) -> None:
         """Something was created: what it is stands behind all that was there."""
         rows = self._rows(_LATER, (self._seen[-1][0] if self._seen else 0,))
-        if not rows or self._rows(_TEMPORARY):
+        if not rows or self._temporary != self._rows(_TEMPORARY):
             self.facts = self._read()  # it is temporary, or was there
             return
         self._seen += rows
@@ -84,7 +85,7 @@ class Tracked:
     def changed(self) -> None:
         """Something is another than it was, or gone."""
         rows = self._rows(_OBJECTS)
-        same = len(rows) == len(self._seen) and not self._rows(_TEMPORARY)
+        same = len(rows) == len(self._seen) and self._temporary == self._rows(_TEMPORARY)
         if same and all(self._means_the_same(*pair) for pair in zip(self._seen, rows, strict=True)):
             self._seen = rows
         else:
@@ -106,8 +107,8 @@ class Tracked:
         )  # fmt: skip
         self._seen = self._rows(_OBJECTS)
         found = self._with(nothing, self._seen)
-        temporary = self._rows(_TEMPORARY)
-        return self._with(found, temporary, keys=False) if temporary else found
+        self._temporary = self._rows(_TEMPORARY)
+        return self._with(found, self._temporary, keys=False) if self._temporary else found
 
     def _rows(self, sql: str, after: tuple[int, ...] = ()) -> list[Row]:
         return cast("list[Row]", self._connection.execute(sql, after).fetchall())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 import apsw
@@ -41,7 +41,7 @@ CHANGED = [
 
 
 def told(known: Facts) -> dict[str, Any]:
-    return asdict(known) | {"columns": known.names}
+    return {field.name: getattr(known, field.name) for field in fields(known)} | {"columns": known.names}
 
 
 def carried_out(script: list[str]) -> None:
