@@ -246,7 +246,7 @@ def _became(report: Report) -> str:
     match report.status:
         case Status.EXECUTED if report.outcome is not None:
             seconds, what = _took(report.outcome), _did(report, report.outcome)
-            return f"{name} ran{seconds}: {what}{_sealed(report)}"
+            return f"{_of_another(report)}{name} ran{seconds}: {what}{_sealed(report)}"
         case Status.REJECTED:
             return f"{name} rejected{by}" + (f": {report.reason}" if report.reason else "") + "; nothing ran"
         case Status.PENDING if report.asks is not None:
@@ -258,6 +258,12 @@ def _became(report: Report) -> str:
         case _:
             said = report.message or _STATUS_WORDS[report.status]
             return f"{name} {said}" if not report.message else f"{name}: {said}"
+
+
+def _of_another(report: Report) -> str:
+    """Whose word it ran on, where it was not that of who reads this: they may have said no."""
+    first = report.decided_by and report.message.startswith(f"{report.decided_by} decided first")
+    return f"{one_line(report.message)}; " if first else ""
 
 
 def _did(report: Report, outcome: Outcome) -> str:

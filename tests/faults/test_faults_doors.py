@@ -51,9 +51,12 @@ class Question:
 
     # Each gets ready, and answers the call that says it and tells what was said back.
 
-    def at_a_terminal(self, typed: str) -> Callable[[], str]:
+    def at_a_terminal(self, typed: str, *, rejects: bool = False) -> Callable[[], str]:
         terminal = Terminal(self.warm, "resume", self.asked.thread, folder=self.shop.folder)
-        terminal.prompt()
+        if rejects:
+            terminal.type("r").see("why? (one line, or Enter for none) ")
+        else:
+            terminal.prompt()
 
         def say() -> str:
             terminal.child.sendline(typed)
@@ -115,9 +118,9 @@ def one_round(folder: Path, warm: Warm) -> str:
     yes = {"type": "approve", "digest": question.digest}
     says = {
         "a terminal": question.at_a_terminal("stock"),
-        "another terminal": question.at_a_terminal("stock"),
+        "another terminal": question.at_a_terminal("not now", rejects=True),
         "a flag": question.by_flag("--approve", question.digest),
-        "another flag": question.by_flag("--reject"),
+        "another flag": question.by_flag("--reject", "not now"),
         "a program": question.by_a_program("ana", Choice.APPROVE),
         "another program": question.by_a_program("ben", Choice.REJECT),
         "a client": question.by_a_client("one", yes),
@@ -138,9 +141,11 @@ def names_the_winner(words: str, report: Report) -> bool:
     words = " ".join(words.split())  # a terminal breaks lines
     assert "locked" not in words
     assert "Traceback" not in words
-    first = f"{report.decided_by} decided first: {'approve' if report.status is Status.EXECUTED else 'reject'}"
+    approved = report.status is Status.EXECUTED
+    first = f"{report.decided_by} decided first: {'approve' if approved else 'reject'}"
     over = f"is finished, {report.status.value}: "
-    return first in words or (over in words and f" by {report.decided_by}" in words)
+    ended = f"{'approved' if approved else 'rejected'} by {report.decided_by}"
+    return first in words or (over in words and f" by {report.decided_by}" in words) or ended in words
 
 
 def at_once(says: dict[str, Callable[[], str]]) -> dict[str, str]:
