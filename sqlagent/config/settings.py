@@ -72,11 +72,9 @@ class Settings:
     learn: bool
     """What people approve is kept as examples, and shown to the model."""
     on_pending: tuple[str, ...]
-    """The command that is told of what waits; empty for none."""
     on_decided: tuple[str, ...]
-    """The command that is told of what people decided; empty for none."""
+    """The commands that are told of what waits, and of what was decided; empty for none."""
     chat_rows: int
-    """Rows of a result that a LangGraph client reads in its messages, which its server keeps."""
     limit: int
     """-1 for all rows."""
     format: str

@@ -24,6 +24,7 @@ from sqlagent.store.journal import Journal
 from sqlagent.store.notices import Notices
 
 if TYPE_CHECKING:
+    from sqlagent.config import Settings
     from sqlagent.pipeline.state import State
     from sqlagent.service.agent import Agent
 
@@ -101,23 +102,25 @@ def _last_line(complaints: bytes) -> str:
 
 
 def announce(
-    report: Report, state: State, hook: Hook, *, journal: Journal, by: str, note: Callable[[str], None]
+    report: Report, state: State, s: Settings, *, journal: Journal, by: str, note: Callable[[str], None]
 ) -> None:
-    """Tell the hook of what waits, with the interrupt's payload, unless it was told before.
+    """Tell the user's program of what waits, with the interrupt's payload, unless it was told before.
 
     Its failure, or the journal's, is one line for `note`: the session waits all the same.
     """
     from sqlagent.pipeline.proposing import interrupt_payload  # only where there is a hook
 
+    hook = Hook(s.on_pending, s.cwd, os.environ)
     waits = interrupt_payload.clarification(state) if report.asks is not None else interrupt_payload.question(state)
     _tell_once(_seat_or_question(report, state), waits, hook, journal, who=by, note=note)
 
 
-def tell_decided(proposal: str, hook: Hook, *, journal: Journal, by: str, note: Callable[[str], None]) -> None:
-    """Tell the hook of each decision on a proposal that people or time made, unless it was told before.
+def tell_decided(proposal: str, s: Settings, *, journal: Journal, by: str, note: Callable[[str], None]) -> None:
+    """Tell the user's program of each decision on a proposal that people or time made, unless it was told before.
 
-    The decision is on record by then: whatever becomes of the hook, it stands.
+    The decision is on record by then: whatever becomes of the program, it stands.
     """
+    hook = Hook(s.on_decided, s.cwd, os.environ)
     try:
         waited, decisions = journal.proposed(proposal)
     except StoreError as e:

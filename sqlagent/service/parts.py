@@ -341,21 +341,17 @@ class Parts:
 
     def announce(self, report: Report, state: State, *, by: str) -> None:
         """Tell the user's program of what waits, where there is one and somebody is to be asked."""
-        s = self.settings
-        if s.on_pending and not s.auto_reject:
-            from sqlagent.service.notify import Hook, announce  # what starts a program, where there is one
+        if self.settings.on_pending and not self.settings.auto_reject:
+            from sqlagent.service.notify import announce  # what starts a program, where there is one
 
-            hook = Hook(s.on_pending, s.cwd, os.environ)
-            announce(report, state, hook, journal=self.journal, by=by, note=self._listener.note)
+            announce(report, state, self.settings, journal=self.journal, by=by, note=self._listener.note)
 
     def tell_decided(self, proposal: str, *, by: str) -> None:
         """Tell the user's program of what was decided on a proposal, where there is one, and nobody told it yet."""
-        s = self.settings
-        if s.on_decided and proposal:
-            from sqlagent.service.notify import Hook, tell_decided  # what starts a program, where there is one
+        if self.settings.on_decided and proposal:
+            from sqlagent.service.notify import tell_decided  # what starts a program, where there is one
 
-            hook = Hook(s.on_decided, s.cwd, os.environ)
-            tell_decided(proposal, hook, journal=self.journal, by=by, note=self._listener.note)
+            tell_decided(proposal, self.settings, journal=self.journal, by=by, note=self._listener.note)
 
     def undoable(self) -> tuple[KeptRun, ...]:
         """What runs changed, each with the size of all that is kept of it; what is too old is forgotten first."""
