@@ -85,7 +85,6 @@ class Settings:
     ci: bool
     """The variable CI says that nobody is there."""
     color: str
-    """`auto`, `always` or `never`."""
     pager: str
     """A command line; empty for none.  `editor` is one too."""
     editor: str
