@@ -145,7 +145,10 @@ def names_the_winner(words: str, report: Report) -> bool:
     first = f"{report.decided_by} decided first: {'approve' if approved else 'reject'}"
     over = f"is finished, {report.status.value}: "
     ended = f"{'approved' if approved else 'rejected'} by {report.decided_by}"
-    return first in words or (over in words and f" by {report.decided_by}" in words) or ended in words
+    document = f'"decided_by": "{report.decided_by}", "how": "{report.how}"'
+    return (
+        first in words or (over in words and f" by {report.decided_by}" in words) or ended in words or document in words
+    )
 
 
 def at_once(says: dict[str, Callable[[], str]]) -> dict[str, str]:

@@ -150,6 +150,17 @@ class Shopkeepers(RuleBasedStateMachine):
         with self.agent(by) as agent, suppress(SqlagentError):
             agent.resume(thread)
 
+    @rule(thread=threads, by=PEOPLE)
+    def lose_the_checkpoints(self, thread: str, by: str) -> None:
+        """What waits then waits as it did, under the same digest, unless it would do another thing."""
+        before = self.pending(thread)
+        for file in self.shop.state.glob("checkpoints.db*"):
+            file.unlink()
+        self.resume(thread, by)
+        after = self.pending(thread)
+        if before is not None and after is not None and after.id == before.id:
+            assert after.digest == before.digest or after.stage > before.stage
+
     @rule(target=threads, thread=threads, by=PEOPLE)
     def undo(self, thread: str, by: str) -> str | MultipleResults[str]:
         with self.agent(by) as agent, suppress(SqlagentError):
