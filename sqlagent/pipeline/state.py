@@ -85,6 +85,8 @@ class State(TypedDict, total=False):
     """What was said at the stages before this one."""
     effect: list[dict[str, str | int | None]]
     """What it was measured to do: table, verb, rows, of, via."""
+    words: list[str]
+    """What it does, in a sentence a statement that has one, and what those take for granted."""
     undo: str
     """`exact`, `partial`, `none`; empty where there is nothing to undo."""
     problem: str

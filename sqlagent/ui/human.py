@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from sqlagent.core.approval.batch import Alike
-from sqlagent.core.nouns.analysis import Analysis, Risk, Verb
+from sqlagent.core.nouns.analysis import Analysis, Risk, Statement, Verb
 from sqlagent.core.nouns.session import Proposal
 from sqlagent.core.text.counted import counted
 from sqlagent.core.text.lexer import COMMENT, scan
@@ -31,7 +31,7 @@ def allowed(proposal: Proposal, *, columns: int = 80) -> Block:
     word = "reads" if proposal.analysis.risk is Risk.READ else "changes"
     said = f"{word} {', '.join(tables) or 'no table'}; allowed by policy {proposal.policy.removeprefix('allow')}"
     sql = (*numbered(proposal.sql, columns=columns), *corrected(proposal, columns))
-    return Block((*sql, *paragraph(said.rstrip(), columns), text_line()))
+    return Block((*sql, *in_words(proposal, columns), *paragraph(said.rstrip(), columns), text_line()))
 
 
 class Body(StrEnum):
@@ -50,11 +50,11 @@ def review(
     lines = [rule, *heading(proposal, columns=columns), text_line()]
     if body is Body.WHOLE:
         sql = numbered(proposal.sql, columns=columns, dialect=dialect_of(proposal))
-        lines += [*sql, *corrected(proposal, columns), text_line()]
+        lines += [*sql, *corrected(proposal, columns), *in_words(proposal, columns), text_line()]
     else:
         count = len(_sql_lines(proposal.sql))
         lines += [text_line(f"  ({count:,} lines of SQL, shown before this; [s] shows them again)")]
-        lines += [*corrected(proposal, columns), text_line()]
+        lines += [*corrected(proposal, columns), *in_words(proposal, columns), text_line()]
     lines += _edited(proposal, columns)
     groups = groups_of(proposal)
     lines += _consequences(proposal, groups, columns, title, measured)
@@ -65,6 +65,20 @@ def review(
 def corrected(proposal: Proposal, columns: int) -> list[Line]:
     """What was changed in the model's draft, under the SQL."""
     return paragraph(f"corrected {'; '.join(proposal.corrections)}", columns) if proposal.corrections else []
+
+
+def in_words(proposal: Proposal, columns: int) -> list[Line]:
+    """What a statement that stands alone does, in words; of several, each is told where it is looked at."""
+    statements = proposal.analysis.statements
+    return words_lines(statements[0], columns) if len(statements) == 1 else []
+
+
+def words_lines(statement: Statement, columns: int) -> list[Line]:
+    """The sentence, and what it takes for granted."""
+    lines = paragraph(f"in words: {statement.words}", columns) if statement.words else []
+    for assumed in statement.assumes:
+        lines += paragraph(assumed, columns, first="    - ", rest="      ", role=Role.FAINT)
+    return lines
 
 
 def heading(proposal: Proposal, *, columns: int) -> list[Line]:
@@ -96,7 +110,7 @@ def unasked(proposal: Proposal, *, columns: int = 80) -> Block:
     reads = kind_words(proposal.analysis).partition(", ")[2]
     said = f"{reads}; policy: {proposal.policy}"
     sql = (*numbered(proposal.sql, columns=columns), *corrected(proposal, columns))
-    return Block((*sql, *paragraph(said, columns)))
+    return Block((*sql, *in_words(proposal, columns), *paragraph(said, columns)))
 
 
 def _batch_title(proposal: Proposal) -> str:
@@ -239,6 +253,7 @@ def statement_view(proposal: Proposal, index: int, *, columns: int) -> Block:
     alone = Analysis((statement,))
     title = f"statement {index} of {len(proposal.analysis.statements)}, line {statement.line}, {statement.risk.name}"
     lines = [text_line(f"  {title}", Role.STRONG), *numbered(statement.sql, columns=columns)]
+    lines += words_lines(statement, columns)
     lines += operation_lines(shown_operations(statement), columns=columns)
     for finding in statement.findings:
         lines += paragraph(f"! {finding.message}  [{finding.rule}]", columns)

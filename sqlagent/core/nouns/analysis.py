@@ -214,6 +214,10 @@ class Statement:
     columns: tuple[str, ...] = ()
     """`table.column` that it reads or writes, itself or through a view or trigger; `table.*` where whole rows go, and
     `table.?` where nobody says which columns."""
+    words: str = ""
+    """What it does in one sentence, made of its syntax tree; empty where a part of it has no words."""
+    assumes: tuple[str, ...] = ()
+    """What `words` takes for granted and changes the answer: `40 of 420 customers have no orders and are left out`."""
     reads_if: tuple[str, ...] = ()
     """READ*: it would be a read if these names were the built-ins, and no database was asked.  Its risk is UNKNOWN."""
 

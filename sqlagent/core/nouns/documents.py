@@ -154,6 +154,8 @@ def statement_json(statement: Statement) -> dict[str, Any]:
         "columns": list(statement.columns),
         "plan": list(statement.plan),
         "denied": statement.denied or None,
+        "words": statement.words or None,
+        "assumes": list(statement.assumes),
     }
 
 

@@ -88,6 +88,7 @@ class Conditions:
         raise Unsaid("the opposite of what is not simple")
 
     def _simple(self, node: exp.Expr, *, negated: bool, surely: bool) -> str:
+        negated ^= bool(node.args.get("negate"))
         match node:
             case exp.Is():
                 return self._is(node, negated=negated)
@@ -121,7 +122,8 @@ class Conditions:
         if sign in (exp.EQ, exp.NEQ):
             if sign is exp.EQ:
                 self._say_day(one, other, "is not that day")
-            return f"{one.text} is{' not' if sign is exp.NEQ else ''} {other.inside}"
+            is_ = ("is", "is not") if other.form is Form.LITERAL else ("equals", "differs from")
+            return f"{one.text} {is_[sign is exp.NEQ]} {other.inside}"
         if one.kind is Kind.NUMBER:
             return f"{one.text} is {_OF_NUMBERS[sign].format(other.inside)}"
         if sign in (exp.GT, exp.LTE):
@@ -191,7 +193,6 @@ class Conditions:
 
     def _is(self, node: exp.Expr, *, negated: bool) -> str:
         self.values.ledger.take(node, "this", "expression", "negate")
-        negated ^= bool(node.args.get("negate"))
         value = self.values.tell(node.this)
         if isinstance(node.expression, exp.Null) and value.form is not Form.LITERAL:
             self.values.ledger.take(node.expression)
@@ -201,7 +202,7 @@ class Conditions:
     def _in(self, node: exp.Expr, *, negated: bool, surely: bool) -> str:
         if isinstance(node.args.get("query"), exp.Subquery):
             return self._in_query(node, negated=negated)
-        self.values.ledger.take(node, "this", "expressions")
+        self.values.ledger.take(node, "this", "expressions", "negate")
         value, given = self.values.tell(node.this), [self.values.tell(e) for e in node.expressions]
         if not given or len(given) > _MOST_LISTED or any(g.form is not Form.LITERAL for g in given):
             raise Unsaid("a list of more than literals")
@@ -214,9 +215,9 @@ class Conditions:
             return f"{value.text} is {listed(texts, 'or')}"
         return f"{value.text} is {'neither ' if texts[1:] else 'not '}{' nor '.join(texts)}"
 
-    def _in_query(self, node: exp.In, *, negated: bool) -> str:
+    def _in_query(self, node: exp.Expr, *, negated: bool) -> str:
         """A NULL on either side of NOT IN leaves out rows that nobody would expect it to."""
-        self.values.ledger.take(node, "this", "query")
+        self.values.ledger.take(node, "this", "query", "negate")
         value, query = self.values.tell(node.this), node.args["query"]
         self.values.ledger.take(query, "this")
         inner = self.values.inner(query.this)
@@ -225,7 +226,7 @@ class Conditions:
         return f"{value.text} is {'not ' if negated else ''}among ({inner.text})"
 
     def _between(self, node: exp.Expr, *, negated: bool, surely: bool) -> str:
-        self.values.ledger.take(node, "this", "low", "high")
+        self.values.ledger.take(node, "this", "low", "high", "negate")
         value, low, high = (self.values.tell(node.args[key]) for key in ("this", "low", "high"))
         for end in (low, high):
             self._check_comparable(value, end, exp.GTE)
@@ -238,7 +239,7 @@ class Conditions:
         return f"{value.text} is {'not ' if negated else ''}from {ends[0]} to {ends[1]}"
 
     def _like(self, node: exp.Expr, *, negated: bool, surely: bool) -> str:
-        self.values.ledger.take(node, "this", "expression")
+        self.values.ledger.take(node, "this", "expression", "negate")
         value, pattern = self.values.tell(node.this), node.expression
         if not isinstance(pattern, exp.Literal) or not pattern.is_string or "\\" in pattern.name:
             raise Unsaid("a pattern that is no literal")

@@ -139,7 +139,7 @@ class Read:
         self.values.counted = "them"
         self.values.together = True
         told = [self._together(node).text for _, node in self.outputs]
-        say_dropped(self.sources, self.values.notes, subject=None)
+        say_dropped(self.sources, self.values.notes)
         if told == ["the number of them"]:
             return f"the number of {rows}"
         if len(told) == 1 and " them" not in told[0]:
@@ -188,7 +188,7 @@ class Read:
     def _head(self, one: Source | None, words: Sequence[Value]) -> str:
         if one is None:
             combination = "combination of " if len(words) > 1 else ""
-            return f"for each different {combination}{listed([w.text for w in words])} of "
+            return f"for each different {combination}{listed([w.text.removeprefix('the ') for w in words])} of "
         said = one_of(one.table.name, [t.name for t in self.sources.catalogue.schema.tables])
         if self.sources.kept_one is not None:
             return f"for each {said}"

@@ -98,7 +98,8 @@ class Values:
             exp.TimeToStr: self._span, exp.Date: self._day, exp.Anonymous: self._moment, exp.Extract: self._extract,
             exp.CurrentTimestamp: self._now, exp.CurrentDate: self._now, exp.Count: self._count, exp.Sum: self._sum,
             exp.Avg: self._sum, exp.Min: self._sum, exp.Max: self._sum,
-            exp.Subquery: self._query, exp.Add: self._arithmetic, exp.Sub: self._arithmetic, exp.Mul: self._arithmetic, exp.Div: self._arithmetic,
+            exp.Subquery: self._query,
+            **dict.fromkeys(_SIGNS, self._arithmetic),
         }  # fmt: skip
         how = tellers.get(type(node))
         if how is None:
@@ -199,6 +200,8 @@ class Values:
 
     def _joined(self, node: exp.Expr) -> Value:
         self.ledger.take(node, "this", "expression", "safe")
+        if any(isinstance(side, (*_SIGNS, exp.Neg)) for side in (node.this, node.expression)):
+            raise Unsaid("which of two signs binds more closely differs between engines")
         one, other = self._of_rows(node.this), self._of_rows(node.expression)
         null = one.may_be_null or other.may_be_null
         return Value(f"{one.inside} || {other.inside}", Kind.TEXT, may_be_null=null, whole=False)

@@ -17,7 +17,7 @@ from sqlagent.core.words.ledger import Ledger, Unsaid
 from sqlagent.core.words.notes import Notes
 from sqlagent.core.words.reads import Read, inner_of
 from sqlagent.core.words.sources import Source, Sources
-from sqlagent.core.words.spelling import listed, name
+from sqlagent.core.words.spelling import listed, name, rows_of
 from sqlagent.core.words.values import Form, Values
 
 _MOST_TUPLES = 3
@@ -194,7 +194,7 @@ class Write:
         by: dict[str, list[str]] = {}
         for o in found:
             if o.size.rows:
-                by.setdefault(o.via, []).append(f"{o.size.rows:,} {name(o.target)} {_DONE[o.verb]}")
+                by.setdefault(o.via, []).append(f"{o.size.rows:,} {rows_of(o.target)} {_DONE[o.verb]}")
         return "".join(f"; by {_cause(via)}: {listed(done)}" for via, done in by.items())
 
     def _may_cascade(self, target: Source) -> bool:

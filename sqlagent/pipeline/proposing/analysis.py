@@ -18,6 +18,7 @@ from sqlagent.databases.base import Database
 from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.proposing import undo_proposal
 from sqlagent.pipeline.proposing.approved_part import unlike
+from sqlagent.pipeline.proposing.in_words import with_words
 from sqlagent.pipeline.proposing.refusal import Refused
 from sqlagent.pipeline.proposing.several_matches import with_matches
 from sqlagent.pipeline.state import State, attempts_of
@@ -33,6 +34,7 @@ def propose(state: State, x: Context) -> State:
     else:
         analysis, measurement = measured(state["sql"], database, x)
     number = state.get("number", 0) + 1
+    analysis = with_words(analysis, state["requested_by"], x)
     drafted = _proposal(state, x, analysis, measurement, f"{state['thread']}.{number}")
     if row.source is Source.UNDO:
         run, on_conflict = undo_proposal.meant(row)
@@ -183,6 +185,7 @@ def found(proposal: Proposal, number: int) -> State:
         "tables": list(dict.fromkeys(t for s in statements for t in (*s.writes, *s.reads))),
         "requested_at": proposal.created_at,
         "effect": effect_words(proposal),
+        "words": [line for s in statements for line in (s.words, *s.assumes) if line],
         "undo": proposal.measurement.undo.value if proposal.measurement else "",
         "end": "",
     } | at_seat(proposal)

@@ -111,6 +111,7 @@ def _review_facts(state: State) -> dict[str, Any]:
         "risk": _text(state, "risk"),
         "tables": _texts(state, "tables"),
         "effect": {"changes": _objects(state, "effect")},
+        "words": _texts(state, "words"),
         "undo": _text(state, "undo") or None,
         "stage": _number(state, "stage", 1),
         "stages": _number(state, "stages", 1),
@@ -146,6 +147,7 @@ def _review_lines(state: State) -> list[str]:
     name = _text(state, "stage_name")
     lines = [f"asked by {_text(state, 'requested_by')}: {_text(state, 'question')}"]
     lines += [f"corrected {'; '.join(said)}"] if (said := _texts(state, "corrections")) else []
+    lines += [f"in words: {said}" for said in _texts(state, "words")[:_MOST_LINES]]
     lines += [f"comes back empty: {why}" for why in _texts(state, "why_empty")]
     lines += [_change(change) for change in _objects(state, "effect")[:_MOST_LINES]]
     lines += [f"undo: {_text(state, 'undo')}"] if _text(state, "undo") else []
