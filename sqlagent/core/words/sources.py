@@ -16,7 +16,7 @@ from sqlagent.core.repair.catalogue import Catalogue
 from sqlagent.core.repair.keys import referred
 from sqlagent.core.text.spelled_names import folded
 from sqlagent.core.words.ledger import Ledger, Unsaid
-from sqlagent.core.words.spelling import listed, name, rows_of
+from sqlagent.core.words.spelling import listed, name, one_of, rows_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,10 @@ class Source:
     def shown(self) -> str:
         """Its name."""
         return name(self.table.name)
+
+    def many(self, count: int) -> str:
+        """`1 customer`, `2 customers`."""
+        return f"{count:,} {self.rows if count != 1 else one_of(self.table.name, ())}"
 
     @property
     def rows(self) -> str:

@@ -93,6 +93,9 @@ class Write:
             raise Unsaid("a trigger there may change the row itself")
         if any(o.via and o.target.lower() == target.table.name.lower() for o in self.rows.elsewhere):
             raise Unsaid("a trigger or a key changes the same table again")
+        own = [o.verb for o in self.rows.operations if not o.via and o.target.lower() == target.table.name.lower()]
+        if self.rows.operations and verb not in own:
+            raise Unsaid("the database does something else in its place")
         if any(not o.via and o.verb in _DONE and o.verb is not verb and o.size.rows for o in self.rows.operations):
             raise Unsaid("it does something else than its words")
         return target, Values(
@@ -111,12 +114,12 @@ class Write:
             return f"{'the ' if where else 'all '}{target.rows}{said}"
         if changed == matching:
             every = "the" if where or changed == 1 else "all"
-            return f"{every} {changed:,} {target.rows}{said}" if changed else f"no {target.rows}; there are none{said}"
+            return f"{every} {target.many(changed)}{said}" if changed else f"no {target.rows}; there are none{said}"
         if matching is not None:
             if verb is not Verb.UPDATE:
                 raise Unsaid("other rows than it says")
             what = "is changed" if changed == 1 else "are changed"
-            return f"the {matching:,} {target.rows}{said}, of which {changed:,} {what}"
+            return f"the {target.many(matching)}{said}, of which {changed:,} {what}"
         return f"{'the ' if where else 'all '}{target.rows}{said}; {changed:,} {_rows(changed)} {_DONE[verb]}"
 
     def _insert(self, root: exp.Insert) -> str:

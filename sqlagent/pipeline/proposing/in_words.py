@@ -31,19 +31,19 @@ def with_words(analysis: Analysis, requested_by: str, x: Context) -> Analysis:
     from sqlagent.pipeline.proposing.looking import looking  # which judges what it looks at, as whoever calls this does
 
     statements = analysis.statements
-    told = next((n for n, s in enumerate(statements) if s.kind not in _TOLD), len(statements))
-    if not told or any(s.denied for s in statements):
+    until = next((n for n, s in enumerate(statements) if s.kind not in _TOLD), len(statements))
+    if not until or any(s.denied for s in statements):
         return analysis
     try:
         schema = x.database().outline()
     except SqlagentError:
         return analysis  # what cannot be looked up is not told, and is no reason to refuse a proposal
     look = looking(requested_by, replace(x, count_seconds=x.count_seconds / _SHARE))
-    found = _found(statements[: min(told, MOST)], schema, look if len(statements) == 1 else None)
-    return Analysis((*found, *statements[min(told, MOST) :]))
+    found = told(statements[: min(until, MOST)], schema, look if len(statements) == 1 else None)
+    return Analysis((*found, *statements[min(until, MOST) :]))
 
 
-def _found(statements: tuple[Statement, ...], schema: Schema, look: Looking | None) -> Iterator[Statement]:
+def told(statements: tuple[Statement, ...], schema: Schema, look: Looking | None) -> Iterator[Statement]:
     """Each with its words; `look` counts for one that stands alone, since those before it change what there is."""
     from sqlagent.core.repair.catalogue import Catalogue
     from sqlagent.core.words.statement import said  # with sqlglot, which only what is proposed needs
