@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from questions import ROOT, Judge
+from checkout import ROOT
+from questions import Judge
 
 from sqlagent.core.analysis.measured import with_effects
 from sqlagent.core.nouns.analysis import Analysis, Risk, Size, Statement

@@ -309,6 +309,30 @@ the hole  a program that runs as you and has a shell can type what you can type.
 """
 
 
+_WORDS = """\
+Under the SQL of a proposal, `in words:` says what it does, in one sentence made
+of its syntax tree, the schema and the measured rows; no model has a part in it.
+
+said      only where every part of the statement is understood: joins along
+          foreign keys, conditions, groups, order and limit, VALUES, one SELECT
+          in another.  UNION, WITH, CASE, windows, ON CONFLICT and whatever else
+          is not on the list have no sentence, rather than half a one
+figures   `the 79 orders where ...` is what was measured, where the database
+          counts as many that match; `of which 27 are changed` where the others
+          are so already; without a measurement there is no figure
+assumes   below it stands what changes the answer and is easily overlooked:
+          rows left out because they are NULL, an inner join that drops rows
+          (counted on a connection that cannot write, for 0.5 s in all), a sum
+          that counts a row several times, another date or price beside the one
+          that is used
+names     are in their own spelling, in "quotes" where they could be taken for
+          words of the sentence; values are in 'quotes'
+
+The digest is of all that is shown, so of the sentence too; what would run is
+the SQL above it.
+"""
+
+
 def _servers() -> str:
     from sqlagent.llm.providers import page  # only this topic names any
 
@@ -327,6 +351,7 @@ TOPICS: dict[str, Callable[[], str]] = {
     "rebuild-a-table": lambda: _REBUILD,
     "examples": lambda: _EXAMPLES,
     "confidence": lambda: _CONFIDENCE,
+    "words": lambda: _WORDS,
     "servers": _servers,
     "on-pending": lambda: _ON_PENDING,
     "store": lambda: STORE,

@@ -34,6 +34,27 @@ def test_a_name_that_is_given_is_what_the_order_is_by() -> None:
     assert words("SELECT name AS country FROM customers ORDER BY country").endswith("in order of name")
 
 
+def test_texts_that_are_the_same_in_either_case_are_said_to_be() -> None:
+    table = Table("people", (Column("email", "TEXT", collation="NOCASE"), Column("code", "TEXT", collation="MINE")))
+    either = "(capitals or small letters)"
+    assert words("SELECT 1 + 1 FROM people WHERE email = 'A'", table).endswith(f"email is 'A' {either}")
+    assert words("DELETE FROM people WHERE email NOT IN ('A', 'B')", table).endswith(f"neither 'A' nor 'B' {either}")
+    unsaid = ("code = 'A'", "email IN (SELECT name FROM staff)")
+    assert [words(f"DELETE FROM people WHERE {condition}", table) for condition in unsaid] == ["", ""]
+    assert words("SELECT email, count(*) FROM people GROUP BY email", table) == ""
+    assert words("SELECT DISTINCT email FROM people", table) == ""
+    assert words("SELECT DISTINCT * FROM people", table) == ""
+    assert words("SELECT count(DISTINCT email) FROM people", table) == ""
+    alike = Table("people", (Column("email", "citext"), Column("id", "integer")))
+    assert words("DELETE FROM people WHERE email = 'A'", alike, dialect="postgres").endswith(f"email is 'A' {either}")
+
+
+def test_a_view_has_no_key_that_each_of_its_rows_is_known_by() -> None:
+    view = Table("seen", (Column("id", "INTEGER", nullable=False, primary_key=True),), is_view=True)
+    pointing = Table("notes", (Column("id", "INTEGER"), Column("seen_id", "INTEGER", references="seen.id")))
+    assert words("SELECT notes.id FROM notes JOIN seen ON seen.id = seen_id", view, pointing) == ""
+
+
 # ---- NULL ----------------------------------------------------------------------------------------------------------
 
 LEFT_OUT = "rows where country is NULL are left out"
@@ -181,4 +202,8 @@ def test_which_of_two_dates_or_prices_is_meant_is_named() -> None:
 def test_the_last_day_of_a_range_is_said_to_end_when_it_begins() -> None:
     found = assumed("SELECT id FROM orders WHERE created_at BETWEEN '2024-01-01' AND '2024-12-31'")
     assert found == ["a created_at with a time of day on 2024-12-31 comes after 2024-12-31"]
+    found = assumed("SELECT id FROM orders WHERE created_at > date('now')")
+    assert found == ["a created_at with a time of day on that day comes after it"]
+    found = assumed("SELECT id FROM orders WHERE created_at = '2024-12-31'")
+    assert found == ["a created_at with a time of day on 2024-12-31 is not 2024-12-31"]
     assert assumed("SELECT id FROM orders WHERE created_at >= '2024-01-01' AND created_at < '2025-01-01'") == []

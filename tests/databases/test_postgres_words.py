@@ -28,10 +28,10 @@ INSERT INTO watched VALUES (1);
 SAID = {
     "SELECT c.name, sum(o.total) AS s FROM customers c JOIN orders o ON o.customer = c.id GROUP BY c.id "
     "ORDER BY s DESC LIMIT 3":
-        ("for each customer (by orders.customer) with orders: customers.name and the sum of orders.total;"
+        ("for each customer (by orders.customer) with orders: customers.name and the sum of total;"
          " at most 3 rows, largest first", ["3 of 20 customers have no orders (by orders.customer) and are left out"]),
     "SELECT o.id FROM orders o JOIN customers c ON c.id = o.seller WHERE o.total > 90":
-        ("orders.id of orders with their customers (by orders.seller) where orders.total is more than 90",
+        ("orders.id of orders with their customers (by orders.seller) where total is more than 90",
          ["60 of 100 orders have no customers (by orders.seller) and are left out"]),
     "SELECT name FROM customers ORDER BY city DESC": ("name of customers; in reverse order of city (NULL first)", []),
     "SELECT count(*) FROM orders WHERE extract(year FROM placed) = 2024 AND placed > '2024-03-31'":

@@ -11,7 +11,7 @@ from typing import Any
 
 import apsw
 import pytest
-from questions import ROOT
+from checkout import ROOT
 from words_cases import FOLDER, Case, cases, database, in_words
 
 from sqlagent import config

@@ -18,6 +18,8 @@ class Column:
     generated: bool = False
     examples: tuple[str, ...] = ()
     """Up to three values found in the data; shown to local models only unless the user allows more."""
+    collation: str = ""
+    """By what its texts are compared where that is not byte for byte: `NOCASE`."""
     comment: str = ""
     """What the database itself says of it; may hold values, and goes where they go."""
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from sqlagent.core.words.kinds import Kind, may_hold_time
+from sqlagent.core.words.kinds import Kind, Letters, letters_of, may_hold_time
 from sqlagent.core.words.ledger import Unsaid
 from sqlagent.core.words.sources import conjuncts
 from sqlagent.core.words.spelling import is_day, is_moment, listed, text_value
 from sqlagent.core.words.values import Form, Value, Values
 
 _MOST_LISTED = 12
+_EITHER = " (capitals or small letters)"
 _FLIPPED: dict[type[exp.Expr], type[exp.Expr]] = {
     exp.EQ: exp.EQ, exp.NEQ: exp.NEQ, exp.LT: exp.GT, exp.GT: exp.LT, exp.LTE: exp.GTE, exp.GTE: exp.LTE,
 }  # fmt: skip
@@ -27,6 +28,7 @@ _OF_ORDER: dict[type[exp.Expr], str] = {
 _ORDERED = frozenset({Kind.NUMBER, Kind.TEXT, Kind.DAY, Kind.TIME})
 _PATTERN = re.compile(r"(%?)([^%_\\]+)(%?)")
 _SPANS = {"year": re.compile(r"\d{4}"), "month": re.compile(r"\d{4}-\d\d")}
+_COMPUTED_DAY = re.compile(r"today( \(UTC\))?$|^date\(")
 _JANUARY = re.compile(r"(\d{4})-01-01")
 _FIRST = re.compile(r"(\d{4})-(\d\d)-01")
 
@@ -121,13 +123,13 @@ class Conditions:
             return f"{where} is in {other.literal}"
         if sign in (exp.EQ, exp.NEQ):
             if sign is exp.EQ:
-                self._say_day(one, other, "is not that day")
+                self._say_day(one, other, "is not")
             is_ = ("is", "is not") if other.form is Form.LITERAL else ("equals", "differs from")
-            return f"{one.text} {is_[sign is exp.NEQ]} {other.inside}"
+            return f"{one.text} {is_[sign is exp.NEQ]} {other.inside}{self._in_either_case(one, other)}"
         if one.kind is Kind.NUMBER:
             return f"{one.text} is {_OF_NUMBERS[sign].format(other.inside)}"
         if sign in (exp.GT, exp.LTE):
-            self._say_day(one, other, f"comes after {other.literal}")
+            self._say_day(one, other, "comes after")
         shown = other.literal if is_moment(other.literal) else other.inside
         return f"{one.text} is {_OF_ORDER[sign].format(shown)}"
 
@@ -150,16 +152,25 @@ class Conditions:
         if not equal and one.kind in (Kind.DAY, Kind.TIME) and other.literal and not is_moment(other.literal):
             raise Unsaid("a moment in another form")
 
+    def _in_either_case(self, *values: Value) -> str:
+        """` (capitals or small letters)`, where a text is the same in both."""
+        letters = [letters_of(v.column[1], self.values.dialect) for v in values if v.column and v.kind is Kind.TEXT]
+        if Letters.UNKNOWN in letters:
+            raise Unsaid("texts that are compared in a way of their own")
+        return _EITHER if Letters.SAME in letters else ""
+
     @staticmethod
     def _bool(one: Value, other: Value) -> bool:
         return {one.kind, other.kind} == {Kind.BOOLEAN, Kind.NUMBER}
 
     def _say_day(self, one: Value, other: Value, what: str) -> None:
         """`<= '2024-12-31'` leaves out the afternoon of that day."""
-        if one.form is not Form.COLUMN or one.column is None or not is_day(other.literal):
+        if one.form is not Form.COLUMN or one.column is None or not may_hold_time(one.column[1], self.values.dialect):
             return
-        if may_hold_time(one.column[1], self.values.dialect):
-            self.values.notes.say(f"a {one.text} with a time of day on {other.literal} {what}")
+        if is_day(other.literal):
+            self.values.notes.say(f"a {one.text} with a time of day on {other.literal} {what} {other.literal}")
+        elif _COMPUTED_DAY.search(other.text):
+            self.values.notes.say(f"a {one.text} with a time of day on that day {what} it")
 
     def _say_left_out(self, values: Sequence[Value], surely: bool) -> None:
         for value in values:
@@ -211,9 +222,10 @@ class Conditions:
         if negated:
             self._say_left_out([value] if value.may_be_null else [], surely)
         texts = [g.text for g in given]
+        case = self._in_either_case(value)
         if not negated:
-            return f"{value.text} is {listed(texts, 'or')}"
-        return f"{value.text} is {'neither ' if texts[1:] else 'not '}{' nor '.join(texts)}"
+            return f"{value.text} is {listed(texts, 'or')}{case}"
+        return f"{value.text} is {'neither ' if texts[1:] else 'not '}{' nor '.join(texts)}{case}"
 
     def _in_query(self, node: exp.Expr, *, negated: bool) -> str:
         """A NULL on either side of NOT IN leaves out rows that nobody would expect it to."""
@@ -221,6 +233,7 @@ class Conditions:
         value, query = self.values.tell(node.this), node.args["query"]
         self.values.ledger.take(query, "this")
         inner = self.values.inner(query.this)
+        self.values.check_exact(node)
         if value.kind is not inner.kind or (negated and (value.may_be_null or inner.may_be_null)):
             raise Unsaid("a query whose NULLs count")
         return f"{value.text} is {'not ' if negated else ''}among ({inner.text})"
@@ -234,7 +247,7 @@ class Conditions:
             raise Unsaid("a literal between others")
         if negated:
             self._say_left_out([value] if value.may_be_null else [], surely)
-        self._say_day(value, high, f"comes after {high.literal}")
+        self._say_day(value, high, "comes after")
         ends = [e.literal if is_moment(e.literal) else e.inside for e in (low, high)]
         return f"{value.text} is {'not ' if negated else ''}from {ends[0]} to {ends[1]}"
 
@@ -248,12 +261,12 @@ class Conditions:
         self.values.tell(pattern)
         if negated:
             self._say_left_out([value] if value.may_be_null else [], surely)
-        folds = isinstance(node, exp.ILike) or self.values.dialect == "sqlite"
+        folds = isinstance(node, exp.ILike) or self.values.dialect == "sqlite" or bool(self._in_either_case(value))
         found = _PATTERN.fullmatch(pattern.name)
         words = found[2] if found else pattern.name
         case = ""
         if folds and re.search("[A-Za-z]", words):
-            case = f" ({'' if words.isascii() else 'a to z in '}capitals or small letters)"
+            case = _EITHER if words.isascii() else _EITHER.replace("(", "(a to z in ")
         verbs = {
             ("", "%"): ("begins with", "begin with"), ("%", ""): ("ends in", "end in"),
             ("%", "%"): ("contains", "contain"),

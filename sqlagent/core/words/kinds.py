@@ -10,6 +10,8 @@ from sqlagent.core.nouns.draft import Column, Table
 
 
 class Kind(StrEnum):
+    """What the values of a column are compared as."""
+
     NUMBER = "number"
     TEXT = "text"
     DAY = "day"
@@ -46,6 +48,22 @@ def kind_of(column: Column, dialect: str) -> Kind:
     """By the declared type; SQLite takes other values too, but compares and sorts by it."""
     rules, flags = (_POSTGRES, re.NOFLAG) if dialect == "postgres" else (_SQLITE, re.IGNORECASE)
     return next((kind for kind, pattern in rules if re.match(pattern, column.type, flags)), Kind.OTHER)
+
+
+class Letters(StrEnum):
+    """Whether two texts of a column are the same where their letters differ in case alone."""
+
+    DIFFER = "differ"
+    SAME = "same"
+    UNKNOWN = "unknown"
+    """It is compared in a way of its own."""
+
+
+def letters_of(column: Column, dialect: str) -> Letters:
+    """By the column's collation, and by the type `citext`."""
+    if dialect == "postgres":
+        return Letters.SAME if column.type.startswith("citext") else Letters.DIFFER
+    return {"": Letters.DIFFER, "NOCASE": Letters.SAME}.get(column.collation, Letters.UNKNOWN)
 
 
 def others_like(table: Table, column: Column, dialect: str) -> Iterator[Column]:

@@ -24,6 +24,7 @@ class Notes:
     all: list[Note] = field(default_factory=list)
 
     def say(self, text: str, counted: str = "", rows: str = "", of: str = "") -> None:
+        """Add one, with the queries that count for it where it has figures."""
         note = Note(text, counted, rows, of)
         if note not in self.all:
             self.all.append(note)

@@ -36,6 +36,7 @@ class Read:
 
     @classmethod
     def of(cls, select: exp.Select, sources: Sources, ledger: Ledger, notes: Notes) -> Read:
+        """A SELECT with the tables that it reads from; Unsaid where those do not hang together by keys."""
         ledger.take(
             select, "expressions", "from_", "joins", "where", "group", "having", "order", "limit", "offset", "distinct"
         )
@@ -63,6 +64,7 @@ class Read:
     # ---- the sentence ----
 
     def sentence(self) -> str:
+        """What it returns, in words."""
         group = self.select.args.get("group")
         if group is not None:
             return self._grouped(group)
@@ -77,6 +79,7 @@ class Read:
         distinct, rows = self._is_distinct(), self._kept_rows(())
         told = [self._column_words(node) for _, node in self.outputs]
         if distinct:
+            self._check_exact([node for _, node in self.outputs])
             several = len(told) > 1 or any(n.find(exp.Star) for _, n in self.outputs)
             rows = f"{listed(told)} of {rows}"
             rows = f"each different {'combination of ' if several else ''}{rows}"
@@ -84,6 +87,12 @@ class Read:
             rows = f"{listed(told)} of {rows}"
         say_dropped(self.sources, self.values.notes, subject=self._only_table() if distinct else None)
         return f"{rows}{self._tail(distinct=distinct)}"
+
+    def _check_exact(self, nodes: Sequence[exp.Expr]) -> None:
+        if any(c.collation for s in self.sources.all for c in s.table.columns) and any(n.find(exp.Star) for n in nodes):
+            raise Unsaid("texts that are the same in more than one spelling")
+        for node in nodes:
+            self.values.check_exact(node)
 
     def _only_table(self) -> Source | None:
         """The one table that all of what is returned comes from."""
@@ -174,6 +183,8 @@ class Read:
         if one is grain:
             raise Unsaid("groups of one row")
         words = [values.tell(node) for node in keys]
+        if one is None:
+            self._check_exact(keys)
         if any(w.form not in (Form.COLUMN, Form.COMPUTED) for w in words):
             raise Unsaid("groups by what is no value of a row")
         values.grouped = kept is None
@@ -247,7 +258,7 @@ class Read:
         """The table of whose rows each group is one, where its whole primary key is among the keys."""
         columns = [self.sources.find(k) for k in keys if isinstance(k, exp.Column)]
         for source in self.sources.all:
-            key = {c.name for c in source.table.columns if c.primary_key}
+            key = {c.name for c in source.table.columns if c.primary_key and not source.table.is_view}
             if key and key <= {f[1].name for f in columns if f is not None and f[0] is source}:
                 joined = any(e.parent is source for e in self.sources.edges) and not source.optional
                 if not joined and any(c.nullable for c in source.table.columns if c.primary_key):

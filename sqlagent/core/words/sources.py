@@ -71,6 +71,7 @@ class Sources:
 
     @property
     def dialect(self) -> str:
+        """Of the schema."""
         return self.catalogue.schema.dialect
 
     @property
@@ -186,15 +187,19 @@ class Sources:
 
     def _is_key(self, parent: Table, ends: Sequence[tuple[Column, Column]]) -> bool:
         """Whether the left columns are foreign keys to the right ones, which are the whole primary key."""
-        key = {c.name for c in parent.columns if c.primary_key}
+        key = {c.name for c in parent.columns if c.primary_key and not parent.is_view}
         leads = all(referred(self.catalogue, c) == (parent, k) for c, k in ends)
         return leads and bool(key) and {k.name for _, k in ends} == key and len(ends) == len(key)
 
     # ---- in words ----
 
     def column(self, source: Source, column: Column) -> str:
-        """`total`, and `orders.total` where there are more tables."""
-        return name(column.name) if len(self.all) == 1 else f"{source.shown}.{name(column.name)}"
+        """`total` of the table whose rows are told, and `customers.name` where it is not plain which table is meant."""
+        others = [s for s in self.all if s is not source]
+        plain = not others or (
+            source is self.grain and all(c.name.lower() != column.name.lower() for s in others for c in s.table.columns)
+        )
+        return name(column.name) if plain else f"{source.shown}.{name(column.name)}"
 
     def rows(self) -> str:
         """`orders with their customers and employees, if any`."""

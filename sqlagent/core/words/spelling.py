@@ -59,6 +59,7 @@ def text_value(text: str) -> str:
 
 
 def is_day(text: str) -> bool:
+    """A day without a time: `2024-12-31`."""
     return _DAY.fullmatch(text) is not None
 
 

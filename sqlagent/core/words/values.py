@@ -10,7 +10,7 @@ from enum import Enum, auto
 from sqlglot import exp
 
 from sqlagent.core.nouns.draft import Column
-from sqlagent.core.words.kinds import Kind, kind_of
+from sqlagent.core.words.kinds import Kind, Letters, kind_of, letters_of
 from sqlagent.core.words.ledger import Ledger, Unsaid
 from sqlagent.core.words.notes import Notes
 from sqlagent.core.words.sources import Source, Sources
@@ -44,6 +44,7 @@ class Value:
 
     @property
     def inside(self) -> str:
+        """Its words as a part of others."""
         return self.text if self.whole else f"({self.text})"
 
 
@@ -86,6 +87,7 @@ class Values:
 
     @property
     def dialect(self) -> str:
+        """Of the schema."""
         return self.sources.dialect
 
     def tell(self, node: exp.Expr) -> Value:
@@ -105,6 +107,13 @@ class Values:
         if how is None:
             raise Unsaid(f"no words for {type(node).__name__}")
         return how(node)
+
+    def check_exact(self, node: exp.Expr) -> None:
+        """Unsaid where texts are put together that differ in the case of their letters."""
+        for column in node.find_all(exp.Column):
+            found = self.sources.find(column)
+            if found is not None and letters_of(found[1], self.dialect) is not Letters.DIFFER:
+                raise Unsaid("texts that are the same in more than one spelling")
 
     def _column(self, node: exp.Expr) -> Value:
         assert isinstance(node, exp.Column)
@@ -302,6 +311,7 @@ class Values:
             if len(inner.expressions) != 1:
                 raise Unsaid("a count of several columns")
             inner = inner.expressions[0]
+            self.check_exact(inner)
             value = self._alone(inner)
             self._left_out(value, inner, "count")
             return Value(f"the number of different {value.inside}", Kind.NUMBER, Form.TOGETHER)

@@ -57,6 +57,7 @@ class Write:
     """Columns that were told."""
 
     def sentence(self, root: exp.Expr) -> str:
+        """What it changes, in words; Unsaid for what is no INSERT, UPDATE or DELETE."""
         match root:
             case exp.Update():
                 return self._update(root)

@@ -10,7 +10,7 @@ import apsw
 
 from sqlagent.core.nouns.draft import Column, Schema, Table
 from sqlagent.databases.sqlite.opinion.comments import TABLE, comments
-from sqlagent.databases.sqlite.opinion.schema import RELATIONS
+from sqlagent.databases.sqlite.opinion.schema import RELATIONS, collation
 from sqlagent.databases.sqlite.opinion.view_origins import view_origins
 from sqlagent.databases.view_keys import with_view_keys
 
@@ -41,6 +41,7 @@ def outline(connection: apsw.Connection) -> Schema:
         said = comments(str(sql)) if kind == "table" else {}
         found = tuple(
             Column(column, type_, nullable, key, references[str(name)].get(column.lower(), ""), generated,
+                   collation=collation(connection, str(name), column) if kind == "table" else "",
                    comment=said.get(column.lower(), ""))
             for column, type_, nullable, key, generated in columns[str(name)]
         )  # fmt: skip

@@ -73,6 +73,7 @@ def _table(
                 primary_key=bool(key),
                 references=references.get(str(column).lower(), ""),
                 generated=hidden in (2, 3),
+                collation="" if is_view else collation(connection, name, str(column)),
                 comment=said.get(str(column).lower(), ""),
                 examples=()
                 if is_view or _is_id(key, column, type_, references)
@@ -87,6 +88,14 @@ def _table(
         triggers=triggers,
         comment=said.get(TABLE, ""),
     )
+
+
+def collation(connection: apsw.Connection, table: str, column: str) -> str:
+    """By what a column's texts are compared; empty where that is byte for byte, or nobody can say."""
+    with suppress(apsw.Error):
+        declared = str(connection.column_metadata("main", table, column)[1]).upper()
+        return "" if declared == "BINARY" else declared
+    return ""
 
 
 def _is_id(key: object, column: object, type_: object, references: dict[str, str]) -> bool:
