@@ -23,6 +23,8 @@ from sqlagent.core.words.writes import Rows, Write
 LONGEST = 400
 """Characters past which a sentence helps nobody."""
 _MOST_NOTES = 4
+_KNOWN = frozenset({"sqlite", "postgres"})
+"""Dialects whose comparisons, orders and patterns are known well enough to be put into words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Said:
 def said(sql: str, catalogue: Catalogue, rows: Rows) -> Said:
     """The words of one statement over this schema; `rows` is what it was measured to do."""
     dialect = catalogue.schema.dialect
-    pieces = list(split(sql, dialect))
+    pieces = list(split(sql, dialect)) if dialect in _KNOWN else []
     if len(pieces) != 1 or too_large(pieces[0]):
         return Said()
     try:

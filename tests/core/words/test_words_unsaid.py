@@ -105,6 +105,10 @@ def test_a_clause_more_is_another_sentence_or_none(dialect: str) -> None:
     assert [after for before, after in CHANGED if of[after] == of[before]] == []
 
 
+def test_an_engine_whose_comparisons_are_not_known_has_no_sentences() -> None:
+    assert [words("SELECT id FROM orders", dialect=d) for d in ("duckdb", "mysql")] == ["", ""]
+
+
 def test_where_null_is_told_to_stand_is_another_sentence_only_where_it_stood_elsewhere() -> None:
     by_note = "SELECT id FROM orders ORDER BY note"
     for dialect, other, same in (("sqlite", "LAST", "FIRST"), ("postgres", "FIRST", "LAST")):
