@@ -55,3 +55,14 @@ def test_a_store_of_the_first_version_is_brought_up_to_date_with_what_is_in_it(s
     assert ana.whole("k7f3").row.question == "q"
     assert (ana.verified().entries, ana.verified().problem) == (1, "")
     assert [number for number, _, _ in scripts()] == list(range(1, VERSION + 1))
+
+
+def test_a_dba_who_runs_the_printed_sql_by_hand_has_made_the_store(store: Store) -> None:
+    store.owner("DROP SCHEMA sqlagent CASCADE; DROP SCHEMA sqlagent_threads CASCADE")
+    with psycopg.connect(store.url) as db:  # as `psql -1` does, in one transaction
+        db.execute("\n".join(text for _, _, text in scripts()).encode())
+    assert upgrade(store.url, lambda db: PostgresSaver(db).setup()) == (VERSION, VERSION)  # LangGraph's tables
+    ana = store.of("ana")
+    ana.admit(a_thread())
+    assert ana.whole("k7f3").row.requested_by == "ana"
+    assert ana.verified().problem == ""
