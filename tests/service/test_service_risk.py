@@ -97,7 +97,7 @@ def test_a_change_that_was_not_measured_is_severe_whatever_its_verb(
     from sqlagent.databases.base import MeasureBudget
     from sqlagent.service import parts
 
-    monkeypatch.setattr(parts, "MeasureBudget", lambda: MeasureBudget(changes_bytes=1))
+    monkeypatch.setattr(parts, "MeasureBudget", lambda **_: MeasureBudget(changes_bytes=1))
     weighed = shop.weigh(sql)
     assert weighed.facts.measurement is not None
     assert not weighed.facts.measurement.is_exact

@@ -109,7 +109,7 @@ def test_an_undo_of_a_drop_that_could_not_be_undone_in_turn_says_so_before(
 ) -> None:
     before = shop.content()
     dropped = shop.ran("CREATE TABLE copied AS SELECT * FROM orders")
-    monkeypatch.setattr(parts, "MeasureBudget", lambda: MeasureBudget(undo_bytes=10))
+    monkeypatch.setattr(parts, "MeasureBudget", lambda **_: MeasureBudget(undo_bytes=10))
     asked = shop.agent.undo(dropped.thread)
     assert asked.proposal is not None
     assert asked.proposal.measurement is not None

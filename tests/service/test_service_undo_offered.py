@@ -201,7 +201,7 @@ def test_an_undo_is_offered_afterwards_where_it_was_promised(shop: Shop, sql: st
 
 
 def test_what_was_too_large_to_measure_is_expected_and_offered(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "MeasureBudget", lambda: MeasureBudget(changes_bytes=1))
+    monkeypatch.setattr(parts, "MeasureBudget", lambda **_: MeasureBudget(changes_bytes=1))
     asked = shop.agent.run("UPDATE orders SET total = 1")
     assert promised(asked) is Undoable.EXPECTED
     ran = shop.approved(asked)

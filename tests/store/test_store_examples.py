@@ -121,10 +121,7 @@ def test_what_a_person_changed_it_to_is_the_example_and_the_draft_is_kept_beside
     first = past.drafted(
         thread,
         "DELETE FROM orders",
-        attempts=(
-            Attempt("", "no SQL"),
-            Attempt("DELETE ordrs", "no such"),
-        ),
+        attempts=(Attempt("", "no SQL"), Attempt("DELETE ordrs", "no such")),
     )
     past.decided(first, Choice.EDIT, sql="UPDATE orders SET status = 'x'", reason="never delete")
     edited = past.drafted(thread, "UPDATE orders SET status = 'x'", author="ana", edited_by="ana")

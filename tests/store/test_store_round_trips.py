@@ -25,7 +25,7 @@ WRITE = "UPDATE orders SET total = 0 WHERE id = 1"
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every call to the server, as it is made."""
     made: list[str] = []
-    for kind, name in ((Session, "again"), (SharedSaver, "_again")):
+    for kind, name in ((Session, "again"), (SharedSaver, "attempt")):
         whole: Any = getattr(kind, name)
 
         def counted(self: Any, work: Any, whole: Any = whole, kind: str = kind.__name__) -> Any:

@@ -223,7 +223,7 @@ def test_what_is_not_of_the_clock_counts_beside_it(shop: Shop) -> None:
 def test_past_the_budget_the_approved_count_is_a_ceiling(
     shop: Shop, budget: MeasureBudget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service_parts, "MeasureBudget", lambda: budget)
+    monkeypatch.setattr(service_parts, "MeasureBudget", lambda **_: budget)
     asked = waiting(shop, HALVE)
     counted(asked, 3)
     elsewhere(shop, "INSERT INTO stock VALUES (4, 'plum', 10)")
