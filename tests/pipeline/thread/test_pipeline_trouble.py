@@ -34,7 +34,7 @@ from sqlagent.core.errors import Busy, ConnectError, Finished, SqlagentError, St
 from sqlagent.core.nouns.session import Choice, Decision, Status
 from sqlagent.databases import open as databases
 from sqlagent.pipeline import thread_lock
-from sqlagent.pipeline.thread import driver
+from sqlagent.pipeline.thread import alone
 from sqlagent.service import Agent
 from sqlagent.store.journal import Marked, RunState
 
@@ -106,7 +106,7 @@ def test_a_reader_that_keeps_the_commit_out_keeps_the_approval_too(
 def test_two_agents_of_one_thread_say_who_is_busy(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = waiting(shop)
     with thread_lock.thread_lock(shop.state / "locks", asked.thread):
-        monkeypatch.setattr(driver, "thread_lock", partial(thread_lock.thread_lock, wait=0.05))
+        monkeypatch.setattr(alone, "thread_lock", partial(thread_lock.thread_lock, wait=0.05))
         with shop.agent() as agent, pytest.raises(Busy, match=asked.thread):
             agent.resume(asked.thread)
 
