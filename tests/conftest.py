@@ -36,6 +36,18 @@ as_at_a_terminal()
 hypothesis.settings.register_profile("sqlagent", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("sqlagent")  # a slow machine is not a failure
 
+_OLDER_EVERY = 4
+"""Of the questions to an older PostgreSQL, those that are asked in the short run too."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    older = [item for item in items if "postgres-15" in item.nodeid]
+    for place, item in enumerate(older):
+        if place % _OLDER_EVERY:
+            item.add_marker("long")
+
+
 _CACHE = Path(os.environ.get("SQLAGENT_CACHE_DIR") or user_folder("cache", os.environ))
 """Where whoever runs the tests keeps weights; read before any test moves the home away."""
 

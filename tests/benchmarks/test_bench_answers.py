@@ -11,6 +11,7 @@ import pytest
 from questions import Judge, Question, questions
 
 from sqlagent.core.confidence import Sureness, sureness
+from sqlagent.core.errors import ModelError
 from sqlagent.core.nouns.session import Report
 from sqlagent.service import Agent
 
@@ -36,7 +37,11 @@ def test_our_own_questions(weights_path: Path, judge: Judge, tmp_path: Path, sam
     for question in questions()[:: EVERY[samples]]:
         with Agent.open(str(judge.database(question.schema)), **settings) as agent:
             began = time.monotonic()
-            report = agent.ask(question.ask)
+            report: Report | str
+            try:
+                report = agent.ask(question.ask)
+            except ModelError as e:  # it wrote without end, say: an answer that is none
+                report = e.message
             asked.append(Asked(question, report, time.monotonic() - began, judge))
             print(asked[-1].line)
     print("\n".join(summary(asked)))
@@ -48,9 +53,10 @@ def test_our_own_questions(weights_path: Path, judge: Judge, tmp_path: Path, sam
 class Asked:
     """One question, and what became of it."""
 
-    def __init__(self, question: Question, report: Report, seconds: float, judge: Judge) -> None:
-        self.question, self.report, self.seconds = question, report, seconds
-        self.proposal = report.proposal
+    def __init__(self, question: Question, report: Report | str, seconds: float, judge: Judge) -> None:
+        self.question, self.seconds = question, seconds
+        self.proposal = None if isinstance(report, str) else report.proposal
+        self.message = report if isinstance(report, str) else report.message
         sql = self.proposal.sql if self.proposal else ""
         self.refused = self.proposal is None
         self.right = judge.is_right(question, sql) if sql and question.sql else self.refused
@@ -62,7 +68,7 @@ class Asked:
     @property
     def line(self) -> str:
         words = (self.question.schema, self.question.kind, "right" if self.right else "wrong", f"{self.seconds:.1f} s")
-        said = self.proposal.sql if self.proposal else self.report.message
+        said = self.proposal.sql if self.proposal else self.message
         return f"| {' | '.join(words)} | {self.question.ask[:60]} | {' '.join(said.split())[:90]} |"
 
 

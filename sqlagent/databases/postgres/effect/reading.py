@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import psycopg
 
 from sqlagent.databases.changes.net_changes import paired
-from sqlagent.databases.changes.rows import Row, TableChange
+from sqlagent.databases.changes.rows import Row, RowChange, TableChange
 from sqlagent.databases.postgres.connection.rows import Session, one
 from sqlagent.databases.postgres.effect.row_versions import Watch, all_rows, new_rows, old_rows
 from sqlagent.databases.postgres.effect.schema_changes import Objects, SchemaChange, compared, objects
@@ -74,6 +74,10 @@ class State:
     created: frozenset[int] = frozenset()
     dropped: frozenset[int] = frozenset()
     unread: tuple[Uncounted, ...] = ()
+    lost: tuple[TableChange[Table], ...] = ()
+    """Of columns that were dropped: what they held, beside what tells the rows of their table apart."""
+    too_large: tuple[str, ...] = ()
+    """Tables whose dropped columns held more than is kept."""
     schema: SchemaChange = field(default_factory=SchemaChange)
     objects: Objects | None = None
     """Of the whole schema, where it was changed."""
@@ -146,8 +150,9 @@ class Reader:
         if not self.tells_schema:
             written = replace(written, is_schema=False)
         self._check_foreseen(written)
-        now = tables(self.pair.writer, {leaf.root for leaf in written.leaves.values()})
-        was = tables(self.pair.witness, {leaf.root for leaf in written.was.values()})
+        large = sorted(one(self.pair.writer, "SELECT %s::oid::regclass", oid) or "" for oid in written.too_large)
+        roots = {leaf.root for leaf in (*written.leaves.values(), *written.was.values())}  # a partition may come or go
+        now, was = tables(self.pair.writer, roots), tables(self.pair.witness, roots)
         images, unread = {}, []
         with steady(self.pair.writer), aside(self.pair.witness), steady(self.pair.witness):
             sizes = self._sizes(written)
@@ -166,11 +171,32 @@ class Reader:
                     old, new = self._rows(leaf, known[leaf.root], was.get(leaf.root), written, mine)
                     images[oid] = Image(leaf.root, old, new, counts, known[leaf.root])
             present = objects(self.pair.writer) if written.is_schema else None
-        created = now.keys() - was.keys() - {leaf.root for leaf in written.was.values()}
         return State(
-            images, was | now, frozenset(created), frozenset(was.keys() - now.keys()),
-            tuple(unread), self._changed(present), present, written.outside,
+            images, was | now, frozenset(now.keys() - was.keys()), frozenset(was.keys() - now.keys()),
+            tuple(unread), tuple(self._lost(written, now)), tuple(large),
+            self._changed(present), present, written.outside,
         )  # fmt: skip
+
+    def _lost(self, written: Written, now: Mapping[int, Table]) -> Iterator[TableChange[Table]]:
+        """By table, the key of each row (all that is left of it, where there is none) and what it lost."""
+        roots: dict[int, list[int]] = {}
+        for oid in sorted(written.lost & self._kept.keys()):
+            roots.setdefault(written.leaves[oid].root, []).append(oid)
+        for root, parts in roots.items():
+            was, table = self._kept[parts[0]][0], now[root]
+            again = {
+                name for name, number in zip(table.columns, table.numbers, strict=True) if number not in was.numbers
+            }
+            left = [place for place, number in enumerate(was.numbers) if number in table.numbers]
+            keyed = was.key and set(was.key) <= set(left)
+            gone = [
+                p for p in range(len(was.columns)) if p not in {*left, *was.generated} and was.columns[p] not in again
+            ]
+            if gone:
+                places = [*(was.key if keyed else left), *gone]
+                narrow = replace(was.with_columns(places), key=tuple(range(len(places) - len(gone))))
+                rows = (tuple(row[p] for p in places) for oid in parts for row in self._kept[oid][1])
+                yield TableChange(narrow, tuple(RowChange(row, None) for row in rows))
 
     def _check_foreseen(self, written: Written) -> None:
         closed = {oid for oid in written.closed if _why_not(written.was[oid]) == ""}
@@ -199,17 +225,8 @@ class Reader:
         return old, new
 
     def _kept_rows(self, oid: int, table: Table) -> list[Row]:
-        """In the columns that the table has now; one that it had not has what older rows have."""
         was, rows = self._kept[oid]
-        if was.numbers == table.numbers:
-            return rows
-        places = [was.numbers.index(number) if number in was.numbers else None for number in table.numbers]
-        return [
-            tuple(
-                missing if place is None else row[place] for place, missing in zip(places, table.missing, strict=True)
-            )
-            for row in rows
-        ]
+        return rows if was.numbers == table.numbers else [table.row_from(was, row) or () for row in rows]
 
     def kept(self) -> Mapping[int, tuple[Table, list[Row]]]:
         """The rows that `begin` read, by the oid of their table or partition."""

@@ -13,7 +13,7 @@ from psycopg.pq.abc import PGresult
 
 from sqlagent.core.analyze import parse
 from sqlagent.databases.changes.net_changes import since
-from sqlagent.databases.changes.rows import TableChange
+from sqlagent.databases.changes.rows import RowChange, TableChange
 from sqlagent.databases.postgres.connection.rows import Session, raw
 from sqlagent.databases.postgres.effect.reading import Reader, State
 from sqlagent.databases.postgres.effect.schema_changes import SchemaChange, compared
@@ -34,6 +34,10 @@ _CALLED = """
 SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND (n.nspname || '.' || c.relname = ANY(%s::text[])
   OR c.relname = ANY(%s::text[]) AND pg_catalog.pg_table_is_visible(c.oid))"""
+
+
+_PLANNED_MS = 50
+"""How long a plan waits for a lock: an earlier statement may have shut everybody out of the table."""
 
 
 class EndsTransaction(Exception):
@@ -92,7 +96,8 @@ class Script:
 
     def _read(self, known: Planned) -> None:
         earlier, self.state = self.state, self.reader.read(self.state)
-        changes = since(earlier.changes, self.state.changes) if self.steps else self.state.changes
+        before = [_in_columns_of_now(change, self.state) for change in earlier.changes]
+        changes = since(before, self.state.changes) if self.steps else self.state.changes
         self.steps.append(Step(known, changes, self._schema_since(earlier), self.state))
 
     def _schema_since(self, earlier: State) -> SchemaChange:
@@ -100,6 +105,15 @@ class Script:
         if before is None or self.state.objects is None:
             return SchemaChange()
         return compared(before, self.state.objects)
+
+
+def _in_columns_of_now(change: TableChange[Table], state: State) -> TableChange[Table]:
+    """An earlier statement's changes, in the columns that a later one left."""
+    was, now = change.table, state.tables.get(change.table.oid)
+    if now is None or now.numbers == was.numbers:
+        return change
+    rows = (RowChange(now.row_from(was, row.before), now.row_from(was, row.after)) for row in change.rows)
+    return TableChange(now, tuple(row for row in rows if row.before != row.after))
 
 
 def execute(writer: Session, sql: str) -> PGresult:
@@ -122,6 +136,7 @@ def plan(witness: Session, sql: str) -> Planned:
     named = _named(witness, sql)
     with aside(witness):
         try:
+            witness.execute(f"SET LOCAL lock_timeout = '{_PLANNED_MS}ms'")
             with witness.cursor() as cursor:
                 cursor.execute(b"EXPLAIN (FORMAT JSON) " + encoded(sql), binary=True, prepare=False)
                 plans = [each["Plan"] for (listed,) in cursor.fetchall() for each in listed]

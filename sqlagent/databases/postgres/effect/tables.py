@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
+from sqlagent.databases.changes.rows import Row
 from sqlagent.databases.postgres.connection.rows import Session, raw
 
 
@@ -31,6 +32,35 @@ class Table:
     missing: tuple[str | None, ...]
     """By column, what older rows have in it that was added later, by a default that was not written to them."""
     partitioned: bool = False
+
+    def row_from(self, was: Table, row: Row | None) -> Row | None:
+        """A row in these columns, of when the table was another; one that it had not has what older rows have.
+
+        A column that was dropped and made again under its name is the same to whoever reads the table.
+        """
+        if row is None or was.numbers == self.numbers:
+            return row
+        gone = {name: place for place, name in enumerate(was.columns) if was.numbers[place] not in self.numbers}
+        places = (
+            was.numbers.index(number) if number in was.numbers else gone.get(name)
+            for name, number in zip(self.columns, self.numbers, strict=True)
+        )
+        return tuple(
+            missing if place is None else row[place] for place, missing in zip(places, self.missing, strict=True)
+        )
+
+    def with_columns(self, places: Sequence[int]) -> Table:
+        """Only the columns at these places."""
+        kept = {place: number for number, place in enumerate(places)}
+
+        def moved(those: tuple[int, ...]) -> tuple[int, ...]:
+            return tuple(kept[place] for place in those if place in kept)
+
+        return replace(
+            self, columns=tuple(self.columns[p] for p in places), types=tuple(self.types[p] for p in places),
+            numbers=tuple(self.numbers[p] for p in places), missing=tuple(self.missing[p] for p in places),
+            generated=moved(self.generated), always=moved(self.always), key=moved(self.key),
+        )  # fmt: skip
 
     @property
     def only(self) -> str:

@@ -12,8 +12,9 @@ from sqlagent.databases.postgres.connection.rows import Raw
 from sqlagent.databases.postgres.effect.reading import State
 from sqlagent.databases.postgres.effect.schema_changes import Object, SchemaChange
 from sqlagent.databases.postgres.effect.tables import Table
+from sqlagent.databases.postgres.effect.written_tables import LOST_BYTES
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class Kept:
     """Tables that were there before and after."""
     made: tuple[KeptTable, ...] = ()
     dropped: tuple[KeptTable, ...] = ()
+    lost: tuple[KeptTable, ...] = ()
+    """What columns held that it dropped."""
     before: tuple[Object, ...] = ()
     after: tuple[Object, ...] = ()
     """Objects of the schema that differ."""
@@ -72,10 +75,19 @@ class Kept:
 
 def encoded(transaction: Transaction, state: State, *, incomplete: str) -> bytes:
     """The bytes for the journal; `incomplete` says why not every row is in `state`."""
-    changed, made, dropped = (tuple(map(_kept, side)) for side in (state.changes, state.came, state.went))
+    changed, made, dropped, lost = (
+        tuple(map(_kept, side)) for side in (state.changes, state.came, state.went, state.lost)
+    )
     why = incomplete or next((f"{each.table}: {each.why}" for each in state.unread), "")
-    kept = Kept(_FORMAT, transaction, changed, made, dropped, state.schema.before, state.schema.after, why)
+    if state.too_large:
+        why = why or too_large(state)
+    kept = Kept(_FORMAT, transaction, changed, made, dropped, lost, state.schema.before, state.schema.after, why)
     return msgspec.msgpack.encode(kept)
+
+
+def too_large(state: State) -> str:
+    """Why what it dropped cannot be put back."""
+    return f"{state.too_large[0]} has more than {LOST_BYTES // 1_000_000} MB, so what its column held is not kept"
 
 
 def _kept(change: TableChange[Table]) -> KeptTable:

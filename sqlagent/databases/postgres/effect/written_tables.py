@@ -19,6 +19,15 @@ WHERE l.pid = pg_catalog.pg_backend_pid() AND l.locktype = 'relation' AND l.gran
   AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
 GROUP BY l.relation ORDER BY l.relation"""
 
+LOST_BYTES = 64_000_000
+"""Of a table up to which the values of a column that is dropped are kept."""
+_DROPPED = """
+SELECT a.attrelid, a.attnum FROM pg_catalog.pg_attribute a
+WHERE a.attrelid = ANY(%s::oid[]) AND a.attnum > 0 AND a.attisdropped"""
+_LARGE = "SELECT o FROM pg_catalog.unnest(%s::oid[]) o WHERE pg_catalog.pg_relation_size(o) > %s"
+_HAD = """
+SELECT EXISTS (SELECT FROM pg_catalog.pg_attribute a
+  WHERE a.attrelid = %s::oid AND a.attnum = %s AND NOT a.attisdropped)"""
 _IS_COUNTED = """
 SELECT pg_catalog.current_setting('track_counts')::bool AND NOT EXISTS (SELECT FROM pg_catalog.pg_proc p
   WHERE p.oid >= 16384 AND p.proconfig::text LIKE '%track_counts%')"""
@@ -42,6 +51,10 @@ class Written:
     """Rows written in each, however often."""
     closed: frozenset[int]
     """Those that nobody else can read: TRUNCATE, DROP and most of ALTER lock them so."""
+    lost: frozenset[int] = frozenset()
+    """Those of which a column was dropped, and its values with it."""
+    too_large: frozenset[int] = frozenset()
+    """The same, where those values are too many to be read."""
     is_schema: bool = False
     """Catalogs were written."""
     outside: tuple[str, ...] = ()
@@ -72,16 +85,29 @@ class Looker:
         counts = self._counts()
         users = {oid for oid in {*locked, *counts} if oid >= FIRST_OF_USERS}
         now, was = leaves(writer, users), leaves(self.pair.witness, users)
-        wrote = self._wrote(now, was, counts, locked)
+        lost, too_large = self._lost([oid for oid in now.keys() & was.keys() if locked.get(oid)])
+        wrote = self._wrote(now, was, counts, locked) | lost
         catalogs = [oid for oid in counts if oid < FIRST_OF_USERS]
         return Written(
             {oid: leaf for oid, leaf in now.items() if oid in wrote},
             {oid: leaf for oid, leaf in was.items() if oid in wrote},
             counts,
             frozenset(oid for oid in wrote & was.keys() if locked.get(oid)),
+            frozenset(lost),
+            frozenset(too_large),
             bool(catalogs),
             tuple(self._outside(catalogs, [leaf for leaf in now.values() if leaf.oid in locked])),
         )
+
+    def _lost(self, shut: list[int]) -> tuple[set[int], set[int]]:
+        """Those that lack a column which they had, and the same where they are too large to be read for it."""
+        writer, witness = self.pair.writer, self.pair.witness
+        gone = set(raw(writer, _DROPPED, shut)) if shut else set()
+        if gone:
+            gone -= set(raw(witness, _DROPPED, shut))
+        had = {int(oid or 0) for oid, number in gone if one(witness, _HAD, oid, number) == "t"}
+        large = {int(oid or 0) for (oid,) in raw(writer, _LARGE, list(had), LOST_BYTES)} if had else set()
+        return had - large, had & large
 
     def _counts(self) -> dict[int, Counts]:
         found = {}

@@ -1,4 +1,4 @@
-"""Sets a schema back: drops what a run made, alters back what it altered, and makes again what it dropped.
+"""A schema set back: what came goes, what was altered is altered back, what went is made again from its definition.
 
 What cannot be written so is refused.  What is written is not trusted: whoever asks for it compares every object with
 how it was, so that a statement missing here is an undo refused, and never one that is wrong.
@@ -6,26 +6,28 @@ how it was, so that a statement missing here is an undo refused, and never one t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import psycopg
 
 from sqlagent.databases.changes.conflicts import Refused
 from sqlagent.databases.postgres.connection.rows import Session
 from sqlagent.databases.postgres.effect.schema_changes import Key, Object, Objects, SchemaChange, compared, objects
+from sqlagent.databases.postgres.undo import facets
+from sqlagent.databases.postgres.undo.statements import Shape, altered, come_back, comment, dropped, made
 
-_SEPARATOR = "\x1f"
-"""Between the parts of a column's definition."""
 _GO_FIRST = (
     "policy", "trigger", "rule", "constraint", "view", "materialized view", "table", "index", "column", "sequence",
     "function", "procedure", "aggregate", "domain", "type", "schema",
 )  # fmt: skip
-_COME_FIRST = ("schema", "type", "sequence", "table", "function", "procedure")
-_COME_LAST = ("constraint", "index", "view", "materialized view", "rule", "trigger")
+_COME_FIRST = ("schema", "type", "domain", "sequence", "table", "function", "procedure")
+_COME_LAST = ("constraint", "index", "view", "materialized view", "rule", "trigger", "policy")
+_SET_FIRST = ("schema", "type", "domain", "table")
+"""Whose owner others follow."""
 
 
 def key(o: Object) -> Key:
-    """What an object is found by among all others."""
+    """What tells it from all others."""
     return o.kind, o.name, o.part
 
 
@@ -40,41 +42,58 @@ def check_as_left(present: Objects, change: SchemaChange) -> None:
 
 
 class SetBack:
-    """Sets a schema back in two halves: the rows of its tables are put back between them."""
+    """Sets back what a run changed of the schema, in two halves: the rows of its tables are put back between them."""
 
     def __init__(self, writer: Session, change: SchemaChange) -> None:
         self._writer = writer
         self._change = change
+        self._emptied: list[Object] = []
+        """Partitions that go once the rows of the whole are back."""
+        self._views = {o.name for o in (*change.before, *change.after) if o.kind in ("view", "materialized view")}
 
     def first(self) -> None:
-        """Set back names, columns and tables."""
+        """Names, columns and tables as they were."""
         self._rename()
         change = self._left()
-        gone = self._only(change.after, change.before)
+        gone = [
+            o for o in self._only(change.after, change.before)
+            if not _comes_with_identity(o, change.after) and not (o.kind == "column" and o.name in self._views)
+        ]  # fmt: skip
         whole = {o.name for o in gone if not o.part}
+        self._emptied = [o for o in gone if o.kind == "table" and Shape.of(o).whole]
         for kind in _GO_FIRST:
             for o in gone:
-                if o.kind == kind and not (o.part and o.name in whole):
-                    self._run(_dropped(o))
-        self._alter()
+                if o.kind == kind and not (o.part and o.name in whole) and o not in self._emptied:
+                    self._run(dropped(o))
+        self._alter(attach=False)
+        for o in reversed(self._only(self._left().after, change.before)):
+            if o.kind == "index":  # that came with being a partition, and stays when it is none any more
+                self._run(dropped(o))
         come = self._only(change.before, change.after)
-        for kind in _COME_FIRST:
-            for o in come:
-                if o.kind == kind and not _comes_with_identity(o, come):
-                    for sql in _made(o, [each for each in come if each.kind == "column" and each.name == o.name]):
-                        self._run(sql)
-        made = {o.name for o in come if not o.part}
-        for o in come:
-            if o.kind == "column" and o.name not in made:
-                raise Refused(f"the values of column {o.part} of {o.name} are not kept")
+        columns = {o.name: [c for c in come if c.kind == "column" and c.name == o.name] for o in come if not o.part}
+        first = [o for o in come if o.kind in _COME_FIRST and not _comes_with_identity(o, come)]
+        first.sort(key=lambda o: _COME_FIRST.index(o.kind))
+        self._until_nothing_fails([(o, list(made(o, columns[o.name]))) for o in first])
+        for o in sorted(come, key=lambda o: o.number):
+            if o.kind == "column" and o.name not in columns and o.name not in self._views:
+                self._run(come_back(o))
 
     def second(self) -> None:
-        """Set back what hangs on tables, after their rows: keys, indexes, views, triggers; then comments."""
-        left = [o for o in self._left().before if o.kind in _COME_LAST and not self._is_there(o)]
+        """What hangs on tables, after their rows: keys, indexes, views, triggers; then whose they are, and comments."""
+        for o in self._emptied:
+            self._run(dropped(o))
+        self._alter(attach=True)
+        left = [o for o in self._only(self._left().before, self._left().after) if o.kind in _COME_LAST]
         left.sort(key=lambda o: (_COME_LAST.index(o.kind), "FOREIGN KEY" in o.text))
-        self._until_nothing_fails([(o, sql) for o in left for sql in _made(o, [])])
-        for o in self._left().before:
-            self._run(_comment(o))
+        self._until_nothing_fails([(o, list(made(o))) for o in left])
+        for is_first in (True, False):
+            for o, was in self._differing():
+                if (o.kind in _SET_FIRST) is is_first:
+                    self._run_all(facets.owner(o, was))
+        for o, was in self._differing():
+            self._run_all(facets.settings(o, was))
+            if o.comment != was.comment:
+                self._run(comment(was))
 
     def _rename(self) -> None:
         before = {(o.oid, o.kind): o for o in self._change.before if not o.part and o.kind != "schema"}
@@ -86,7 +105,7 @@ class SetBack:
                 self._run(f"ALTER {o.kind.upper()} {o.name} RENAME TO {was.name.rpartition('.')[2]}")
         columns = {(o.oid, o.number): o for o in self._change.before if o.kind == "column"}
         for o in self._change.after:
-            old = columns.get((o.oid, o.number)) if o.kind == "column" else None
+            old = columns.get((o.oid, o.number)) if o.kind == "column" and not o.is_inherited else None
             if old is not None and old.part != o.part:
                 self._run(f"ALTER TABLE {old.name} RENAME COLUMN {o.part} TO {old.part}")
 
@@ -99,136 +118,63 @@ class SetBack:
 
     @staticmethod
     def _only(these: Iterable[Object], others: Iterable[Object]) -> list[Object]:
+        """Those that come or go by themselves."""
         known = {key(o) for o in others}
-        return [o for o in these if key(o) not in known]
+        return [o for o in these if key(o) not in known and not o.is_inherited]
 
-    def _alter(self) -> None:
+    def _differing(self) -> Iterator[tuple[Object, Object]]:
+        """What is there again, and how it was; asked anew, since one may follow from another."""
         change = self._left()
         now = {key(o): o for o in change.after}
-        for was in change.before:
-            o = now.get(key(was))
-            if o is not None and (o.text, o.extra) != (was.text, was.extra):
-                for sql in _altered(o, was):
-                    self._run(sql)
+        yield from ((now[key(was)], was) for was in change.before if key(was) in now)
 
-    def _is_there(self, o: Object) -> bool:
-        return key(o) in objects(self._writer)
+    def _alter(self, *, attach: bool) -> None:
+        """A table becomes a partition again when its rows are in it."""
+        for o, was in self._differing():
+            if was.kind == "column" and was.name in self._views:
+                continue
+            waits = was.kind == "table" and bool(Shape.of(was).whole) and not attach
+            if o.text == was.text or waits:
+                continue
+            if was.is_inherited:  # it follows from the whole, or was changed here alone
+                self._may_run(list(altered(o, was)))
+                continue
+            # What others depend on can be written over, and not be dropped.
+            if o.kind == "view" and self._may_run([f"CREATE OR REPLACE VIEW {o.name} AS {was.text}"]):
+                continue
+            self._run_all(altered(o, was))
 
-    def _until_nothing_fails(self, listed: Sequence[tuple[Object, str]]) -> None:
-        """A view may need another one that comes later."""
+    def _until_nothing_fails(self, listed: Sequence[tuple[Object, list[str]]]) -> None:
+        """A view may need another one that comes later, and a table the one that it is a partition of."""
         left = list(listed)
         while left:
-            failed = [(o, sql) for o, sql in left if not self._is_there(o) and not self._may_run(sql)]
+            present = objects(self._writer)
+            failed = [(o, sql) for o, sql in left if key(o) not in present and not self._may_run(sql)]
             if len(failed) == len(left):
                 o, sql = failed[0]
-                self._run(sql)
+                self._run_all(sql)
                 raise Refused(f"{o.kind} {o.part or o.name} cannot be made again")
             left = failed
 
-    def _may_run(self, sql: str) -> bool:
+    def _may_run(self, sql: Sequence[str]) -> bool:
         self._writer.execute("SAVEPOINT making")
         try:
-            self._run(sql)
+            self._run_all(sql)
         except psycopg.Error:
             self._writer.execute("ROLLBACK TO SAVEPOINT making")
             return False
         self._writer.execute("RELEASE SAVEPOINT making")
         return True
 
+    def _run_all(self, statements: Iterable[str]) -> None:
+        for sql in statements:
+            self._run(sql)
+
     def _run(self, sql: str) -> None:
         self._writer.execute(sql.encode())
 
 
-# ---- statements -----------------------------------------------------------------------------------------------------
-
-
-def _dropped(o: Object) -> str:
-    match o.kind:
-        case "trigger" | "rule" | "policy":
-            return f"DROP {o.kind.upper()} IF EXISTS {o.part} ON {o.name}"
-        case "constraint":
-            return f"ALTER TABLE {o.name} DROP CONSTRAINT IF EXISTS {o.part}"
-        case "column":
-            return f"ALTER TABLE {o.name} DROP COLUMN IF EXISTS {o.part}"
-        case _:
-            return f"DROP {o.kind.upper()} IF EXISTS {o.name}"
-
-
-def _made(o: Object, columns: Sequence[Object]) -> Iterator[str]:
-    match o.kind:
-        case "schema":
-            yield f"CREATE SCHEMA {o.name}"
-        case "type" if o.text.startswith("'"):
-            yield f"CREATE TYPE {o.name} AS ENUM ({o.text})"
-        case "sequence":
-            type_, start, step, most, least, cycle = o.text.split()
-            bounds = f"START {start} INCREMENT {step} MAXVALUE {most} MINVALUE {least}"
-            yield f"CREATE SEQUENCE {o.name} AS {type_} {bounds} {'CYCLE' if cycle == 't' else 'NO CYCLE'}"
-        case "table" if o.text == "r":
-            unlogged = "UNLOGGED " if o.extra.startswith("u") else ""
-            listed = sorted(columns, key=lambda each: each.number)
-            inner = ", ".join(f"{c.part} {c.text.replace(_SEPARATOR, ' ')}" for c in listed)
-            yield f"CREATE {unlogged}TABLE {o.name} ({inner})"
-            for column in listed:
-                yield from _owned(column)
-        case "function" | "procedure" | "index" | "rule" | "trigger":
-            yield o.text
-        case "view" | "materialized view":
-            yield f"CREATE {o.kind.upper()} {o.name} AS {o.text}"
-        case "constraint":
-            yield f"ALTER TABLE {o.name} ADD CONSTRAINT {o.part} {o.text}"
-        case _:
-            raise Refused(f"{o.kind} {o.part or o.name} cannot be made again")
-
-
 def _comes_with_identity(o: Object, come: Sequence[Object]) -> bool:
-    """A sequence that its table makes by itself."""
+    """A sequence that its table, or its column, makes by itself."""
     identities = (each.name for each in come if each.kind == "column" and "AS IDENTITY" in each.text)
     return o.kind == "sequence" and any(o.name.startswith(f"{table}_") for table in identities)
-
-
-def _owned(column: Object) -> Iterator[str]:
-    """A sequence that the column's default takes numbers from goes with it, as `serial` has it."""
-    _, found, rest = column.text.partition("nextval('")
-    if found:
-        yield f"ALTER SEQUENCE {rest.partition(chr(39))[0]} OWNED BY {column.name}.{column.part}"
-
-
-def _altered(o: Object, was: Object) -> Iterator[str]:
-    if o.extra != was.extra and (o.kind != "column" or o.text == was.text):
-        raise Refused(f"owner, privileges or settings of {o.kind} {o.part or o.name} were changed")
-    match o.kind:
-        case "column":
-            yield from _column(o, was)
-        case "view":
-            yield f"DROP VIEW {o.name}"
-            yield f"CREATE VIEW {o.name} AS {was.text}"
-        case "function" | "procedure":
-            yield was.text
-        case "trigger" | "rule" | "constraint" | "index":
-            yield _dropped(o)
-            yield from _made(was, [])
-        case _:
-            raise Refused(f"{o.kind} {o.part or o.name} cannot be altered back")
-
-
-def _column(o: Object, was: Object) -> Iterator[str]:
-    alter = f"ALTER TABLE {o.name} ALTER COLUMN {o.part}"
-    (old_type, *old), (new_type, *new) = was.text.split(_SEPARATOR), o.text.split(_SEPARATOR)
-    if any(word.startswith("GENERATED") for word in {*old} ^ {*new}):
-        raise Refused(f"how column {o.part} of {o.name} is generated was changed")
-    default: Callable[[Sequence[str]], str] = lambda words: next((w for w in words if w.startswith("DEFAULT ")), "")  # noqa: E731
-    if default(new) and (default(new) != default(old) or old_type != new_type):
-        yield f"{alter} DROP DEFAULT"
-    if old_type != new_type:
-        yield f"{alter} TYPE {old_type} USING {o.part}::{old_type}"
-    if default(old) and (default(new) != default(old) or old_type != new_type):
-        yield f"{alter} SET {default(old)}"
-    if ("NOT NULL" in old) != ("NOT NULL" in new):
-        yield f"{alter} {'SET' if 'NOT NULL' in old else 'DROP'} NOT NULL"
-
-
-def _comment(o: Object) -> str:
-    text = "NULL" if not o.comment else "'" + o.comment.replace("'", "''") + "'"
-    named = f"{o.name}.{o.part}" if o.kind == "column" else f"{o.part} ON {o.name}" if o.part else o.name
-    return f"COMMENT ON {o.kind.upper()} {named} IS {text}"

@@ -32,6 +32,7 @@ from sqlagent.databases.postgres.effect.undo_record import Kept
 from sqlagent.databases.postgres.run.transaction import Run
 from sqlagent.databases.postgres.undo.rows import rows_of, still_as_left
 from sqlagent.databases.postgres.undo.schema import check_as_left
+from sqlagent.databases.postgres.undo.statements import Shape
 from sqlagent.databases.postgres.undo.taking_back import Back, taken_back, tried
 
 _COUNTED_AT_MOST = 100_000_000  # bytes of a table whose rows are counted
@@ -53,15 +54,16 @@ class Undo:
         if self.kept.schema:
             self._check_objects(pair.writer)
         wanted = still_as_left(pair.writer, self.kept.changes, self.conflicts)
-        dropped = [kept.change for kept in self.kept.dropped]
-        return taken_back(pair, reader, Back(wanted, self.kept.schema, dropped), whole=False)
+        dropped, lost = ([kept.change for kept in side] for side in (self.kept.dropped, self.kept.lost))
+        return taken_back(pair, reader, Back(wanted, self.kept.schema, dropped, lost), whole=False)
 
     def _check_objects(self, session: Session) -> None:
         """Raises Refused where what it made or altered was changed since."""
         with steady(session):
             check_as_left(objects(session), self.kept.schema)
         known = {o.oid for o in self.kept.before}
-        made = [o.oid for o in self.kept.after if o.kind == "table" and o.oid not in known]
+        made = [o.oid for o in self.kept.after if o.kind == "table" and o.oid not in known and not Shape.of(o).whole]
+        # What is in a partition that it made is a change of the whole.
         rows = {kept.table.oid: Counter(after for _, after in kept.rows) for kept in self.kept.made}
         for oid, table in tables(session, made).items():
             if Counter(rows_of(session, table)) != rows.get(oid, Counter()):

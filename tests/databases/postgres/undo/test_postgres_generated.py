@@ -11,10 +11,11 @@ from postgres_schemas import SCHEMAS, a_script
 from postgres_server import Pg
 from postgres_writes import Target, whole_way
 
-_A_SCHEMA = 80  # in the long run
+_A_SCHEMA = 80  # in the long run, of each
+_EVERY = 3  # in the short run
 
 
-@pytest.mark.parametrize("name", SCHEMAS)
+@pytest.mark.parametrize("name", list(SCHEMAS)[::_EVERY])
 def test_an_effect_is_what_a_diff_of_everything_says_and_can_be_taken_back(
     pg_of: Callable[[str], Pg], name: str
 ) -> None:
