@@ -11,9 +11,10 @@ from typing import Any
 import duckdb
 
 from sqlagent.core.errors import QueryError, TimedOut
-from sqlagent.core.nouns.analysis import Basis, Size
+from sqlagent.core.nouns.analysis import Size
 from sqlagent.core.nouns.session import Outcome, Result
 from sqlagent.databases.base import Limits, Sink
+from sqlagent.databases.changes.returned_rows import counted
 from sqlagent.databases.duckdb.connection.error_text import said
 from sqlagent.databases.duckdb.connection.load import Loaded
 from sqlagent.databases.duckdb.connection.waiting import OutOfTime, waited_for
@@ -65,11 +66,7 @@ def count(loaded: Loaded, sql: str, *, seconds: float) -> Size:
                 rows = waited_for(reader, lambda: reader.fetchmany(2), until=until)
     except (QueryError, OutOfTime, duckdb.Error):
         return Size()
-    match rows:
-        case [(int(number),)] if number >= 0:
-            return Size(number, None, Basis.COUNTED)
-        case _:
-            return Size()
+    return counted(rows)
 
 
 def _prove(loaded: Loaded, reader: duckdb.DuckDBPyConnection, sql: str) -> None:
