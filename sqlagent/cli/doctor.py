@@ -17,6 +17,7 @@ import typer
 from sqlagent import __version__, config
 from sqlagent.cli.call import Call
 from sqlagent.cli.options import DATABASE, MODEL, takes
+from sqlagent.config.kinds import show_size
 from sqlagent.core.approval.seats import ONE_PERSON
 from sqlagent.core.errors import SqlagentError
 from sqlagent.core.text.counted import counted
@@ -102,6 +103,7 @@ def _checks(call: Call) -> Iterator[Check]:
     yield looked
     if looked.state is State.OK:
         yield from (Check("database", State.NOTE, c.what, c.fix) for c in call.agent.database.concerns())
+        yield from _bounds(call)
     yield _tried("state", lambda: _state(call))
     if call.settings.store:
         yield from _store(call)
@@ -120,6 +122,16 @@ def _store(call: Call) -> Iterator[Check]:
         return
     for found in findings:
         yield Check("store", State.NOTE if found.mend else State.OK, f"{found.what}: {found.said}", found.mend)
+
+
+def _bounds(call: Call) -> Iterator[Check]:
+    """How far a preview goes on a server, where others may have to wait for it."""
+    its = call.settings.database
+    if its.engine in ("postgresql", "postgres"):
+        where = "on measure_url" if its.measure_url else "on the database itself"
+        size = show_size(its.measure_scan_bytes)
+        tried = f"up to {its.measure_rows:,} rows (measure.rows) and tables of {size} (measure.scan_bytes), {where}"
+        yield Check("preview", State.OK, tried)
 
 
 def _rules(call: Call) -> Iterator[Check]:

@@ -29,6 +29,7 @@ class _Wanted:
     busy_seconds: float
     marker_table: bool
     measure_url: str
+    cache: Path | None
     password: Secret
     may_recover: Callable[[], bool]
 
@@ -41,21 +42,24 @@ def open_database(
     busy_seconds: float = 5.0,
     marker_table: bool = False,
     measure_url: str = "",
+    cache: Path | None = None,
     password: Secret | None = None,
     may_recover: Callable[[], bool] = lambda: False,
 ) -> Database:
     """The database at a path or URL; raises ConnectError or AuthError.  Never creates one.
 
     `marker_table` lets runs leave their marks in a small table of the database itself.  `measure_url` is a
-    clone of a server's database, where changes are tried.  A server's driver looks for a
-    password in its own places where none is given.  `may_recover` is asked where a crash left a file half
-    written: whether that crash was our own, and may be rolled back; HotJournal otherwise.
+    clone of a server's database, where changes are tried; `cache` a folder to keep what its catalogs say in.  A
+    server's driver looks for a password in its own places where none is given.  `may_recover` is asked where a crash
+    left a file half written: whether that crash was our own, and may be rolled back; HotJournal otherwise.
 
     `sqlite:///shop.db` is relative and `sqlite:////srv/shop.db` absolute, as SQLAlchemy has it; after `sqlite:` and
     no slashes more than one, the rest is the path as it is.
     """
     scheme, rest = _scheme(url_or_path)
-    wanted = _Wanted(name, foreign_keys, busy_seconds, marker_table, measure_url, password or Secret(), may_recover)
+    wanted = _Wanted(
+        name, foreign_keys, busy_seconds, marker_table, measure_url, cache, password or Secret(), may_recover
+    )
     return _ADAPTERS[scheme](rest, wanted)
 
 
@@ -111,7 +115,7 @@ def _open_postgres(rest: str, wanted: _Wanted) -> Database:
         ) from e
 
     return Postgres(f"postgresql:{rest}", name=wanted.name, password=wanted.password, marker_table=wanted.marker_table,
-                    measure_url=wanted.measure_url)  # fmt: skip
+                    measure_url=wanted.measure_url, cache=wanted.cache)  # fmt: skip
 
 
 def _open_files(path: str, wanted: _Wanted) -> Database:

@@ -240,14 +240,11 @@ class Parts:
         if chosen.url not in self._databases:
             password = chosen.password or (printed_by(chosen.password_command) if chosen.password_command else None)
             self._databases[chosen.url] = open_database(
-                chosen.url,
-                name=chosen.name,
-                foreign_keys=chosen.foreign_keys,
-                marker_table=chosen.marker_table,
-                measure_url=chosen.measure_url,
+                chosen.url, name=chosen.name, password=password,
+                foreign_keys=chosen.foreign_keys, marker_table=chosen.marker_table,
+                measure_url=chosen.measure_url, cache=self.settings.cache_dir / "schemas",
                 may_recover=lambda: self.journal.runs_began_on(chosen.url),  # then it is our own run that was cut off
-                password=password,
-            )
+            )  # fmt: skip
         return self._databases[chosen.url]
 
     def database_of(self, row: Thread) -> Database:

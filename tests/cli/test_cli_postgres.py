@@ -73,6 +73,16 @@ def test_an_error_in_json_keeps_its_sqlstate(shop: Shop, pg: Pg) -> None:
     assert json.loads(ran.err.splitlines()[-1])["error"]["sqlstate"] == "3D000"
 
 
+def test_doctor_says_how_far_a_preview_goes(shop: Shop, pg: Pg) -> None:
+    config = shop.folder / "own.toml"
+    config.write_text(f"[databases.shop]\nurl = '{pg.url}'\nmeasure = {{ rows = 5000, scan_bytes = '20 GB' }}\n")
+    checks = shop.run("doctor", "--db", "shop", "--config", str(config), "--json").document["checks"]
+
+    assert [c["detail"] for c in checks if c["name"] == "preview"] == [
+        "up to 5,000 rows (measure.rows) and tables of 20 GB (measure.scan_bytes), on the database itself"
+    ]
+
+
 def test_doctor_says_what_a_role_may_do_beyond_the_tables(shop: Shop, pg: Pg) -> None:
     pg.run("CREATE ROLE filer LOGIN IN ROLE pg_read_server_files; CREATE ROLE plain LOGIN")
 

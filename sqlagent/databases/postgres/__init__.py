@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
@@ -39,6 +38,7 @@ from sqlagent.databases.postgres.effect.measure import measure
 from sqlagent.databases.postgres.effect.remembered import Remembered
 from sqlagent.databases.postgres.effect.undo_record import decoded
 from sqlagent.databases.postgres.opinion import inspect
+from sqlagent.databases.postgres.opinion.kept_outline import KeptOutline
 from sqlagent.databases.postgres.run import in_doubt, marker_table
 from sqlagent.databases.postgres.run.binding import Binding
 from sqlagent.databases.postgres.run.reading import count, read
@@ -46,6 +46,7 @@ from sqlagent.databases.postgres.run.transaction import Run
 from sqlagent.databases.postgres.undo import undo
 from sqlagent.databases.postgres.undo.taking_back import tried
 
+_FORMAT = "1"  # of what is kept of a schema
 _SECONDS = 30.0  # until a server says which it is
 
 
@@ -56,16 +57,25 @@ class Postgres:
     capabilities = POSTGRESQL
 
     def __init__(
-        self, url: str, *, name: str, password: Secret | None = None, marker_table: bool = False, measure_url: str = ""
+        self,
+        url: str,
+        *,
+        name: str,
+        password: Secret | None = None,
+        marker_table: bool = False,
+        measure_url: str = "",
+        cache: Path | None = None,
     ) -> None:
         """Raises ConnectError or AuthError where it cannot be opened.
 
         `measure_url` names a clone or a branch of it, where changes are tried in its place.
+        `cache` is a folder where what the catalogs say is kept for the next process.
         """
         self.name = name
         self._address = Address.of(url, password)
         self._measure_address = Address.of(measure_url, password) if measure_url else self._address
         self._marker_table = marker_table
+        self._cache = cache
         self._open()
 
     def _open(self) -> None:
@@ -74,7 +84,9 @@ class Postgres:
         with reading(self._session_to_read, seconds=_SECONDS):  # which a pooler without transactions refuses
             self._place = Place.of(self._session_to_read)
             self._path = search_path(self._session_to_read)
-        self._remembered = Remembered(self._session_to_read, path=self._path, version=self._place.version)
+        place, path = self._place, self._path
+        kept = KeptOutline(self._cache, (_FORMAT, place.identity, place.since, self._address.server, place.role, *path))
+        self._remembered = Remembered(self._session_to_read, path=path, version=place.version, kept=kept)
 
     @property
     def _reader(self) -> Session:
@@ -102,8 +114,7 @@ class Postgres:
 
     def schema(self, *, examples: int, tables: frozenset[str] | None = None) -> Schema:
         """What the model is told; examples come from the planner's statistics and rows that this role may read."""
-        found = self._schemas.schema(examples)
-        return found if tables is None else replace(found, tables=tuple(t for t in found.tables if t.name in tables))
+        return self._schemas.schema(examples, tables)
 
     @property
     def _schemas(self) -> Remembered:

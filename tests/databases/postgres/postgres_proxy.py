@@ -32,6 +32,10 @@ class Proxy:
         self.arm(**ways)
         self._is_once = True
 
+    def lead_to(self, port: int) -> None:
+        """New connections go there, as after a failover."""
+        self._target = port
+
     def close(self) -> None:
         self._server.close()
 

@@ -6,7 +6,7 @@ from sqlagent.databases.postgres.connection.rows import Session, one
 
 _CATALOGS = (
     "pg_class pg_attribute pg_attrdef pg_constraint pg_index pg_inherits pg_trigger pg_rewrite pg_proc pg_type pg_enum"
-    " pg_description pg_namespace pg_policy pg_extension pg_db_role_setting"
+    " pg_description pg_namespace pg_policy pg_extension pg_db_role_setting pg_auth_members"
 ).split()
 _VERSION = "SELECT pg_catalog.concat_ws(' ', {})".format(
     ", ".join(

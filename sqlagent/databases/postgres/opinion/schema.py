@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from time import monotonic
@@ -88,6 +88,11 @@ class _Draft:
     checks: list[str] = field(default_factory=list)
     triggers: list[str] = field(default_factory=list)
 
+    def take_over(self, known: Table) -> None:
+        """What was told of its columns before: which of them are keys to tables that are not looked at now."""
+        columns = {column.name: column for column in known.columns}
+        self.columns = {number: columns.get(each.name, each) for number, each in self.columns.items()}
+
     def table(self) -> Table:
         return Table(
             self.name, tuple(self.columns.values()), self.is_view, self.rows, tuple(self.checks), tuple(self.triggers),
@@ -95,16 +100,12 @@ class _Draft:
         )  # fmt: skip
 
 
-def schema(session: Session, *, path: Sequence[str], version: str, examples: int) -> Schema:
-    """Every table and view that the role may use, with up to `examples` values a column."""
+def outline(session: Session, *, path: Sequence[str], version: str) -> Schema:
+    """Every table and view that the role may use; no row and no statistics are looked at."""
     with reading(session, seconds=_SECONDS):
         session.execute(_LOOK)
         drafts = _drafts(session, path)
         origins = _origins(session, drafts)
-        if examples:
-            _from_statistics(session, drafts, examples)
-    if examples:
-        _from_rows(session, drafts, examples)
     return Schema("postgres", version, with_view_keys([draft.table() for draft in drafts.values()], origins))
 
 
@@ -119,9 +120,33 @@ def _origins(session: Session, drafts: dict[int, _Draft]) -> dict[Place, Place]:
     return found
 
 
-def _drafts(session: Session, path: Sequence[str]) -> dict[int, _Draft]:
+def with_examples(
+    session: Session, tables: Sequence[Table], *, path: Sequence[str], examples: int
+) -> tuple[Table, ...]:
+    """The same tables with up to `examples` values a column; of others nothing is read."""
+    known = {table.name: table for table in tables}
+    with reading(session, seconds=_SECONDS):
+        session.execute(_LOOK)
+        drafts = _drafts(session, path, only=known)
+        for draft in drafts.values():
+            draft.take_over(known[draft.name])
+        _from_statistics(session, drafts, examples)
+    _from_rows(session, drafts, examples)
+    found = {draft.name: draft for draft in drafts.values()}
+    return tuple(_shown(table, found.get(table.name)) for table in tables)
+
+
+def _shown(table: Table, draft: _Draft | None) -> Table:
+    if draft is None:  # dropped just now
+        return table
+    return replace(table, columns=tuple(draft.columns.values()), rows=draft.rows)
+
+
+def _drafts(session: Session, path: Sequence[str], only: Collection[str] | None = None) -> dict[int, _Draft]:
     found = raw(session, _TABLES)
     names = table_names(session, path, [_number(row[0]) for row in found])
+    if only is not None:
+        found = [row for row in found if names[_number(row[0])] in only]
     drafts = {
         _number(oid): _Draft(
             names[_number(oid)], str(sql), view == "t", _rows(tuples) if view != "t" else None, comment or "",
