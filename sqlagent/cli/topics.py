@@ -89,13 +89,14 @@ password  ~/.pgpass, PGPASSWORD, a service file, or in your own config
           password_command = ["pass", "show", "shop"]; never in the URL, where
           the list of processes shows it
 TLS       sslmode, sslrootcert and the like in the URL, as libpq has them
-pooler    PgBouncer in transaction or session mode is fine, with two of its sessions
-          at once; not in statement mode
-large     a preview is not tried where the planner guesses more than measure.rows
-          (100,000), and rows of tables past measure.scan_bytes (2 GB) are
-          counted and not read: no rows to show, and no undo.  For more, below
-          [databases.shop]: measure = { rows = 1000000, scan_bytes = "20 GB" }, or
-          measure_url = a clone, where nobody waits; [m] tries ten times as much
+pooler    PgBouncer in transaction or session mode is fine, with two of its
+          sessions at once; not in statement mode
+large     a preview is not tried where the planner guesses more rows than
+          measure.rows (100,000), and rows of tables past measure.scan_bytes
+          (2 GB) are counted and not read: none to show, and no undo.  For more
+          below [databases.shop]:  measure.rows = 1000000  and
+          measure.scan_bytes = "20 GB", or measure_url = a clone, where nobody
+          waits; [m] on the screen tries ten times as much
 locks     a preview waits 0.2 s for a lock, and lets nobody wait longer for it
 log       each statement's tree, with its literals, is written to the server's
           log once when it is looked at (debug_print_rewritten)

@@ -25,9 +25,9 @@ def measured_lines(measurement: Measurement, columns: int) -> list[Line]:
     for why in whys or ({} if measurement.is_exact else {measurement.how: None}):
         fails = "" if measurement.is_exact or why.startswith(_FAILS) else "not measured: "
         lines += paragraph(f"! {fails}{one_line(why)}", columns)
-    if moved := moved_words(measurement.moved):
-        lines += paragraph(moved, columns)
-    return lines + paragraph(undo_words(measurement), columns)
+    lines += paragraph(undo_words(measurement), columns)
+    moved = moved_words(measurement.moved)
+    return lines + (paragraph(moved, columns) if moved else [])
 
 
 def moved_words(moved: Sequence[Moved]) -> str:
