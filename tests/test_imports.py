@@ -27,6 +27,12 @@ RULING = (
     "sqlagent.core.policy.rulebook",
 )
 """What reads rules and rules by them."""
+PROPOSAL_AND_ROWS = {
+    *(f"sqlagent.ui.{name}" for name in ("batch", "chart", "export", "formats", "human", "paging", "prompt", "tables")),
+    *("sqlagent.cli.rows_out", "sqlagent.cli.topics", "sqlagent.core.approval.batch", "sqlagent.service.admitting"),
+    "html",
+}
+"""What draws a proposal, takes rows, asks, or begins a turn."""
 OTHERS = tuple(
     f"sqlagent.cli.{name}" for name in ("asking", "auditing", "checking", "doctor", "examples", "machinery", "policy")
 )
@@ -104,6 +110,14 @@ def test_showing_a_thread_loads_nothing_heavy(shop: Shop) -> None:
     result = sqlagent(shop.folder, "show", shop.thread)
     assert result.returncode == 0, result.stderr
     assert loaded(result).isdisjoint({*HEAVY, "pydantic", "asyncio"})
+
+
+@pytest.mark.parametrize("command", [("pending",), ("pending", "--json"), ("sessions",)])
+def test_a_listing_loads_nothing_that_draws_a_proposal_takes_rows_or_asks(shop: Shop, command: tuple[str, ...]) -> None:
+    result = sqlagent(shop.folder, *command)
+    assert result.returncode == 0, result.stderr
+    assert shop.thread in result.stdout
+    assert loaded(result).isdisjoint(PROPOSAL_AND_ROWS - ({"sqlagent.ui.formats"} if "--json" in command else set()))
 
 
 @pytest.mark.parametrize("command", ["pending", "sessions", "show"])

@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from sqlagent import config
 from sqlagent.cli.narrator import Narrator
 from sqlagent.config import Settings
+from sqlagent.core.nouns.documents import FORMAT_VERSION
 from sqlagent.databases.base import Sink
 from sqlagent.service import Agent, Listener
-from sqlagent.ui.chart import NoShape, Seen, as_file, chosen, extension_of, in_terminal
-from sqlagent.ui.export import Existing, Rows, open_rows, refuse_existing, write_whole
-from sqlagent.ui.file_formats import format_of
-from sqlagent.ui.formats import FOR_PEOPLE, Format
-from sqlagent.ui.machine import FORMAT_VERSION, JsonRows, write_document
-from sqlagent.ui.out import say
-from sqlagent.ui.paging import Wide, shown_rows
-from sqlagent.ui.prompt import Input, can_prompt
-from sqlagent.ui.screen import Colour, Screen, is_terminal
+from sqlagent.ui.screen import Colour, Input, Screen, can_prompt, is_terminal
+
+if TYPE_CHECKING:
+    from sqlagent.cli.rows_out import RowsOut
+    from sqlagent.ui.machine import JsonRows
 
 _MOST_LEFT_OUT = 4
 _OURS = frozenset({"json", "output", "csv", "csv_safe", "no_pager", "no_repair", "force", "chart", "wait"})
@@ -39,10 +36,8 @@ class Call:
         self.json: bool = flags["json"]
         self.waits: bool = bool(flags.get("wait"))
         """Nobody is asked here: what others decide is waited for."""
+        self._options = flags
         self._output: Path | None = flags.get("output")
-        self._chart: str = flags.get("chart") or ""
-        self._seen: Seen | None = None
-        self._existing = Existing.REPLACE if flags.get("force") else Existing.KEEP
         self._flags = {name: value for name, value in flags.items() if name not in _OURS}
         if flags.get("csv"):
             self._flags["format"] = "csv"
@@ -53,31 +48,14 @@ class Call:
         if flags.get("no_repair"):
             self._flags["repair"] = False
         self._open = ExitStack()
-        self._open_rows = ExitStack()
-
-        self.has_more = False
-        """More results come after the one that is concluded."""
-        self._said_written = False
 
     def __enter__(self) -> Self:
         return self
 
     def check_output(self, sources: Sequence[str]) -> None:
         """Refuse an `-o FILE` that cannot be, or may not be replaced: before anything is opened, and read or not."""
-        if self._chart not in ("", "-"):
-            from sqlagent.cli.output import refuse_output_over
-
-            extension_of(Path(self._chart))
-            refuse_output_over(Path(self._chart), self.settings, sources)
-            refuse_existing(self._chart, self._existing)
-        if self._output is not None and str(self._output) != "-":
-            from sqlagent.cli.output import may_replace, refuse_output_over  # only where rows go to a file
-
-            refuse_output_over(self._output, self.settings, sources)
-            assert self.format
-            if self._existing is Existing.KEEP and self.interactive and self._output.is_file():
-                self._existing = may_replace(self._output, self.screen, sys.stdin)
-            refuse_existing(str(self._output), self._existing)
+        if self._output is not None or self._options.get("chart"):
+            self.out.check(sources, interactive=lambda: self.interactive)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -87,8 +65,8 @@ class Call:
         if "agent" in self.__dict__:
             self.agent.close()
         try:
-            self._open_rows.__exit__(kind, error, trace)
-            self._say_written()
+            if "out" in self.__dict__:
+                self.out.__exit__(kind, error, trace)
         finally:
             self._open.__exit__(kind, error, trace)
 
@@ -102,22 +80,14 @@ class Call:
         """A person looks at some rows; a file, a pipe and a format for programs have every one."""
         if self.json or self._to_file is not None or not is_terminal(sys.stdout):
             return True
+        from sqlagent.ui.formats import FOR_PEOPLE, Format  # with every format, which a listing does not need
+
         return Format(settings.format) not in FOR_PEOPLE
 
     @property
     def _to_file(self) -> Path | None:
         """The FILE of `-o`."""
         return None if self._output is None or str(self._output) == "-" else self._output
-
-    @cached_property
-    def format(self) -> Format:
-        """`--format`, else what the file's name says, else the setting."""
-        path = self._to_file
-        if path is None and self._chart == "-" and self.flag("format") is None:
-            return Format.NONE  # the picture stands in place of the rows
-        if path is None or self.flag("format") is not None or (path.exists() and not path.is_file()):
-            return Format(self.settings.format)
-        return format_of(path)
 
     @cached_property
     def screen(self) -> Screen:
@@ -132,64 +102,39 @@ class Call:
         return Narrator(self.screen)
 
     @cached_property
-    def rows(self) -> Rows:
-        """Where rows go: the screen, a pipe or `-o FILE`, in the chosen format."""
-        if self._to_file is None and self.format in FOR_PEOPLE and is_terminal(sys.stdout):
-            screen = Screen(sys.stdout, env=self.screen.env)
-            shown = shown_rows(self.format, screen=screen, wide=Wide(self.settings.wide))
-            return self._open_rows.enter_context(shown)
-        path = str(self._output) if self._output else None
-        rows = open_rows(path, format_=self.format, stdout=sys.stdout.buffer, existing=self._existing)
-        return self._open_rows.enter_context(rows)
+    def out(self) -> RowsOut:
+        """Where rows go."""
+        from sqlagent.cli.rows_out import RowsOut  # with every format, which a listing does not need
+
+        return RowsOut(
+            lambda: self.settings,
+            lambda: self.screen,
+            output=self._output,
+            chart=self._options.get("chart") or "",
+            chosen_format=self.flag("format"),
+            replaces=bool(self._options.get("force")),
+        )
 
     def finish_rows(self) -> None:
         """Show them, or put their file in its place, and say so."""
-        if "rows" in self.__dict__:
-            self.rows.show()
-            self._draw()
-            if not self.has_more:
-                self._open_rows.close()
-                self._say_written()
-
-    def _draw(self) -> None:
-        """The chart of what was read, or why there is none."""
-        seen, self._seen = self._seen, None
-        if seen is None or not seen.results:
-            return
-        try:
-            chart = chosen(seen)
-        except NoShape as why:
-            self.screen.line(f"no chart: {why}")
-            return
-        if self._chart != "-":
-            self.screen.line(write_whole(self._chart, as_file(chart, extension_of(Path(self._chart))), self._existing))
-            self.screen.line(f"({chart.why})")
-            return
-        put = say if self.format is Format.NONE else self.screen.line
-        put(in_terminal(chart, columns=self.screen.columns, rows=self.screen.rows))
-
-    def _say_written(self) -> None:
-        rows = self.__dict__.get("rows")
-        if rows is None or self._said_written:
-            return
-        if rows.broken:
-            self.screen.line("the pipe was closed by its reader: the rows after that were not written")
-        if rows.wrote:
-            self.screen.line(rows.wrote)
-        self._said_written = rows.broken or bool(rows.wrote)
+        if "out" in self.__dict__:
+            self.out.finish()
 
     @cached_property
     def kept(self) -> JsonRows:
         """Rows that wait for the document of `--json`."""
+        from sqlagent.ui.machine import JsonRows  # only where rows are kept for a document
+
         return self._open.enter_context(JsonRows())
 
     @cached_property
     def agent(self) -> Agent:
         """With `--json` rows are kept for the document, if no file is named for them; otherwise they stream."""
-        sink: Sink = self.kept if self.json and self._to_file is None else self.rows
-        if self._chart and not self.json:
-            sink = self._seen = Seen(sink)
-        return self.open_agent(sink)
+        if self.json and self._to_file is None:
+            return self.open_agent(self.kept)
+        if "output" not in self._options:
+            return self.open_agent(_WhenTheyCome(self))
+        return self.open_agent(self.out.rows if self.json else self.out.sink())
 
     def open_agent(self, sink: Sink) -> Agent:
         """An agent of these settings, which tells of its work on this screen."""
@@ -235,5 +180,18 @@ class Call:
 
     def print_json(self, facts: dict[str, Any]) -> None:
         """The one document of `--json`, with the rows that came meanwhile as its `results`."""
+        from sqlagent.ui.machine import write_document  # only where a document is printed
+
         rows = self.kept if "kept" in self.__dict__ else None
         write_document({"format_version": FORMAT_VERSION, **facts}, sys.stdout.buffer, rows=rows)
+
+
+class _WhenTheyCome:
+    """The rows of a command that has no options for them: where they go is opened when there are any."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def write(self, columns: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> int:
+        """Take every row; answers how many there were."""
+        return self._call.out.rows.write(columns, rows)

@@ -48,7 +48,7 @@ def each(call: Call, text: str, title: str) -> ExitCode:
     series = Series(call, list(pieces(text, call.agent.database.dialect)), title)
     if not series.pieces:
         raise UsageError("there is no SQL in it", hint="sqlagent run FILE, or sqlagent run --sql TEXT")
-    call.has_more = True
+    call.out.has_more = True
     try:
         for number, piece in enumerate(series.pieces, 1):
             if not _goes_on(series, number, piece):

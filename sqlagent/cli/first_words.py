@@ -50,8 +50,7 @@ def offered(arguments: Sequence[str]) -> list[str]:
 
 def _is_asked(arguments: Sequence[str], typed: str) -> bool:
     from sqlagent.ui.keyboard import Keyboard, NothingTyped
-    from sqlagent.ui.prompt import Input, can_prompt
-    from sqlagent.ui.screen import Screen
+    from sqlagent.ui.screen import Input, Screen, can_prompt
 
     quiet = given("--json", arguments) or given("--no-input", arguments) or os.environ.get("CI")
     if not can_prompt(sys.stdin, sys.stderr, Input.NEVER if quiet else Input.ALLOWED):

@@ -5,22 +5,20 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from typing import Annotated
 
 import typer
 
 from sqlagent.cli.call import Call
 from sqlagent.cli.options import DATABASE, Listed, takes
-from sqlagent.cli.topics import TOPICS, topic
 from sqlagent.core.errors import UsageError
+from sqlagent.core.nouns.documents import report_json, threads_json
 from sqlagent.core.nouns.draft import Schema
 from sqlagent.core.nouns.session import Status, Thread
 from sqlagent.core.text.counted import counted
 from sqlagent.ui import listing
 from sqlagent.ui.diagnostics import ExitCode
 from sqlagent.ui.layout import Block
-from sqlagent.ui.machine import report_json, threads_json
 from sqlagent.ui.out import say
 from sqlagent.ui.visible import one_line
 
@@ -103,6 +101,8 @@ def schema(
 
 def describe(call: Call, table: str) -> ExitCode:
     """The schema, or one table of it, as a model is told it."""
+    from difflib import get_close_matches  # only `schema` looks for a name that is near
+
     from sqlagent.llm.prompt import schema_text
 
     facts = call.agent.database.schema(examples=call.settings.database.examples)
@@ -122,6 +122,8 @@ def describe(call: Call, table: str) -> ExitCode:
 @takes()
 def help_(call: Call, name: Annotated[str, typer.Argument(help="The topic.", metavar="[TOPIC]")] = "") -> ExitCode:
     """Explain a topic, such as exit-codes, environment, policy or confidence, or a rule; alone it lists the topics."""
+    from sqlagent.cli.topics import TOPICS, topic  # the texts, which a listing does not need
+
     text = topic(name) if name else "topics: " + ", ".join(TOPICS) + ", and every rule's id\n"
     if call.json:
         call.print_json({"topic": name, "text": text})

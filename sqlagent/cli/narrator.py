@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from sqlagent.core.nouns.session import Proposal
-from sqlagent.ui.human import allowed
 from sqlagent.ui.progress import Download, Live, Progress
 from sqlagent.ui.screen import Screen
 
@@ -59,6 +58,8 @@ class Narrator:
     def unasked(self, proposal: Proposal) -> None:
         """Show what the policy lets run without a person, before its rows."""
         self.done()
+        from sqlagent.ui.human import allowed  # with all that a proposal is drawn of, which a listing does not need
+
         self._screen.show(allowed(proposal, columns=self._screen.columns))
 
     def done(self) -> None:

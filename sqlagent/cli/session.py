@@ -17,7 +17,8 @@ from sqlagent.ui.human import review
 from sqlagent.ui.layout import Block, paragraph
 from sqlagent.ui.listing import receipt
 from sqlagent.ui.machine import report_json
-from sqlagent.ui.prompt import Answer, How, Input, Retry, Then, ask, require_prompt
+from sqlagent.ui.prompt import Answer, How, Retry, Then, ask, require_prompt
+from sqlagent.ui.screen import Input
 
 _WAITS = frozenset({Status.PENDING, Status.STALE})
 _WENT_WRONG = frozenset({Status.FAILED, Status.DENIED, Status.EXPIRED, Status.UNKNOWN})

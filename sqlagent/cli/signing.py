@@ -25,8 +25,8 @@ from sqlagent.store import ssh_keygen
 from sqlagent.store.identity import current_user
 from sqlagent.ui.diagnostics import ExitCode
 from sqlagent.ui.human import review
-from sqlagent.ui.prompt import Ends, How, Input, Retry, ask, can_prompt
-from sqlagent.ui.screen import Screen
+from sqlagent.ui.prompt import Ends, How, Retry, ask
+from sqlagent.ui.screen import Input, Screen, can_prompt
 from sqlagent.ui.visible import one_line
 
 KEYS = ("id_ed25519_sk", "id_ecdsa_sk", "id_ed25519", "id_ecdsa", "id_rsa")

@@ -17,7 +17,6 @@ from sqlagent.core.approval.seats import EXPIRED, takes_a_signature, unfit
 from sqlagent.core.errors import Finished, NeedsApproval, SqlagentError, UsageError
 from sqlagent.core.nouns.session import Choice, Decision, Proposal, Report, Source, Status, Thread
 from sqlagent.databases.base import Database, MeasureBudget, OnConflict, Sink
-from sqlagent.service.admitting import Turn, admitted, continued
 from sqlagent.service.calls import a_call, checks_arguments
 from sqlagent.service.endings import at_home, close_rejected, doubt, finished, run_to_undo, settle
 from sqlagent.service.parts import Kept, Listener, Parts
@@ -139,6 +138,8 @@ class Agent:
     @a_call
     def admit(self, *, ask: str | None = None, run: str | None = None, title: str = "", thread: str = "") -> Thread:
         """Put a question or SQL on record, without going on: for whoever moves the thread otherwise."""
+        from sqlagent.service.admitting import Turn, admitted, continued  # only what begins a turn needs ids
+
         turn = Turn.begun(ask=ask, run=run, title=title, by=self.by)
         return continued(self._parts, thread, turn) if thread else admitted(self._parts, turn)
 
@@ -175,9 +176,7 @@ class Agent:
         if run or rewrites:  # whoever only says yes or no need not reach the database
             database = self._parts.database_of(row)
         if rewrites:
-            from sqlagent.pipeline.running.partial_batch import (
-                check_it_can_be,  # with the parser, which `pending` does not need
-            )
+            from sqlagent.pipeline.running.partial_batch import check_it_can_be  # with the parser
 
             check_it_can_be(decision, proposal, database)
         counted = self.journal.decide(proposal, decision)
@@ -267,9 +266,8 @@ class Agent:
         row = self.journal.thread(thread.partition(".")[0])
         self.journal.require_sealed(row.id)
         run = run_to_undo(self.journal, thread, row, self._parts.undoable(), keep_undo=self.settings.keep_undo)
-        from sqlagent.pipeline.proposing.undo_proposal import (
-            spelled,  # with all of the pipeline's ports, which `pending` does not need
-        )
+        from sqlagent.pipeline.proposing.undo_proposal import spelled  # with all of the pipeline's ports
+        from sqlagent.service.admitting import Turn, admitted
 
         question = f"undo {thread} (run {at_home(run.ran_at)} by {run.run_by})"
         self._parts.database_of(row)

@@ -14,7 +14,6 @@ from sqlagent.core.text.counted import counted
 from sqlagent.core.text.titles import cut_at_word
 from sqlagent.ui.clarify import question
 from sqlagent.ui.effects import size_words
-from sqlagent.ui.human import heading, numbered, review
 from sqlagent.ui.layout import Block, Line, local, paragraph, table, text_line
 from sqlagent.ui.people import still_needed
 from sqlagent.ui.visible import one_line
@@ -164,6 +163,8 @@ def show(report: Report, *, columns: int = 80) -> Block:
         lines += _fact("asked", f"{local(report.asked_at)}", columns)
         lines += question(report.thread, report.asks, columns=columns).lines if report.asks else ()
         return Block((*lines, *_standing(report, columns), *_drafts(report.attempts, columns)))
+    from sqlagent.ui.human import heading, review  # with all that a proposal is drawn of, which a list does not need
+
     tries = len(proposal.attempts) + 1
     asked = f"{local(report.asked_at or proposal.created_at)}  by {proposal.requested_by}"
     written = f"{local(proposal.created_at)}  by {proposal.author}" + (f", {tries} tries" if tries > 1 else "")
@@ -176,6 +177,8 @@ def show(report: Report, *, columns: int = 80) -> Block:
 
 def _drafts(attempts: Sequence[Attempt], columns: int) -> list[Line]:
     """Every draft that did not stand, whole, and why it did not."""
+    from sqlagent.ui.human import numbered
+
     lines: list[Line] = []
     for number, attempt in enumerate(attempts, 1):
         lines += [text_line(), *_fact(f"try {number}", attempt.error, columns)]

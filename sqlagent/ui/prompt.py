@@ -19,7 +19,7 @@ from sqlagent.ui.editor import NoEdit, edited, paged
 from sqlagent.ui.human import Body, details, edit_size, numbered, review, statement_view
 from sqlagent.ui.keyboard import Keyboard, NothingTyped, Watch, say_it_waits, signals_leave_it_pending
 from sqlagent.ui.layout import Block, paragraph, text_line
-from sqlagent.ui.screen import Screen, is_terminal
+from sqlagent.ui.screen import Input, Screen, can_prompt
 from sqlagent.ui.visible import one_line
 
 
@@ -51,13 +51,6 @@ class Ends(StrEnum):
     """Of a plan, which is approved as a whole and as it stands."""
 
 
-class Input(StrEnum):
-    """`--no-input` and `CI`."""
-
-    ALLOWED = "allowed"
-    NEVER = "never"
-
-
 class Then(StrEnum):
     """What a person wants done with what they have not decided."""
 
@@ -79,11 +72,6 @@ class Answer:
     """Of a PARTIAL, the statements that are approved."""
     then: Then = Then.WAIT
     """Of a LATER, what is done meanwhile."""
-
-
-def can_prompt(stdin: TextIO, stderr: TextIO, input_: Input) -> bool:
-    """stdout may be a file: `sqlagent ask ... > out.csv` still asks, on stderr."""
-    return input_ is Input.ALLOWED and is_terminal(stdin) and is_terminal(stderr)
 
 
 def require_prompt(proposal: Proposal, stdin: TextIO, stderr: TextIO, input_: Input) -> None:

@@ -38,6 +38,18 @@ def is_terminal(stream: TextIO) -> bool:
         return False
 
 
+class Input(StrEnum):
+    """`--no-input` and `CI`."""
+
+    ALLOWED = "allowed"
+    NEVER = "never"
+
+
+def can_prompt(stdin: TextIO, stderr: TextIO, input_: Input) -> bool:
+    """stdout may be a file: `sqlagent ask ... > out.csv` still asks, on stderr."""
+    return input_ is Input.ALLOWED and is_terminal(stdin) and is_terminal(stderr)
+
+
 _PLAINER = str.maketrans({"─": "-", "⟨": "<", "⟩": ">", "\u21b5": "\\n", "\u21e5": "\\t"})
 """Our own drawing, for a terminal of another encoding."""
 

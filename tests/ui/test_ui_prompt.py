@@ -16,7 +16,8 @@ from sqlagent.core.errors import NeedsApproval
 from sqlagent.core.nouns.analysis import Analysis, Risk
 from sqlagent.core.nouns.session import Proposal
 from sqlagent.core.text.split import joined
-from sqlagent.ui.prompt import Input, ask, can_prompt
+from sqlagent.ui.prompt import ask
+from sqlagent.ui.screen import Input, can_prompt
 
 
 @pytest.mark.parametrize(

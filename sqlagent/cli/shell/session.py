@@ -21,7 +21,6 @@ from sqlagent.core.errors import SqlagentError
 from sqlagent.core.nouns.session import TERMINAL, Report, Status
 from sqlagent.databases.base import Sink
 from sqlagent.service import Agent
-from sqlagent.ui.chart import Seen
 from sqlagent.ui.diagnostics import ExitCode, Traces, report_error, secrets_of
 from sqlagent.ui.layout import shorten
 from sqlagent.ui.visible import one_line
@@ -76,10 +75,7 @@ class Line(Call):
     @cached_property
     def sink(self) -> Sink:
         """Where its rows go; they are kept on their way where a chart is drawn of them."""
-        if not self._chart:
-            return self.rows
-        self._seen = Seen(self.rows)
-        return self._seen
+        return self.out.sink()
 
     def __exit__(self, *error: Any) -> None:
         self.__dict__.pop("agent")  # it stays open for the next line
