@@ -43,7 +43,9 @@ def show(
         str, typer.Option("--since", help="today, a duration such as 2h, or a date.", metavar="WHEN")
     ] = "",
 ) -> ExitCode:
-    """Show what happened, oldest first.
+    """Show what happened, oldest first, and whether it still stands as it was written.
+
+    Of one session its own entries and rows are checked, which takes no longer beside many; `verify` checks all.
 
     \b
     sqlagent audit --since today
@@ -53,17 +55,24 @@ def show(
     entries = list(call.agent.journal.audit(thread=thread, since=_since(since)))
     if thread and not entries and not since:
         call.agent.journal.thread(thread)  # says so where there is none; a command that was mistyped ends here too
-    checked = call.agent.journal.verified()
+    problem, intact = _checked(call, thread)
     if call.json:
-        call.print_json({"entries": [asdict(e) for e in entries], "intact": not checked.problem})
+        call.print_json({"entries": [asdict(e) for e in entries], "intact": not problem})
         return ExitCode.OK
     if entries:
         width = call.screen.columns if sys.stdout.isatty() else None
         lines = [_line(e) for e in entries]
         say(audit_table(lines, now=datetime.now(UTC), columns=width))
-    chain = checked.problem or (f"chain intact from #1 to #{checked.entries}" if checked.entries else "no entry yet")
-    call.screen.line(f"({_entries(len(entries))}, {chain})")
+    call.screen.line(f"({_entries(len(entries))}, {problem or intact})")
     return ExitCode.OK
+
+
+def _checked(call: Call, thread: str) -> tuple[str, str]:
+    """What is wrong with what was asked for, one session or all there is; and what to say where nothing is."""
+    if thread:
+        return call.agent.journal.problem_of(thread), "as they were written; the whole record: sqlagent audit verify"
+    checked = call.agent.journal.verified()
+    return checked.problem, f"chain intact from #1 to #{checked.entries}" if checked.entries else "no entry yet"
 
 
 @audit.command("verify")
@@ -73,6 +82,9 @@ def verify_(
     head: Annotated[str, typer.Option("--head", help="A head you kept, such as 41:9f3c21aa.", metavar="N:HASH")] = "",
 ) -> ExitCode:
     """Check that no entry was changed, removed or put in, and that all it tells of is as it was.
+
+    The whole record is read, from its first entry on: nothing less proves it, with a head that you kept or without.
+    `sqlagent audit THREAD` checks one session.
 
     \b
     sqlagent audit verify

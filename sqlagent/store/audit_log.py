@@ -34,5 +34,8 @@ def append_in(db: apsw.Connection, *, at: str, who: str, what: str, thread: str,
 
 def entries_in(db: Reader, *, thread: str = "", since: str = "") -> Iterator[Entry]:
     """Entries in order; of one thread, or from a time on, where that is asked for."""
-    found: Any = db.execute(f"{_COLUMNS} WHERE (?1 = '' OR thread = ?1) AND at >= ?2 ORDER BY number", (thread, since))
+    if thread:
+        found: Any = db.execute(f"{_COLUMNS} WHERE thread = ?1 AND at >= ?2 ORDER BY number", (thread, since))
+    else:
+        found = db.execute(f"{_COLUMNS} WHERE at >= ?1 ORDER BY number", (since,))
     return (Entry(*row) for row in found)

@@ -181,6 +181,11 @@ class Book:
     def _chain(self, _db: Reader, entries: Sequence[Entry], head: Head | None) -> Checked:
         return verify(entries, head)
 
+    def problem_of(self, thread: str) -> str:
+        """What of one session is not as the log has it, empty where all is; `verified` looks at the whole record."""
+        with self.at_once() as db:
+            return problem_in_thread(db, thread)
+
     def require_sealed(self, thread: str) -> None:
         """Raise `Altered` where something of a session is not as the log has it: nothing of it may be used."""
         with self.at_once() as db:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlagent.store.audit import GENESIS, Entry, seal
+from sqlagent.store.audit import GENESIS, Entry, canonical, seal
 from sqlagent.store.reader import Query, Reader, Rows, together
 
 SEALED = {
@@ -53,8 +53,8 @@ def seals_in(db: Reader, rows: Iterable[Row]) -> Seals:
 
 def row_seal(row: Iterable[Any]) -> str:
     """SHA-256, hex, of a row's values as canonical JSON, bytes as their own hash: any language can compute it."""
-    values = [hashlib.sha256(value).hexdigest() if isinstance(value, bytes) else value for value in row]
-    return hashlib.sha256(json.dumps(values, ensure_ascii=True, separators=(",", ":")).encode("ascii")).hexdigest()
+    values = (hashlib.sha256(value).hexdigest() if isinstance(value, bytes) else value for value in row)
+    return hashlib.sha256(canonical(values)).hexdigest()
 
 
 def problem_in_thread(db: Reader, thread: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -16,6 +17,7 @@ from measure import Figures, measure, say
 
 from sqlagent import Agent
 from sqlagent.store.audit import GENESIS, seal
+from sqlagent.store.seals import SEALED, row_seal
 
 MANY = 100_000
 FEW = 10
@@ -82,14 +84,20 @@ def _renamed(column: str, letter: str) -> str:
 
 
 def _rewrite_the_log(db: apsw.Connection) -> None:
-    """An entry for every session's question, sealed as the product does."""
+    """An entry for every session's question, sealed as the product does, with the seals of the session's rows."""
     last = GENESIS
-    db.execute("DROP TRIGGER audit_keeps_every_entry; DELETE FROM audit")
+    db.execute("DROP TRIGGER audit_keeps_every_entry; DELETE FROM audit; UPDATE runs SET audit_head = ''")
     threads: Any = db.execute("SELECT id, created_at FROM threads ORDER BY created_at, id").fetchall()
+    sealed: dict[str, dict[str, str]] = {thread: {} for thread, _ in threads}
+    for table, columns in SEALED.items():
+        for row in db.execute(f"SELECT {', '.join(columns)} FROM {table}"):
+            key = " ".join(map(str, row[: 2 if table in ("turns", "decisions") else 1]))
+            sealed[str(row[0]).partition(".")[0]][f"{table} {key}"] = row_seal(row)
     rows = []
     for number, (thread, at) in enumerate(threads, 1):
-        last = seal(last, number=number, at=at, who="ana", what="asked", thread=thread, detail="{}")
-        rows.append((number, at, "ana", "asked", thread, "{}", last))
+        detail = json.dumps({"seals": sealed[thread]}, sort_keys=True)
+        last = seal(last, number=number, at=at, who="ana", what="asked", thread=thread, detail=detail)
+        rows.append((number, at, "ana", "asked", thread, detail, last))
     db.executemany("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
 

@@ -104,7 +104,7 @@ def test_the_log_fits_the_screen(shop: Shop) -> None:
     assert re.match(r" # \| time +\| who +\| what +\| id +\| detail$", lines[0])
     assert any("stage 1/1" in line for line in lines if " approved " in line)
     assert any("changed 1" in line for line in lines if " committed " in line)
-    assert lines[-1] == "(5 entries, chain intact from #1 to #5)"
+    assert lines[-1] == "(5 entries, as they were written; the whole record: sqlagent audit verify)"
 
 
 def test_since_leaves_out_what_was_before(shop: Shop) -> None:
@@ -182,6 +182,27 @@ def test_a_change_inside_is_found_without_a_head_too(shop: Shop, attack: str) ->
     shown = shop.run("audit")
     assert "chain intact" not in shown.err
     assert shop.run("audit", "--json").document["intact"] is False
+
+
+IN_ONE_SESSION = {
+    "an entry": "UPDATE audit SET detail = '{}' WHERE number = 3",
+    "an entry less": "DELETE FROM audit WHERE number = 3",
+    "who approved": "UPDATE decisions SET decided_by = 'mallory' WHERE rowid = 1",
+    "what was run": "UPDATE proposals SET sql = 'SELECT 1' WHERE number = 1 AND rowid = 1",
+    "that it ran": "DELETE FROM runs WHERE rowid = 1",
+}
+
+
+@pytest.mark.parametrize("attack", IN_ONE_SESSION)
+def test_one_session_is_checked_by_its_own_record_and_all_by_verify(shop: Shop, attack: str) -> None:
+    thread, _ = changed(shop)
+    other, _ = changed(shop, "DELETE FROM odd")
+    tamper(shop, "PRAGMA foreign_keys = 0", IN_ONE_SESSION[attack])
+    assert shop.run("audit", thread, "--json").document["intact"] is False
+    assert "as they were written" not in shop.run("audit", thread).err
+    assert shop.run("audit", other, "--json").document["intact"] is True
+    assert shop.run("audit", "--json").document["intact"] is False
+    assert shop.run("audit", "verify").code == 1
 
 
 @pytest.mark.parametrize("attack", FOUND_WITH_A_HEAD)

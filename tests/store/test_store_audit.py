@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sqlagent.store.audit import GENESIS, Entry, Head, seal, verify
+from sqlagent.core.nouns.session import Choice
+from sqlagent.store.audit import GENESIS, Entry, Head, canonical, seal, verify
 
 
 def a_log(length: int) -> list[Entry]:
@@ -105,3 +107,12 @@ def test_any_tampering_anywhere_is_found_by_whoever_kept_the_head(seed: int, att
         case _:
             tampered = []
     assert verify(tampered, head_of(log)).problem
+
+
+VALUES = st.lists(st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.text(st.characters()))
+
+
+@given(VALUES)
+@example(["\ud800", '\x7f\u2028"\\/', True, -0.0, 1e300, 10**30, Choice.APPROVE])
+def test_what_is_sealed_is_spelled_as_any_language_s_json_spells_it(values: list[object]) -> None:
+    assert canonical(values) == json.dumps(values, ensure_ascii=True, separators=(",", ":")).encode("ascii")
