@@ -19,7 +19,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 from typing_extensions import TypedDict
 
-from sqlagent.core.errors import Finished, NeedsApproval, OutcomeUnknown, SqlagentError, UsageError
+from sqlagent.core.errors import Busy, Finished, NeedsApproval, OutcomeUnknown, SqlagentError, UsageError
 from sqlagent.core.nouns.session import TERMINAL, Thread
 from sqlagent.core.wire.answers import Invalid, shown
 from sqlagent.pipeline.context import Context
@@ -80,27 +80,37 @@ class Door(Protocol):
 def serve(door: Door, saver: Any = None) -> Served:
     """The graph compiled; without a saver for LangGraph's server, which brings its own."""
     graph = StateGraph(AskedState, input_schema=Asked)
-    wired(graph, lambda node: _stepped(node, door) if node in _WITH_PORTS else node)
-    graph.add_node("admit", _admitting(door, in_band=saver is None))
+    in_band = saver is None
+    wired(graph, lambda node: _stepped(node, door, in_band=in_band) if node in _WITH_PORTS else node)
+    graph.add_node("admit", _admitting(door, in_band=in_band))
     graph.add_edge(START, "admit")
     graph.add_conditional_edges("admit", _admitted, [*nodes.STARTS, END])
     compiled = graph.compile(checkpointer=saver, name="sqlagent")
-    return Served(
-        door=door, in_band=saver is None, **{k: v for k, v in vars(compiled).items() if k != "__orig_class__"}
-    )
+    return Served(door=door, in_band=in_band, **{k: v for k, v in vars(compiled).items() if k != "__orig_class__"})
 
 
 _WITH_PORTS = (nodes.generate, nodes.hear, nodes.analyze, nodes.decide, nodes.revise, nodes.execute, nodes.finish)
 
 
-def _stepped(node: Callable[[State, Runtime[Context]], State], door: Door) -> Callable[..., State]:
+def _stepped(node: Callable[[State, Runtime[Context]], State], door: Door, *, in_band: bool) -> Callable[..., State]:
     def step(state: State, runtime: Runtime[None]) -> State:
-        with door.open(state.get("thread", ""), runtime.stream_writer) as context:
-            change = node(state, replace(runtime, context=context))  # type: ignore[arg-type]
-            said = chat.told(state, change, context)
-            return {**change, "messages": said} if said else change  # type: ignore[typeddict-unknown-key]
+        try:
+            with door.open(state.get("thread", ""), runtime.stream_writer) as context:
+                change = node(state, replace(runtime, context=context))  # type: ignore[arg-type]
+                said = chat.told(state, change, context)
+                return {**change, "messages": said} if said else change  # type: ignore[typeddict-unknown-key]
+        except Busy as e:
+            if not in_band or node not in _HEARING:
+                raise
+            problem = f"{e.message}; {e.hint}"  # the answer was not heard, and may be given again
+            again: Any = {"decision": None, "reply": None, "problem": problem, "messages": [chat.from_us(problem)]}
+            return cast(State, again)
 
     return step
+
+
+_HEARING = (nodes.decide, nodes.hear)
+"""Steps that take an answer, and ask again where they could not."""
 
 
 def _admitting(door: Door, *, in_band: bool) -> Callable[..., AskedState]:

@@ -12,7 +12,6 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 from shops import SELL, Shop, a_shop, audited, once_each
 
-from sqlagent.core.errors import Busy
 from sqlagent.core.nouns.session import Choice, Decision, Report, Status
 from sqlagent.graph import graph
 from sqlagent.pipeline.thread.langgraph_server import Served
@@ -215,8 +214,9 @@ def test_a_step_waits_for_whoever_is_at_work_on_the_thread(
     """Else a run that another door is in the middle of looked like one whose process died, and would begin again."""
     asked = served.invoke({"run": SELL}, AT)
     monkeypatch.setattr("sqlagent.pipeline.thread.alone.thread_lock", partial(thread_lock, wait=0.0))
-    with thread_lock(shop.state / "locks", asked["thread"]), pytest.raises(Busy):
-        said(served, yes(asked))
-    assert shop.sold == 0
-    assert served.invoke(None, AT)["status"] == "executed"
+    with thread_lock(shop.state / "locks", asked["thread"]):
+        again = said(served, yes(asked))
+        assert again["problem"].startswith(f"another process is working on {asked['thread']}; ")
+        assert (digest(again), words(again), shop.sold) == (digest(asked), [again["problem"]], 0)
+    assert said(served, yes(again))["status"] == "executed"
     assert shop.sold == 1
