@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 import pytest
 
-import sqlagent
 from sqlagent.core.text.counted import counted
 
 
@@ -20,22 +16,3 @@ def test_only_one_is_singular(count: int, words: str) -> None:
 
 def test_a_plural_that_no_s_makes_is_named() -> None:
     assert [counted(n, "entry", "entries") for n in (1, 2)] == ["1 entry", "2 entries"]
-
-
-# A number in a text straight before these, in braces, is as often one as any other.
-_NUMBERED = re.compile(
-    r"\{(?!counted\()(?:len\([^{}]*\)|[^{}]*:,)\} (rows|statements|tables|entries|sessions|runs|rules)\b"
-)
-_NEVER_ONE = (
-    " of ", "more than", "more bars than", "one transaction", "the parser sees",
-)  # fmt: skip
-
-
-def test_no_message_says_one_rows() -> None:
-    found = [
-        f"{path.name}:{number}: {line.strip()}"
-        for path in Path(sqlagent.__file__).parent.rglob("*.py")
-        for number, line in enumerate(path.read_text().splitlines(), 1)
-        if _NUMBERED.search(line) and not any(word in line for word in _NEVER_ONE)
-    ]
-    assert found == []
