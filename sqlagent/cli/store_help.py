@@ -43,7 +43,7 @@ Record     one chain, as in a folder: `sqlagent audit verify`, --head, export.
 Password   where libpq looks: ~/.pgpass, PGPASSWORD, a service file, a certificate.
 Lost       a call whose answer was lost is made again, and counts once.
 Costs      in calls to the store, a round trip each (a test counts them):
-             ask      27 calls
+             ask      28 calls
              pending   2 calls, however much waits
              show      1 call
              resume   42 calls, with the run and its record
