@@ -41,6 +41,10 @@ BREAKS = {
         "import sqlagent.core.rules",
     ),
     "No circle among the modules of llm/": ("llm/catalogue.py", "import sqlagent.llm.weights"),
+    "No circle among the modules of the pipeline and the databases": (
+        "pipeline/proposing/opinions.py",
+        "import sqlagent.pipeline.proposing.looking",
+    ),
     "The pipeline's rooms: proposing < running < thread": (
         "pipeline/proposing/refusal.py",
         "import sqlagent.pipeline.thread.driver",

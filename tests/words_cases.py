@@ -16,9 +16,9 @@ from sqlagent.core.analysis.measured import with_effects
 from sqlagent.core.nouns.analysis import Analysis, Risk, Size, Statement
 from sqlagent.databases.base import Database, MeasureBudget
 from sqlagent.databases.open import open_database
-from sqlagent.pipeline.proposing.analysis import heard, judged
 from sqlagent.pipeline.proposing.in_words import told
 from sqlagent.pipeline.proposing.looking import Looking
+from sqlagent.pipeline.proposing.opinions import heard, judged
 
 FOLDER = ROOT / "fixtures" / "words"
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from time import monotonic
 
 from sqlagent.core import policy
 from sqlagent.core.analysis.measured import capped, direct_size, found_by, with_effects, with_line
-from sqlagent.core.analyze import Counting, counting, judge, parse
+from sqlagent.core.analyze import Counting, counting
 from sqlagent.core.approval.seats import POLICY, first_digest
-from sqlagent.core.nouns.analysis import Analysis, Basis, EngineOpinion, Risk, Size, SyntaxOpinion, Verb
+from sqlagent.core.nouns.analysis import Analysis, Basis, Risk, Size, Verb
 from sqlagent.core.nouns.effect import Measurement
 from sqlagent.core.nouns.rule import Tried
 from sqlagent.core.nouns.session import Choice, Decision, Proposal, Source, Status
@@ -19,7 +19,7 @@ from sqlagent.pipeline.context import Context
 from sqlagent.pipeline.proposing import undo_proposal
 from sqlagent.pipeline.proposing.approved_part import unlike
 from sqlagent.pipeline.proposing.in_words import with_words
-from sqlagent.pipeline.proposing.refusal import Refused
+from sqlagent.pipeline.proposing.opinions import SizeOf, heard, judged
 from sqlagent.pipeline.proposing.several_matches import with_matches
 from sqlagent.pipeline.state import State, attempts_of
 
@@ -90,34 +90,6 @@ def _asked_of(drafted: Proposal, verdict: policy.Verdict) -> Proposal:
     seats = verdict.seats if isinstance(verdict, policy.Ask) else (policy.Seat(),)
     why = verdict.why if isinstance(verdict, policy.Ask) else ""
     return replace(drafted, policy=policy.words(verdict), seats=seats, stages=len(seats), why=why)
-
-
-Opinions = Sequence[tuple[SyntaxOpinion, EngineOpinion | None]]
-SizeOf = Callable[[int, SyntaxOpinion], Size]
-"""How many rows a statement matches, from its place, from 1."""
-
-
-def heard(sql: str, database: Database) -> Opinions:
-    """Both opinions of every statement; raises Refused where the database would not prepare one."""
-    syntax = parse(sql, database.dialect)
-    if not syntax:
-        raise Refused("there is no SQL statement in it", hint="write one, or ask in words: sqlagent ask QUESTION")
-    engine = database.inspect([s.sql for s in syntax])
-    for opinion in engine:
-        if opinion.error and not opinion.denied and not any(s.denied for s in syntax):
-            raise Refused(f"the database refused it: {opinion.error}", hint="sqlagent schema shows what there is")
-    agreed = len(engine) == len(syntax)
-    return [(opinion, engine[place] if agreed else None) for place, opinion in enumerate(syntax)]
-
-
-def judged(opinions: Opinions, size_of: SizeOf, tried: Sequence[Tried] = ()) -> Analysis:
-    """The verdict on every statement; `tried` is what came of each, where they were run on a copy."""
-    return Analysis(
-        tuple(
-            judge(i, syntax, engine, size_of(i, syntax), tried[i - 1] if tried else None)
-            for i, (syntax, engine) in enumerate(opinions, 1)
-        )
-    )
 
 
 def _counting(database: Database, seconds: float) -> SizeOf:

@@ -14,10 +14,10 @@ from sqlagent.core.nouns.analysis import Analysis, Kind, Risk, Size
 from sqlagent.core.nouns.draft import Draft, Schema
 from sqlagent.databases.base import Database, Limits, MeasureBudget
 from sqlagent.pipeline.context import Context
-from sqlagent.pipeline.proposing.analysis import heard, judged
 from sqlagent.pipeline.proposing.draft_repair import CORRECTED, Mended, mended
 from sqlagent.pipeline.proposing.empty_reads import why_empty
 from sqlagent.pipeline.proposing.looking import looking
+from sqlagent.pipeline.proposing.opinions import heard, judged
 from sqlagent.pipeline.state import State
 
 MOST_MEASURED = 3

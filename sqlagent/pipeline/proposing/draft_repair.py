@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from sqlagent.core.errors import SqlagentError
 from sqlagent.core.nouns.draft import Schema
 from sqlagent.databases.base import Database
-from sqlagent.pipeline.proposing.analysis import heard
 from sqlagent.pipeline.proposing.looking import Looking
+from sqlagent.pipeline.proposing.opinions import heard
 
 CORRECTED = ", corrected"
 """Behind the model's name where words of the database were put into its SQL: the author is no longer it alone."""

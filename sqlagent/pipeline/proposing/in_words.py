@@ -11,10 +11,10 @@ from sqlagent.core.errors import SqlagentError
 from sqlagent.core.nouns.analysis import Analysis, Basis, Kind, Statement
 from sqlagent.core.nouns.draft import Schema
 from sqlagent.pipeline.context import Context
+from sqlagent.pipeline.proposing.looking import Looking, looking
 
 if TYPE_CHECKING:
     from sqlagent.core.words.notes import Note
-    from sqlagent.pipeline.proposing.looking import Looking
 
 MOST = 20
 """Statements of one script that are told."""
@@ -28,8 +28,6 @@ def with_words(analysis: Analysis, requested_by: str, x: Context) -> Analysis:
 
     Behind a statement that changes the schema nothing is told: names may mean something else there.
     """
-    from sqlagent.pipeline.proposing.looking import looking  # which judges what it looks at, as whoever calls this does
-
     statements = analysis.statements
     until = next((n for n, s in enumerate(statements) if s.kind not in _TOLD), len(statements))
     if not until or any(s.denied for s in statements):

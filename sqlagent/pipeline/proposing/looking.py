@@ -12,7 +12,7 @@ from sqlagent.core.errors import SqlagentError
 from sqlagent.core.nouns.analysis import Analysis, Risk, Size
 from sqlagent.databases.base import Database, Limits
 from sqlagent.pipeline.context import Context
-from sqlagent.pipeline.proposing.analysis import heard, judged
+from sqlagent.pipeline.proposing.opinions import heard, judged
 
 FIRST_ROWS = 20
 """Rows of a read that are looked at to see whether anything is in them."""

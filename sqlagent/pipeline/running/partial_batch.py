@@ -10,7 +10,7 @@ from sqlagent.core.nouns.session import Choice, Decision, Proposal
 from sqlagent.core.text.counted import counted
 from sqlagent.core.text.split import joined
 from sqlagent.databases.base import Database
-from sqlagent.pipeline.proposing.analysis import heard
+from sqlagent.pipeline.proposing.opinions import heard
 from sqlagent.pipeline.proposing.refusal import Refused
 
 

@@ -19,10 +19,10 @@ from sqlagent.core.repair.missing import missing
 from sqlagent.databases.base import Database
 from sqlagent.databases.open import open_database
 from sqlagent.llm import reply
-from sqlagent.pipeline.proposing.analysis import heard
 from sqlagent.pipeline.proposing.draft_agreement import COMPARED_ROWS, agree
 from sqlagent.pipeline.proposing.draft_repair import Mended, mended
 from sqlagent.pipeline.proposing.looking import Looking
+from sqlagent.pipeline.proposing.opinions import heard
 
 SHORT = ("hotel", "league")
 """Schemas of the default run: names in capitals, and keys that are words."""
