@@ -113,3 +113,21 @@ def test_rows_that_may_not_be_read_are_counted_on_the_screen_with_the_reason(
     ]
     assert "! sales was counted, and is not shown: this role may not read every row of public.sales" in screen
     assert "undo: NO, sales: this role may not read every row of public.sales" in screen
+
+
+def test_a_dropped_column_comes_back_with_what_it_held(pg_of: Callable[[str], Pg], folder: Path) -> None:
+    shop = a_pg_shop(folder, pg_of(PG_SCHEMA))
+    before = shop.rows('SELECT id, name, "left" FROM stock ORDER BY id')
+    asked = waiting(shop, "ALTER TABLE stock DROP COLUMN name")
+    assert asked.proposal is not None
+    assert asked.proposal.measurement is not None
+    screen = "\n".join(str(line) for line in measured_lines(asked.proposal.measurement, 200))
+    with shop.agent() as agent:
+        done = approved(agent, asked)
+        back = approved(agent, agent.undo(asked.thread))
+
+    assert "undo: partial, a column comes back with its values, as the last one of public.stock" in screen
+    assert (done.status, back.status) == (Status.EXECUTED, Status.EXECUTED)
+    assert shop.rows('SELECT id, name, "left" FROM stock ORDER BY id') == before
+    columns = "SELECT column_name FROM information_schema.columns WHERE table_name = 'stock' ORDER BY ordinal_position"
+    assert shop.rows(columns) == [("id",), ("left",), ("name",)]
