@@ -11,6 +11,9 @@ CREATE TABLE orders (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, customer i
 CREATE TABLE plain (a int, b text);
 CREATE INDEX by_city ON customers (lower(city));
 CREATE VIEW rich AS SELECT * FROM orders WHERE total > 50; CREATE VIEW richer AS SELECT * FROM rich WHERE total > 90;
+CREATE MATERIALIZED VIEW sums AS SELECT customer, sum(total) FROM orders GROUP BY 1; CREATE INDEX ON sums (customer);
+CREATE DOMAIN tag AS int DEFAULT 3 CHECK (VALUE > 0); CREATE TABLE tagged (id int PRIMARY KEY, tag tag);
+INSERT INTO tagged VALUES (1, 1), (2, DEFAULT), (3, NULL);
 COMMENT ON TABLE customers IS 'who buys'; COMMENT ON COLUMN customers.city IS 'where';
 CREATE FUNCTION f(int) RETURNS int LANGUAGE sql AS 'SELECT $1 + 1';
 CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
@@ -91,6 +94,12 @@ TAKEN_BACK: tuple[tuple[str, ...], ...] = (
     ),
     ('ALTER TABLE plain ALTER COLUMN b TYPE varchar(10) COLLATE "C"',),
     ("DROP SCHEMA public CASCADE",),
+    ("ALTER FUNCTION f(int) RENAME TO ff", "ALTER TABLE customers RENAME TO clients", "DROP FUNCTION ff(int)"),
+    ("ALTER TABLE customers ALTER COLUMN city SET COMPRESSION pglz",),
+    ("ALTER SEQUENCE customers_id_seq OWNED BY NONE", "ALTER SEQUENCE customers_id_seq INCREMENT BY 7"),
+    ("DROP MATERIALIZED VIEW sums",),
+    ("ALTER TABLE tagged DROP COLUMN tag", "INSERT INTO tagged VALUES (9)"),
+    ("DROP DOMAIN tag CASCADE",),
     ("COMMENT ON FUNCTION f(int) IS 'one more'", "COMMENT ON CONSTRAINT positive ON orders IS 'x'"),
 )
 PARTLY: tuple[tuple[str, ...], ...] = (
@@ -113,4 +122,5 @@ REFUSED: tuple[tuple[str, ...], ...] = (
     ("ALTER TYPE mood ADD VALUE 'so so'",),
     ("CREATE OR REPLACE VIEW rich AS SELECT *, 1 AS one FROM orders",),
     ("ALTER TABLE orders ALTER COLUMN twice DROP EXPRESSION",),
+    ("ALTER TABLE customers CLUSTER ON customers_pkey",),
 )

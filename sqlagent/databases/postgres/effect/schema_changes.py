@@ -73,6 +73,10 @@ _OF_RELATION = _facets(
     persistence="c.relpersistence", security="c.relrowsecurity", forced="c.relforcerowsecurity",
     identity="c.relreplident", options="array_to_string(c.reloptions, E'\\x1e')", owner="c.relowner::regrole",
     toast="(SELECT array_to_string(x.reloptions, E'\\x1e') FROM pg_class x WHERE x.oid = c.reltoastrelid)",
+    clustered="(SELECT 't' FROM pg_index i WHERE i.indexrelid = c.oid AND i.indisclustered)",
+    owned="(SELECT d.refobjid::regclass || '.' || quote_ident(b.attname) FROM pg_depend d JOIN pg_attribute b"
+    " ON (b.attrelid, b.attnum) = (d.refobjid, d.refobjsubid) WHERE c.relkind = 'S' AND d.objid = c.oid"
+    " AND d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype = 'a')",
     inherited="CASE WHEN c.relkind IN ('i', 'I') AND c.relispartition THEN 't' END",
     acl=_privileges("c.relacl", "acldefault(CASE c.relkind WHEN 'S' THEN 's'::\"char\" ELSE 'r' END, c.relowner)"),
 )  # fmt: skip
@@ -80,6 +84,7 @@ _OF_COLUMN = _facets(
     place="(SELECT count(*) FROM pg_attribute b WHERE b.attrelid = a.attrelid AND b.attnum BETWEEN 1 AND a.attnum"
     " AND NOT b.attisdropped)",
     options="array_to_string(a.attoptions, E'\\x1e')", storage="a.attstorage", statistics="a.attstattarget",
+    compression="nullif(a.attcompression, '')",
     inherited="CASE WHEN a.attinhcount > 0 AND NOT a.attislocal THEN 't' END", acl=_privileges("a.attacl"),
 )  # fmt: skip
 _OF_FUNCTION = _facets(owner="p.proowner::regrole", acl=_privileges("p.proacl", "acldefault('f', p.proowner)"))

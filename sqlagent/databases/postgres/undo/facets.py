@@ -12,6 +12,7 @@ _ON = {
 }  # fmt: skip
 """What GRANT calls an object, where that is not its kind."""
 _STORAGE = {"p": "PLAIN", "e": "EXTERNAL", "x": "EXTENDED", "m": "MAIN"}
+_COMPRESSION = {"p": "pglz", "l": "lz4", "": "default"}
 _IDENTITY = {"d": "DEFAULT", "n": "NOTHING", "f": "FULL"}
 _FIRES = {"O": "ENABLE", "D": "DISABLE", "R": "ENABLE REPLICA", "A": "ENABLE ALWAYS"}
 
@@ -48,6 +49,10 @@ def _said(o: Object, name: str, value: str) -> str:
             return f"REPLICA IDENTITY {_IDENTITY[value]}"
         case "storage":
             return f"SET STORAGE {_STORAGE[value]}"
+        case "compression":
+            return f"SET COMPRESSION {_COMPRESSION[value]}"
+        case "owned":
+            return f"OWNED BY {value or 'NONE'}"
         case "statistics":
             return f"SET STATISTICS {value or -1}"
         case "enabled":

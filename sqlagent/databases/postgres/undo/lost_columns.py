@@ -34,13 +34,17 @@ def filled(writer: Session, lost: TableChange[Table]) -> TableChange[Table]:
         for row in copied(writer, f"SELECT {names} FROM {found.only.replace('%', '%%')}", lambda _: None):  # noqa: S608
             values = row[2:]
             left = held.get(tuple(values[places[place]] for place in narrow.key))
+            before, after = list(values), list(values)
+            for place in places[len(narrow.key) :]:
+                before[place] = found.missing[place]  # a domain's own default is in it already
             if left:
-                after, given = list(values), left.pop()
+                given = left.pop()
                 for place, value in zip(places[len(narrow.key) :], given, strict=True):
                     after[place] = value
                 if tuple(after) != values:
-                    changes.append(RowChange(values, tuple(after)))
                     wheres.append((*row[:2], *given))
+            if after != before:
+                changes.append(RowChange(tuple(before), tuple(after)))
         _written(writer, found, narrow, wheres)
         stilled.end()
     if any(held.values()) and not _is_keyed(writer, narrow):

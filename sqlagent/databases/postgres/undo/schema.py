@@ -100,9 +100,10 @@ class SetBack:
         for o in self._change.after:
             was = before.get((o.oid, o.kind))
             if not o.part and was is not None and was.name != o.name:
-                if was.name.rpartition(".")[0] != o.name.rpartition(".")[0]:
+                (schema, name), (schema_now, _) = _called(was), _called(o)
+                if schema != schema_now:
                     raise Refused(f"{o.kind} {was.name} was moved to another schema")
-                self._run(f"ALTER {o.kind.upper()} {o.name} RENAME TO {was.name.rpartition('.')[2]}")
+                self._run(f"ALTER {o.kind.upper()} {o.name} RENAME TO {name}")
         columns = {(o.oid, o.number): o for o in self._change.before if o.kind == "column"}
         for o in self._change.after:
             old = columns.get((o.oid, o.number)) if o.kind == "column" and not o.is_inherited else None
@@ -172,6 +173,12 @@ class SetBack:
 
     def _run(self, sql: str) -> None:
         self._writer.execute(sql.encode())
+
+
+def _called(o: Object) -> tuple[str, str]:
+    """Its schema and its name; a function's without what it takes."""
+    name = o.name.partition("(")[0] if o.kind in ("function", "procedure", "aggregate") else o.name
+    return name.rpartition(".")[0], name.rpartition(".")[2]
 
 
 def _comes_with_identity(o: Object, come: Sequence[Object]) -> bool:

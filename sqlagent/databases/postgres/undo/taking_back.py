@@ -81,7 +81,8 @@ def _put_back(writer: Session, back: Back, order: Order) -> tuple[bool, Changes]
         setting = SetBack(writer, back.schema)
         setting.first()
     rows = tuple(_laid_out(writer, back.rows))
-    made = tuple(_made_again(writer, back.dropped))
+    queried = {o.name for o in back.schema.before if o.kind == "materialized view"}  # its rows come with its query
+    made = tuple(_made_again(writer, [change for change in back.dropped if change.table.sql not in queried]))
     stilled = put_back(writer, (*rows, *made), order)
     filling = [filled(writer, change) for change in back.lost]
     with steady(writer):
