@@ -76,6 +76,22 @@ SCREENS: dict[str, Callable[[], Block]] = {
             stages=2, policy="ask, 2 people  [prod-writes, policy.toml:14]", expires_at="2026-03-30T10:32:00+00:00"
         )
     ),
+    "review-words": lambda: review(
+        a_proposal(
+            replace(
+                a_read(
+                    "SELECT c.name, sum(o.total)\n  FROM customers c JOIN orders o ON o.customer_id = c.id"
+                    "\n GROUP BY c.id"
+                ),
+                words="for each customer with orders: customers.name and the sum of total",
+                assumes=(
+                    "40 of 420 customers have no orders and are left out",
+                    "by orders.total (there are also total_before_tax, shipping_fee and discount_value of the order)",
+                ),
+            ),
+            question="what did customers spend",
+        )
+    ),
     "review-read": lambda: review(a_proposal(a_read(), question="top customers by revenue")),
     "review-write": lambda: review(
         a_proposal(
@@ -181,6 +197,8 @@ def hostile_proposal(text: str) -> Proposal:
         findings=(Finding("rule", text),),
         opinions={"engine": text},
         plan=(text,),
+        words=text,
+        assumes=(text,),
     )
     return a_proposal(
         statement,

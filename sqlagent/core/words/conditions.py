@@ -233,7 +233,7 @@ class Conditions:
         value, query = self.values.tell(node.this), node.args["query"]
         self.values.ledger.take(query, "this")
         inner = self.values.inner(query.this)
-        self.values.check_exact(node)
+        self.values.check_exact(node.this)
         if value.kind is not inner.kind or (negated and (value.may_be_null or inner.may_be_null)):
             raise Unsaid("a query whose NULLs count")
         return f"{value.text} is {'not ' if negated else ''}among ({inner.text})"

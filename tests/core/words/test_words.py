@@ -49,6 +49,11 @@ def test_texts_that_are_the_same_in_either_case_are_said_to_be() -> None:
     assert words("DELETE FROM people WHERE email = 'A'", alike, dialect="postgres").endswith(f"email is 'A' {either}")
 
 
+def test_a_query_in_a_bracket_has_columns_of_its_own() -> None:
+    joined = "SELECT status FROM orders JOIN customers ON customers.id = customer_id WHERE customer_id IN ({})"
+    assert words(joined.format("SELECT id FROM staff")).endswith("where customer_id is among (id of staff rows)")
+
+
 def test_a_view_has_no_key_that_each_of_its_rows_is_known_by() -> None:
     view = Table("seen", (Column("id", "INTEGER", nullable=False, primary_key=True),), is_view=True)
     pointing = Table("notes", (Column("id", "INTEGER"), Column("seen_id", "INTEGER", references="seen.id")))
