@@ -44,7 +44,7 @@ CODES = {
     "Altered": 1,
     "NotPrivate": 3,
     "NoDraft": 1,
-    "StoreAway": 1,
+    "StoreAway": 3,
 }
 
 
