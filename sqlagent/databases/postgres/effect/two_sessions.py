@@ -132,7 +132,7 @@ def _answering(session: Session) -> Iterator[None]:
 
     def break_off() -> None:
         late.set()
-        with suppress(OSError), socket.socket(fileno=os.dup(session.fileno())) as its:
+        with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(session.fileno())) as its:
             its.shutdown(socket.SHUT_RDWR)
 
     timer = Timer(_FIRST_ANSWER, break_off)
