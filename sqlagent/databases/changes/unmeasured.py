@@ -1,4 +1,4 @@
-"""The measurement of a script whose effect is not known, with the reason in every place that shows one."""
+"""Scripts whose effect is not known: why, and their measurement with that reason in every place that shows one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from collections.abc import Sequence
 from sqlagent.core.nouns.effect import Effect, Measurement
 from sqlagent.core.nouns.verbs import Basis
 from sqlagent.databases.changes.budget import Budget
+
+
+class Unmeasurable(Exception):
+    """The effect of a script cannot be measured exactly; the text says why."""
 
 
 def unknown(count: int, why: str, meter: Budget | None = None, *, known: Sequence[Effect] = ()) -> Measurement:

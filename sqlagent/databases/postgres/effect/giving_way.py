@@ -11,6 +11,7 @@ import psycopg
 from psycopg import errors
 
 from sqlagent.core.errors import SqlagentError
+from sqlagent.databases.changes.unmeasured import Unmeasurable
 from sqlagent.databases.postgres.connection.lock_holders import blocker
 from sqlagent.databases.postgres.connection.rows import Session, one
 from sqlagent.databases.postgres.effect.two_sessions import Connect, Pair, Sessions, Waits, two_sessions
@@ -21,10 +22,6 @@ _WAITED = """
 SELECT EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE NOT l.granted
   AND pg_catalog.clock_timestamp() - l.waitstart > pg_catalog.make_interval(secs => %s::float8)
   AND pg_catalog.pg_blocking_pids(l.pid) && %s::int[] AND l.pid <> ALL(%s::int[]))"""
-
-
-class Unmeasurable(Exception):
-    """The text says why."""
 
 
 class NamelessHolder(Unmeasurable):

@@ -17,14 +17,14 @@ from sqlagent.databases.base import MeasureBudget
 from sqlagent.databases.changes.budget import Budget, PastBudget
 from sqlagent.databases.changes.causes import ORDER, touched
 from sqlagent.databases.changes.samples import samples
-from sqlagent.databases.changes.unmeasured import unknown
+from sqlagent.databases.changes.unmeasured import Unmeasurable, unknown
 from sqlagent.databases.changes.volatile_columns import Unsteady, attempts, differing
 from sqlagent.databases.changes.would_fail import at_statement
 from sqlagent.databases.postgres.connection.pooler import said_by_the_pooler
 from sqlagent.databases.postgres.connection.rows import Session, one
 from sqlagent.databases.postgres.effect import sequences
 from sqlagent.databases.postgres.effect.causes import by_name, causes
-from sqlagent.databases.postgres.effect.giving_way import NamelessHolder, Unmeasurable, giving_way
+from sqlagent.databases.postgres.effect.giving_way import NamelessHolder, giving_way
 from sqlagent.databases.postgres.effect.outside import reaches_outside
 from sqlagent.databases.postgres.effect.reading import Before, NotForeseen, Reader, State, rows_before
 from sqlagent.databases.postgres.effect.row_versions import BrokenText, adding_up

@@ -17,10 +17,10 @@ from sqlagent.databases.changes.budget import Budget, PastBudget
 from sqlagent.databases.changes.causes import touched
 from sqlagent.databases.changes.conflicts import Conflicts, Refused
 from sqlagent.databases.changes.samples import samples
-from sqlagent.databases.changes.unmeasured import unknown
+from sqlagent.databases.changes.unmeasured import Unmeasurable, unknown
 from sqlagent.databases.postgres.connection.progress import telling
 from sqlagent.databases.postgres.connection.rows import Session
-from sqlagent.databases.postgres.effect.giving_way import Unmeasurable, giving_way
+from sqlagent.databases.postgres.effect.giving_way import giving_way
 from sqlagent.databases.postgres.effect.measure import HOW, why_not
 from sqlagent.databases.postgres.effect.reading import Before, NotForeseen, Reader, State, rows_before
 from sqlagent.databases.postgres.effect.row_versions import BrokenText, adding_up

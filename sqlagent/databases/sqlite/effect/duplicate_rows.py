@@ -13,8 +13,8 @@ from typing import Any
 
 import apsw
 
+from sqlagent.databases.changes.unmeasured import Unmeasurable
 from sqlagent.databases.sqlite.effect.changeset import Check
-from sqlagent.databases.sqlite.effect.invisible_rows import Unmeasurable
 from sqlagent.databases.sqlite.opinion.table_shapes import TableShape
 
 _SURELY_SMALL = 60  # rows touched with which no table of a session has grown

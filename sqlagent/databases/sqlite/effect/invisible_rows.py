@@ -12,16 +12,13 @@ from typing import Any
 import apsw
 
 from sqlagent.databases.changes.rows import Row, RowChange, same
+from sqlagent.databases.changes.unmeasured import Unmeasurable
 from sqlagent.databases.sqlite.connection.marker_table import TABLE
 from sqlagent.databases.sqlite.opinion.schema import quoted
 from sqlagent.databases.sqlite.opinion.table_shapes import ROWID, TableShape
 
 _MOST = 200_000  # rows that are held in memory at once, before and after
 _KEEPS_NOTHING = re.compile(r"\bcontent\s*=\s*(''|\"\")", re.IGNORECASE)
-
-
-class Unmeasurable(Exception):
-    """The effect cannot be measured exactly; the text says why."""
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from sqlagent.core.nouns.analysis import Basis, EngineOpinion, Kind
 from sqlagent.core.nouns.effect import Effect, Measurement, Undoable
 from sqlagent.databases.base import MeasureBudget
 from sqlagent.databases.changes.budget import PastBudget
-from sqlagent.databases.changes.unmeasured import unknown
+from sqlagent.databases.changes.unmeasured import Unmeasurable, unknown
 from sqlagent.databases.changes.volatile_columns import Unsteady
 from sqlagent.databases.changes.would_fail import at_statement
 from sqlagent.databases.sqlite.connection import clock
@@ -24,7 +24,7 @@ from sqlagent.databases.sqlite.connection.budget import Meter
 from sqlagent.databases.sqlite.connection.prepare import Uncompilable, prepare, start
 from sqlagent.databases.sqlite.effect import causes
 from sqlagent.databases.sqlite.effect.fingerprint import fingerprint
-from sqlagent.databases.sqlite.effect.invisible_rows import Unmeasurable, readable
+from sqlagent.databases.sqlite.effect.invisible_rows import readable
 from sqlagent.databases.sqlite.effect.net_changes import Segment, segments, tally
 from sqlagent.databases.sqlite.effect.recorder import Change, Recorder
 from sqlagent.databases.sqlite.effect.samples import samples

@@ -11,6 +11,7 @@ import apsw
 
 from sqlagent.core.errors import StoreError
 from sqlagent.databases.changes.rows import Row
+from sqlagent.databases.changes.unmeasured import Unmeasurable
 from sqlagent.databases.sqlite.connection.authorizer import ROWS, SHAPE, Event
 from sqlagent.databases.sqlite.connection.memory import give_back
 from sqlagent.databases.sqlite.effect.changeset import Check
@@ -18,7 +19,6 @@ from sqlagent.databases.sqlite.effect.changeset_summary import Reading, read
 from sqlagent.databases.sqlite.effect.duplicate_rows import suspected, without_duplicates
 from sqlagent.databases.sqlite.effect.invisible_rows import (
     InvisibleRow,
-    Unmeasurable,
     check_visible,
     difference,
     readable,

@@ -13,11 +13,11 @@ from sqlagent.core.nouns.analysis import Verb
 from sqlagent.core.nouns.effect import Measurement, Touched
 from sqlagent.databases.base import RunTerms
 from sqlagent.databases.changes import held_to
+from sqlagent.databases.changes.unmeasured import Unmeasurable
 from sqlagent.databases.sqlite.connection.authorizer import Event
 from sqlagent.databases.sqlite.effect.broken_keys import BrokenKey, broken_keys
 from sqlagent.databases.sqlite.effect.changeset import Check
 from sqlagent.databases.sqlite.effect.fingerprint import fingerprint
-from sqlagent.databases.sqlite.effect.invisible_rows import Unmeasurable
 from sqlagent.databases.sqlite.effect.lost_objects import Copier
 from sqlagent.databases.sqlite.effect.net_changes import Segment, segments, tally
 from sqlagent.databases.sqlite.effect.recorder import Change, Recorder

@@ -9,8 +9,9 @@ import apsw
 from sqlagent.core.nouns.analysis import Verb
 from sqlagent.core.nouns.effect import ObjectChange, Touched
 from sqlagent.databases.changes.conflicts import Refused
+from sqlagent.databases.changes.unmeasured import Unmeasurable
 from sqlagent.databases.sqlite.connection.kept_statements import NotWhatItSays, create
-from sqlagent.databases.sqlite.effect.invisible_rows import Unmeasurable, check_visible
+from sqlagent.databases.sqlite.effect.invisible_rows import check_visible
 from sqlagent.databases.sqlite.effect.lost_objects import Copier, Copy
 from sqlagent.databases.sqlite.effect.recorder import Change
 from sqlagent.databases.sqlite.effect.schema_changes import (

@@ -14,12 +14,12 @@ from sqlagent.core.nouns.effect import Effect, Measurement, ObjectChange, Sample
 from sqlagent.databases.base import MeasureBudget, UndoPlan
 from sqlagent.databases.changes.budget import PastBudget
 from sqlagent.databases.changes.conflicts import Refused
-from sqlagent.databases.changes.unmeasured import unknown
+from sqlagent.databases.changes.unmeasured import Unmeasurable, unknown
 from sqlagent.databases.sqlite.connection.authorizer import Event
 from sqlagent.databases.sqlite.connection.budget import Meter
 from sqlagent.databases.sqlite.effect import causes
 from sqlagent.databases.sqlite.effect.fingerprint import fingerprint
-from sqlagent.databases.sqlite.effect.invisible_rows import Unmeasurable, readable
+from sqlagent.databases.sqlite.effect.invisible_rows import readable
 from sqlagent.databases.sqlite.effect.lost_objects import Copier
 from sqlagent.databases.sqlite.effect.measure import Tried, forbidding_undo, needs_copy, places, rolled_back
 from sqlagent.databases.sqlite.effect.net_changes import segments, tally

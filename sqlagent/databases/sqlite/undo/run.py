@@ -11,9 +11,10 @@ from sqlagent.core.errors import QueryError, Stale
 from sqlagent.core.nouns.session import Outcome, Result
 from sqlagent.databases.base import Mark, OnConflict
 from sqlagent.databases.changes.conflicts import Conflicts, Refused
+from sqlagent.databases.changes.unmeasured import Unmeasurable
 from sqlagent.databases.sqlite.connection.authorizer import Event
 from sqlagent.databases.sqlite.connection.open import Budget
-from sqlagent.databases.sqlite.effect.invisible_rows import Unmeasurable, readable
+from sqlagent.databases.sqlite.effect.invisible_rows import readable
 from sqlagent.databases.sqlite.effect.lost_objects import Copier
 from sqlagent.databases.sqlite.effect.recorder import Change
 from sqlagent.databases.sqlite.effect.undo_record import KeptPart

@@ -12,9 +12,10 @@ from sqlagent.core.errors import StoreError
 from sqlagent.core.nouns.effect import Undoable
 from sqlagent.databases.changes.budget import PastBudget
 from sqlagent.databases.changes.conflicts import Refused
+from sqlagent.databases.changes.unmeasured import Unmeasurable
 from sqlagent.databases.sqlite.connection.authorizer import Event
 from sqlagent.databases.sqlite.connection.budget import Meter
-from sqlagent.databases.sqlite.effect.invisible_rows import Unmeasurable, readable
+from sqlagent.databases.sqlite.effect.invisible_rows import readable
 from sqlagent.databases.sqlite.effect.lost_objects import Copier
 from sqlagent.databases.sqlite.effect.measure import Tried
 from sqlagent.databases.sqlite.effect.net_changes import Segment, segments
