@@ -48,7 +48,7 @@ class Progress:
 
     def __exit__(self, *_: object) -> None:
         self._stopped.set()
-        if self._heart is not None:
+        if self._heart is not None and self._heart.is_alive():  # Ctrl-C may come while it is being started
             self._heart.join()
         with self._lock:
             ended = f" {self._seconds():.1f} s{self._token_words()}"

@@ -41,6 +41,19 @@ def test_off_a_terminal_it_is_one_plain_line() -> None:
     assert out.getvalue() == "  asking gpt-5-mini about 3 of 12 tables ... 1.8 s, 120 tokens\n"
 
 
+def test_an_interrupt_while_it_begins_lets_it_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_thread: threading.Thread) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    out = io.StringIO()
+    line = Progress(a_screen(out), "asking gpt-5-mini", clock=clock(0.0, 0.1))
+    with pytest.raises(KeyboardInterrupt):
+        line.__enter__()
+    line.__exit__()
+    assert out.getvalue() == "  asking gpt-5-mini ... 0.1 s\n"
+
+
 def test_on_a_terminal_the_line_is_brought_up_to_date_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "_BEAT", 0.001)
     out = FakeTerminal()
