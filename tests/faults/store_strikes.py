@@ -22,7 +22,7 @@ from sqlagent.core.nouns.session import Status
 
 Act = Callable[[Agent], object]
 DOINGS = ("ask", "approve", "resume")
-_CUTS = 26
+_CUTS = 31
 """Of each kind, each way: with the named points that makes more than five hundred."""
 
 
@@ -158,11 +158,12 @@ class Struck:
 
     def settle_all(self) -> None:
         """What was asked to find the points is rejected, so that no strike meets it."""
-        for thread in self.waiting():
-            with self.scene.agent("ben") as ben:
-                found = ben.show(thread)
-                assert found.proposal is not None
-                ben.reject(thread, found.proposal.digest)
+        while threads := self.waiting():  # one that was approved is stale by now, and waits once more
+            for thread in threads:
+                with self.scene.agent("ben") as ben:
+                    found = ben.show(thread)
+                    assert found.proposal is not None
+                    ben.reject(thread, found.proposal.digest)
 
     def _see_through(self, thread: str) -> None:
         with self.scene.agent("ana") as ana, suppress(SqlagentError):
