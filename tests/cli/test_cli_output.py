@@ -26,9 +26,10 @@ def test_stdout_has_the_rows_and_stderr_all_else(shop: Shop, model: Asked) -> No
     model.answers("SELECT id, name FROM customers ORDER BY id LIMIT 2")
     ran = shop.run("ask", "the first two")
     assert ran.text == " id | name\n----+------\n  1 | Ana\n  2 | Ben\n"
-    asking, sql, reads, empty, rows, following = ran.err.splitlines()
+    asking, sql, words, reads, empty, rows, following = ran.err.splitlines()
     assert asking.startswith("  asking gpt-5-mini about 3 tables ... ")
     assert sql == "  1 SELECT id, name FROM customers ORDER BY id LIMIT 2"
+    assert words == "  in words: id and name of customers; at most 2 rows, smallest first by id"
     assert reads == "  reads customers; allowed by policy  [reads]"
     assert empty == ""
     assert rows.startswith("(2 rows in ")
