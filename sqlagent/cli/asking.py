@@ -89,18 +89,18 @@ def resume(
     approve: Annotated[
         str | None, typer.Option("--approve", help="Approve exactly this digest, and run.", metavar="DIGEST")
     ] = None,
-    edit: Annotated[
-        str | None, typer.Option("--edit", help="Put this file's SQL in its place.", metavar="FILE")
-    ] = None,
+    edit: Annotated[str | None, typer.Option("--edit", help="Replace its SQL by this file's.", metavar="FILE")] = None,
     reject: Annotated[str | None, typer.Option("--reject", help="Reject it; WHY may be empty.", metavar="WHY")] = None,
     only: Annotated[
         str | None,
-        typer.Option("--only", help="With --approve: these statements of several, and reject the others.", metavar="N"),
+        typer.Option("--only", help="With --approve: approve only these statements, reject the rest.", metavar="N"),
     ] = None,
     no_run: Annotated[
         bool, typer.Option("--no-run", help="With --approve: leave the run to whoever resumes it next.")
     ] = False,
-    because: Annotated[str, typer.Option("--because", help="With --only: why not the others.", metavar="WHY")] = "",
+    because: Annotated[
+        str, typer.Option("--because", help="With --only: why the rest is rejected.", metavar="WHY")
+    ] = "",
     answer: Annotated[
         str | None, typer.Option("--answer", help="Answer what it asks back: a number or words.", metavar="TEXT")
     ] = None,
@@ -178,7 +178,7 @@ def undo(
         str, typer.Argument(help="The session, or one run of it such as k7f3.2.", metavar="[THREAD]")
     ] = "",
     all_or_nothing: Annotated[
-        bool, typer.Option("--all-or-nothing", help="Refuse where a row was changed since, instead of leaving it.")
+        bool, typer.Option("--all-or-nothing", help="Undo nothing at all where a row was changed since.")
     ] = False,
     list_: Annotated[bool, typer.Option("--list", help="List what can be undone.")] = False,
 ) -> ExitCode:
@@ -215,7 +215,7 @@ def list_undoable(call: Call) -> ExitCode:
 @takes()
 def settle(
     call: Call,
-    thread: Annotated[str, typer.Argument(help="The session whose end was not seen.", show_default=False)],
+    thread: Annotated[str, typer.Argument(help="The session whose run was interrupted.", show_default=False)],
     applied: Annotated[
         bool | None, typer.Option("--applied/--not-applied", help="What you found in the database.")
     ] = None,

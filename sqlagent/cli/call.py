@@ -136,6 +136,11 @@ class Call:
             return self.open_agent(_WhenTheyCome(self))
         return self.open_agent(self.out.rows if self.json else self.out.sink())
 
+    @property
+    def offers_chart(self) -> bool:
+        """Whether a person looks at the rows, and at nothing else made of them."""
+        return "out" in self.__dict__ and self.out.is_looked_at and self.interactive
+
     def open_agent(self, sink: Sink) -> Agent:
         """An agent of these settings, which tells of its work on this screen."""
         listener = Listener(environment=self.environment)

@@ -59,7 +59,7 @@ def check(
         str, typer.Option("--input", help='jsonl: one {"id", "sql"} a line on standard input.', metavar="FORMAT")
     ] = "sql",
     plan: Annotated[
-        str, typer.Option("--plan", help="Whether this plan still fits --db; exit 7 if not.", metavar="FILE")
+        str, typer.Option("--plan", help="Check that this plan still fits --db; exit 7 if not.", metavar="FILE")
     ] = "",
 ) -> ExitCode:
     """Say what SQL would do, without running it.

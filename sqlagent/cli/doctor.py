@@ -53,7 +53,7 @@ class Check:
 def doctor(
     call: Call,
     recover: Annotated[
-        bool, typer.Option("--recover", help="Roll back what a program that was cut off left half written.")
+        bool, typer.Option("--recover", help="Roll back what an interrupted program left half written.")
     ] = False,
 ) -> ExitCode:
     """Check what is configured, found and missing.

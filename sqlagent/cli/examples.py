@@ -48,9 +48,10 @@ def list_(call: Call, limit: Listed = 50) -> ExitCode:
 def forget(
     call: Call,
     ids: Annotated[
-        list[int] | None, typer.Argument(help="As `list` shows them.", metavar="[ID]...", show_default=False)
+        list[int] | None,
+        typer.Argument(help="The ids that `sqlagent examples list` shows.", metavar="[ID]...", show_default=False),
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every one; with --db, of that database.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="All of them; with --db, those of that database.")] = False,
 ) -> ExitCode:
     """Show these to no model any more; their sessions stay as they are.
 
@@ -83,7 +84,7 @@ def export(
         str, typer.Option("--format", help="openai-jsonl, which fine-tuning takes.", metavar="FORMAT")
     ] = "openai-jsonl",
     schema: Annotated[
-        bool, typer.Option("--with-schema", help="With what a model is told of the database; needs --db.")
+        bool, typer.Option("--with-schema", help="Begin each with the schema that a model is told; needs --db.")
     ] = False,
 ) -> ExitCode:
     """Print them as training data, a conversation a line.

@@ -27,7 +27,9 @@ from sqlagent.ui.visible import one_line
 def pending(
     call: Call,
     limit: Listed = 50,
-    watch: Annotated[bool, typer.Option("--watch", help="Go on, and list again what changes; Ctrl-C ends it.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Keep running and list changes as they come; Ctrl-C stops.")
+    ] = False,
 ) -> ExitCode:
     """List what waits for a person.
 
@@ -83,7 +85,7 @@ def show(
     if call.json:
         call.print_json(report_json(report))
         return ExitCode.OK
-    say(listing.show(report, columns=call.screen.columns))
+    say(listing.show(report, columns=call.screen.columns, now=datetime.now(UTC)))
     if report.status is Status.PENDING:
         call.screen.line(f"next: sqlagent resume {thread}")
     return ExitCode.OK

@@ -10,10 +10,9 @@ from sqlagent.core.errors import SqlagentError
 from sqlagent.core.nouns.session import Proposal, Report, Status
 from sqlagent.databases.base import MeasureBudget
 from sqlagent.ui.layout import Block, paragraph
-from sqlagent.ui.listing import age
+from sqlagent.ui.listing import measured_ago
 
 _TIMES = 10
-_JUST_NOW = 60
 
 
 class Measuring:
@@ -36,11 +35,7 @@ class Measuring:
 
     def words(self, proposal: Proposal) -> str:
         """`measured 4m ago`; empty where nothing was measured."""
-        if proposal.measurement is None:
-            return ""
-        now, at = datetime.now(UTC), self._at(proposal)
-        recent = (now - at).total_seconds() < _JUST_NOW
-        return "measured just now" if recent else f"measured {age(at.isoformat(), now)} ago"
+        return measured_ago(proposal, self._at(proposal), datetime.now(UTC))
 
     def ten_times(self, proposal: Proposal) -> MeasureBudget:
         """What `[m]` may cost, since somebody waits for it: of all that is set for that database, and of the time."""

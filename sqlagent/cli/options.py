@@ -38,9 +38,9 @@ DATABASE: Group = {
 MODEL: Group = {
     "model": _option(str | None, "-m", "--model", help="auto, local, local:0.5b, or a server's name.", metavar="NAME"),
     "base_url": _option(str | None, "--base-url", help="Any server that speaks the OpenAI protocol.", metavar="URL"),
-    "model_timeout": _option(str | None, "--model-timeout", help="How long the model may be silent.", metavar="TIME"),
+    "model_timeout": _option(str | None, "--model-timeout", help="How long to wait for the model.", metavar="TIME"),
     "samples": _option(str | None, "--samples", help="Draft N times (3), and say how many agree.", metavar="N"),
-    "tables": _option(str | None, "--tables", help="The model is told of these tables alone.", metavar="A,B"),
+    "tables": _option(str | None, "--tables", help="Tell the model of these tables only.", metavar="A,B"),
     "no_repair": _option(bool, "--no-repair", help="Show what the model wrote, mistakes and all.", default=False),
 }
 RULED: Group = {
@@ -77,7 +77,9 @@ ROWS: Group = {
         help="Draw it instead, here or into FILE (.svg .png .html).",
         metavar="[FILE]",
     ),
-    "timeout": _option(str | None, "--timeout", help="For the statement; 0 for none. [default: 30s]", metavar="TIME"),
+    "timeout": _option(
+        str | None, "--timeout", help="How long SQL may run; 0 for ever. [default: 30s]", metavar="TIME"
+    ),
 }
 PROPOSING: Group = {
     "expires": _option(str | None, "--expires", help="How long the proposal may wait, such as 30m.", metavar="TIME"),
@@ -137,7 +139,7 @@ def _count(given: str | int) -> int:  # typer shows it the default too
     return int(given)
 
 
-Listed = Annotated[int, typer.Option("-n", "--limit", help="At most so many; -1 for all.", metavar="N", parser=_count)]
+Listed = Annotated[int, typer.Option("-n", "--limit", help="How many to list; -1 for all.", metavar="N", parser=_count)]
 """How many a list shows."""
 
 

@@ -106,7 +106,7 @@ def _summary_json(book: Book) -> dict[str, Any]:
 def policy_explain(
     call: Call,
     thread: Annotated[str, typer.Argument(help="The session's id, such as k7f3.", metavar="[THREAD]")] = "",
-    sql: Annotated[str, typer.Option("--sql", help="SQL that nobody has proposed.", metavar="TEXT")] = "",
+    sql: Annotated[str, typer.Option("--sql", help="SQL to try the rules on.", metavar="TEXT")] = "",
 ) -> ExitCode:
     """Say which rule decides, which do not, and because of what.
 

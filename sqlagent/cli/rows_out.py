@@ -40,6 +40,7 @@ class RowsOut:
         self._seen: Seen | None = None
         self._open = ExitStack()
         self._said_written = False
+        self._is_drawn = False
         self.has_more = False
         """More results come after the one that is concluded."""
 
@@ -91,25 +92,37 @@ class RowsOut:
         return self._open.enter_context(rows)
 
     def sink(self) -> Sink:
-        """What takes the rows; they are kept on their way where a chart is drawn of them."""
-        if not self._chart:
+        """What takes the rows; the first are kept on their way where a chart is or may be drawn of them."""
+        if not self._chart and not self.is_looked_at:
             return self.rows
         self._seen = Seen(self.rows)
         return self._seen
+
+    @property
+    def is_looked_at(self) -> bool:
+        """Whether a person looks at the rows, and at nothing else made of them."""
+        on_screen = self._to_file is None and self.format in FOR_PEOPLE and is_terminal(sys.stdout)
+        return on_screen and not self._chart
+
+    @property
+    def seen(self) -> Seen | None:
+        """The last result, where there was one and it was kept."""
+        return self._seen if self._seen is not None and self._seen.results else None
 
     def finish(self) -> None:
         """Show them, or put their file in its place, and say so."""
         if "rows" in self.__dict__:
             self.rows.show()
-            self._draw()
+            if self._chart and not self._is_drawn:
+                self._is_drawn = self.seen is not None
+                self.draw(self.seen)
             if not self.has_more:
                 self._open.close()
                 self._say_written()
 
-    def _draw(self) -> None:
-        """The chart of what was read, or why there is none."""
-        seen, self._seen = self._seen, None
-        if seen is None or not seen.results:
+    def draw(self, seen: Seen | None) -> None:
+        """The chart of a result where `--chart` says, or why there is none."""
+        if seen is None:
             return
         try:
             chart = chosen(seen)

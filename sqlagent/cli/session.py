@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 
 from sqlagent.cli.call import Call
+from sqlagent.cli.charting import offer_chart
 from sqlagent.cli.measuring import Measuring
 from sqlagent.cli.waiting import decided_elsewhere, until_others_decide, watch
 from sqlagent.core.errors import NeedsApproval, QueryError, SqlagentError, UsageError
@@ -26,7 +27,7 @@ _WENT_WRONG = frozenset({Status.FAILED, Status.DENIED, Status.EXPIRED, Status.UN
 
 def attend(call: Call, report: Report) -> ExitCode:
     """Ask, decide and run until nothing waits any more or nobody answers; answers the exit code."""
-    shown_stale, measuring = "", Measuring(call)
+    shown_stale, measuring, asked = "", Measuring(call), False
     while report.status in _WAITS:
         if report.asks is not None:
             if not call.interactive:
@@ -65,12 +66,15 @@ def attend(call: Call, report: Report) -> ExitCode:
             continue
         if answer.choice is Choice.LATER:
             return ExitCode.INTERRUPTED if answer.how is How.INTERRUPT else ExitCode.PENDING
-        report = _decided(call, report, answer)
+        report, asked = _decided(call, report, answer), True
         if _waits_for_others(call, report):
             break
         if report.status is Status.PENDING and (why := why_again(report, proposal)):
             call.screen.show(Block(tuple(paragraph(f"asked again: {why}", call.screen.columns))))
-    return conclude(call, report)
+    code = conclude(call, report)
+    if asked and report.status is Status.EXECUTED:
+        offer_chart(call)
+    return code
 
 
 def left_to_others(call: Call, report: Report) -> ExitCode:

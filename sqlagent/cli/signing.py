@@ -41,7 +41,7 @@ def plan(
     call: Call,
     thread: Annotated[str, typer.Argument(help="The session that waits.", show_default=False)],
     output: Annotated[str, typer.Option("-o", "--output", help="Write it to FILE.", metavar="FILE")] = "",
-    rows: Annotated[bool, typer.Option("--rows", help="With sample rows of the database in it.")] = False,
+    rows: Annotated[bool, typer.Option("--rows", help="Include sample rows of the database.")] = False,
 ) -> ExitCode:
     """Write down what would be approved, to be shown and signed elsewhere.
 

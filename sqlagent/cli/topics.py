@@ -104,18 +104,20 @@ log       each statement's tree, with its literals, is written to the server's
 sqlagent doctor says what of a server or a role takes a promise away.
 """
 _UNDO = """\
-sqlagent undo THREAD takes back what a session's last run changed.  It is a
-proposal like any other: measured, approved and run once.
+sqlagent undo THREAD undoes what the last run of a session changed.  An undo is
+a proposal too: it is measured, a person approves it, and it runs once.
 
-before    the approval screen says `undo: exact` where it was tried and all of it
-          came back, else `expected, not tried`, `partial` or `NO`, and why
-how       the inverse of the change, and a copy of what a DROP or ALTER loses;
-          no trigger fires
-since     rows that somebody changed since are listed and left alone;
-          --all-or-nothing refuses instead
-again     an undo can be undone in turn, also one of a DROP or ALTER
-which     sqlagent undo --list; an earlier run of a session by its id: k7f3.2
-how long  keep_undo, 7d unless it is set; then it is forgotten
+before    the approval screen says how well a change can be undone: `exact` means
+          that undoing it was tried and brought everything back; `expected, not
+          tried`, `partial` and `NO` say why not
+how       each changed row gets its old values back, and what a DROP or ALTER
+          removes is copied before it runs; no trigger fires during an undo
+since     rows that somebody edited after the run are listed and kept as they
+          are; with --all-or-nothing nothing is undone then
+again     an undo can itself be undone, also the undo of a DROP or ALTER
+which     sqlagent undo --list shows what can be undone; an earlier run of a
+          session has an id of its own, such as k7f3.2
+how long  for 7 days, unless the setting keep_undo says otherwise
 """
 _RISK = """\
 The rule of thumb: one key approves what you can see whole and take back; what
@@ -137,33 +139,39 @@ for a name. Each of them deletes or changes rows of a table that the SQL does no
 mention. A script that would fail asks for nothing: it cannot be approved.
 """
 _ONCE = """\
-A run leaves a mark that says `begun` before it and `done` with it, in one COMMIT.
-After a crash only the mark is believed: rows may be anybody's.
+What you approve runs once, also if the machine crashes in the middle.  Each run
+writes a mark: `begun` first, then `done` in the same COMMIT as its changes.
+After a crash the mark decides whether it took effect; rows prove nothing, since
+somebody else may have changed them.
 
-a file    beside the journal, where SQLite changes two files as one: every
-          database that is not in WAL mode
-a table   sqlagent_runs in the database itself, where you allow it, in every
-          mode:  [databases.shop]  url = "shop.db"  marker_table = true
-neither   in WAL without that table: a run that came to its COMMIT and whose end
-          was not seen is `unknown`.  It is never run again unasked; you look,
-          then: sqlagent settle THREAD --applied   or   --not-applied
-backups   an older copy of the state folder has forgotten what ran since, and
-          would run it again when it is approved again.  With marker_table the
-          database remembers, and the run is refused; without it, look first
-time      --timeout ends a read or a run, and a preview its 5 s of work, also
-          inside one step of the engine: each has a process of its own
+in a file    the mark is a file in the state folder: for every SQLite database
+             that is not in WAL mode
+in a table   the mark is a row of sqlagent_runs in your database, in every mode,
+             if you allow it:  [databases.shop]  url = "shop.db"
+             marker_table = true
+nowhere      in WAL mode without that table: a run that was interrupted at its
+             COMMIT is `unknown`.  It is not run again.  Look at the database,
+             then: sqlagent settle THREAD --applied   or   --not-applied
+backups      a state folder restored from a backup does not know what ran after
+             it, and would run it again if it is approved again.  marker_table
+             prevents that; without it, look at the database first
+time         --timeout stops a statement, and a preview stops after 5 s of work,
+             even in the middle of a slow function: each runs in a process of
+             its own
 """
 _AUDIT = """\
-Everything that matters is an entry that seals the one before it: asked,
+The audit log has an entry for everything that happens to a proposal: asked,
 drafted, analyzed, shown, approved, edited, rejected, claimed, committed,
-rolled back, stale, released, settled, expired, refused.
+rolled back, stale, released, settled, expired, refused.  Each entry contains the
+hash of the one before it, so that no entry can be changed unnoticed.
 
 sqlagent audit [THREAD] [--since today]   what happened, oldest first
 sqlagent audit verify                     whether an entry was changed, removed
                                           or put in
-sqlagent audit verify --head N:HASH       and whether the end was cut off: every
-                                          receipt prints the head of its time
-sqlagent audit export                     for a check that needs nothing of ours
+sqlagent audit verify --head N:HASH       and whether entries at the end are
+                                          missing; N:HASH is on each receipt
+sqlagent audit export                     as JSON lines, to be checked by other
+                                          programs
 
 A line of the export is one JSON object.  Its hash is SHA-256, hex, over the
 JSON array [hash of the entry before, number, at, who, what, thread, detail] in
@@ -228,19 +236,19 @@ With keys on, DROP TABLE deletes the rows first, and what refers to them with ON
 DELETE CASCADE goes too: the screen shows those rows before you approve.
 """
 _EXAMPLES = """\
-What you approve teaches the next question on the same database: the question,
-the SQL that ran, the model's first draft, and what was said of it.  Up to three
-that share words with a question are shown to its model, never those of another
-database.
+The model learns from what you approve.  The question, the SQL that ran, the
+model's first draft and your remarks are kept as an example.  With a new question
+on the same database the model is shown up to three examples that share words
+with it.
 
 kept      SQL that a model drafted, a person approved, and that ran; where a
           person changed it, as it was changed
 not kept  what was rejected, failed, expired or is in doubt; what the policy let
           run unasked; a batch approved in part; SQL of a person's own
-dropped   by an undo of its run, and by rejecting the same SQL for the same
+dropped   when its run is undone, or the same SQL is rejected for the same
           question
-sent      to whichever model is asked, as the earlier turns of a session are: it
-          is text that was approved, with the values that stand in it, no rows
+sent      to the model that is asked, also a remote one: the text that was
+          approved with the values in it, never rows
 off       learn = false, or SQLAGENT_LEARN=no: neither kept nor shown
 
 sqlagent examples list [--db DB]          what is kept
@@ -272,14 +280,14 @@ in policy       when = { confidence = "<0.8" }: the share that agrees, or of one
 """
 _ON_PENDING = """\
 on_pending = ["command", "argument"] in your own config file names a program that
-is told of what waits for a person: a proposal, its next stage, or a question
-that the model asks back.
+is started when something waits for a person: a proposal, its next stage, or a
+question that the model asks back.
 
-once      for each of them, however often the session is resumed
+how often once for each of them, however often the session is resumed
 input     the payload that a LangGraph client sees, as one line of JSON
-time      10 s; then it is ended, with all that it started
-run       without a shell, where you are, without the keys of your models; what
-          it prints goes nowhere
+time      it is stopped after 10 s, with everything that it started
+run       without a shell, in your current folder, without the keys of your
+          models; what it prints is discarded
 failure   one warning, and `not notified` in the audit log; the session waits
 
 on_decided = ["command", "argument"] is told of what was decided, in the same way:

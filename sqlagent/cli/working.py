@@ -24,7 +24,7 @@ POLL_SECONDS = 15.0
 @takes(DATABASE, RULED, ROWS)
 def work(
     call: Call,
-    once: Annotated[bool, typer.Option("--once", help="Run what is there, and end.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Run what waits, then stop.")] = False,
 ) -> ExitCode:
     """Run what people have approved elsewhere, each once, on the databases of this machine's own config.
 

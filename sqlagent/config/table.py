@@ -113,7 +113,7 @@ TABLE: tuple[Definition, ...] = (
         env=("SQLAGENT_API_KEY_FILE",), project=_NEVER, default_text="none",
     ),
     Definition(
-        "model_timeout", DURATION, 120.0, "how long the model may be silent; `0`: no limit",
+        "model_timeout", DURATION, 120.0, "how long to wait for the model without hearing from it; `0`: no limit",
         flag="--model-timeout", env=("SQLAGENT_MODEL_TIMEOUT",), project=_SHRINK, strict=Strict.LESS, unlimited=0.0,
     ),
     Definition(

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from html import escape
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -69,12 +70,14 @@ class Seen:
         return int(self.sink.write(columns, self._kept(rows)))
 
     def _kept(self, rows: Iterator[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
-        for row in rows:
-            if len(self.rows) < MOST:
-                self.rows.append(row)
-            else:
-                self.is_cut = True
+        for row in islice(rows, MOST):
+            self.rows.append(row)
             yield row
+        for row in rows:
+            self.is_cut = True
+            yield row
+            break
+        yield from rows
 
 
 def chosen(seen: Seen) -> Chart:

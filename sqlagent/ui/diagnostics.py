@@ -37,7 +37,7 @@ class ExitCode(IntEnum):
     DENIED = 6, "The policy said no; nobody may approve it"
     STALE = 7, "Expired, or what was approved is no longer what would run"
     PENDING = 8, "Waiting for a person: see `sqlagent pending`"
-    UNKNOWN = 9, "It started and its end was not seen: look before you retry"
+    UNKNOWN = 9, "It was interrupted and may have taken effect: look before you retry"
     TIMEOUT = 124, "The time limit ran out and the statement was cancelled"
     INTERRUPTED = 130, "Ctrl-C"
 
@@ -137,7 +137,7 @@ def _words(error: BaseException) -> tuple[str, str]:
     if isinstance(error, errors.SqlagentError):
         return error.message, error.hint
     if isinstance(error, KeyboardInterrupt):
-        return "interrupted", "sqlagent pending lists what was begun and waits"
+        return "interrupted", "sqlagent pending lists what waits for you"
     said = str(error)
     name = type(error).__name__
     return f"{name}: {said}" if said else name, "this is a fault of sqlagent; --debug shows where it arose"

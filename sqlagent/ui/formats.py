@@ -13,15 +13,12 @@ Integers of any size and floats read back as they were.  A column name that come
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import chain
 from typing import Any, BinaryIO
 
 from sqlagent.ui import tables
@@ -78,8 +75,8 @@ class _Place:
 
 # ---- csv ---------------------------------------------------------------------------------------------------------
 
-_AS_THEY_ARE = frozenset({int, float, str, type(None)})
-"""What the C writer writes exactly as we would."""
+_NUMBERS = frozenset({int, float})
+_NONE = type(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,27 +94,26 @@ class _Separated:
             yield self._chunk(chunk), len(chunk)
 
     def _chunk(self, chunk: list[Row]) -> str:
-        """The C writer's text, except for rows that it would write inexactly."""
-        kinds = set(map(type, chain.from_iterable(chunk)))
-        if not kinds <= _AS_THEY_ARE or (len(chunk[0]) == 1 and type(None) in kinds):  # it writes a lone NULL as ''
-            return "".join(map(self._line, chunk))
-        written = io.StringIO(newline="")
-        writer = csv.writer(written, delimiter=self.mark, lineterminator="\n")
-        writer.writerows(chunk)
-        text = written.getvalue()
-        if "\r" in text:  # it leaves a bare one unquoted
-            return "".join(map(self._line, chunk))
-        if self._has_empty(text) and "" in chain.from_iterable(chunk):  # it writes '' among others as it writes NULL
-            written.seek(0)
-            written.truncate()
-            for row in chunk:
-                written.write(self._line(row)) if "" in row else writer.writerow(row)
-            return written.getvalue()
-        return text
+        """The same as a line after the other, a column at a time: most columns need no look at each value."""
+        return "\n".join(map(self.mark.join, zip(*map(self._fields, zip(*chunk, strict=True)), strict=True))) + "\n"
 
-    def _has_empty(self, text: str) -> bool:
+    def _fields(self, column: tuple[Any, ...]) -> Iterable[str]:
+        kinds = set(map(type, column))
+        if kinds <= _NUMBERS:
+            return map(str, column)
+        if kinds <= _NUMBERS | {_NONE}:
+            return ["" if value is None else str(value) for value in column]
+        if not kinds <= {str, _NONE}:
+            return map(self._field, column)
         mark = self.mark
-        return any(gap in text for gap in (mark + mark, "\n" + mark, mark + "\n")) or text[0] == mark
+        return [
+            ""
+            if value is None
+            else value
+            if value and not (mark in value or '"' in value or "\n" in value or "\r" in value)
+            else '"' + value.replace('"', '""') + '"'
+            for value in column
+        ]
 
     def _line(self, row: Row) -> str:
         return self.mark.join(map(self._field, row)) + "\n"

@@ -31,7 +31,10 @@ def allowed(proposal: Proposal, *, columns: int = 80) -> Block:
     word = "reads" if proposal.analysis.risk is Risk.READ else "changes"
     said = f"{word} {', '.join(tables) or 'no table'}; allowed by policy {proposal.policy.removeprefix('allow')}"
     sql = (*numbered(proposal.sql, columns=columns), *corrected(proposal, columns))
-    return Block((*sql, *in_words(proposal, columns), *paragraph(said.rstrip(), columns), text_line()))
+    several = len(proposal.analysis.statements) > 1
+    traps = finding_lines(groups_of(proposal), columns, several=several)  # nobody is asked, but somebody reads
+    said_of_it = (*in_words(proposal, columns), *traps, *paragraph(said.rstrip(), columns))
+    return Block((*sql, *said_of_it, text_line()))
 
 
 class Body(StrEnum):

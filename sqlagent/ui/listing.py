@@ -9,7 +9,7 @@ from typing import Any
 from sqlagent.core.nouns.analysis import Verb
 from sqlagent.core.nouns.draft import Attempt, Table
 from sqlagent.core.nouns.effect import Measurement
-from sqlagent.core.nouns.session import TERMINAL, Choice, Outcome, Report, Status, Thread
+from sqlagent.core.nouns.session import TERMINAL, Choice, Outcome, Proposal, Report, Status, Thread
 from sqlagent.core.text.counted import counted
 from sqlagent.core.text.titles import cut_at_word
 from sqlagent.ui.clarify import question
@@ -37,6 +37,9 @@ _NAMED = 4
 _MOST_COUNTS = 8
 
 
+_JUST_NOW = 60  # seconds
+
+
 def age(since: str, now: datetime) -> str:
     """`4m`, `2h`, `3d`; `?` for a time that cannot be read."""
     try:
@@ -58,7 +61,7 @@ def pending_table(threads: Sequence[Thread], *, now: datetime, columns: int | No
             age(thread.updated_at or thread.created_at, now),
             thread.risk or "?",
             thread.database,
-            "-" if thread.asks else f"{thread.stage - 1}/{thread.stages}",
+            "-" if thread.asks else f"{thread.stage - 1} of {thread.stages}",
             thread.requested_by,
             *([_left(thread.expires_at, now)] if timed else []),
             _listed(f"asks: {thread.asks}" if thread.asks else thread.question or thread.sql),
@@ -66,7 +69,7 @@ def pending_table(threads: Sequence[Thread], *, now: datetime, columns: int | No
         for thread in threads
     ]
     expires = ("expires",) if timed else ()
-    return _table(("id", "age", "risk", "database", "stage", "by", *expires, "question"), rows, columns)
+    return _table(("id", "age", "risk", "database", "approvals", "by", *expires, "question"), rows, columns)
 
 
 def _left(until: str, now: datetime) -> str:
@@ -155,8 +158,19 @@ def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], columns: int 
     return table(headings, rows, last=columns)
 
 
-def show(report: Report, *, columns: int = 80) -> Block:
-    """A session as it stands: its history, then the same block as the approval screen."""
+def measured_ago(proposal: Proposal, at: datetime, now: datetime) -> str:
+    """`measured 4m ago`, `measured just now` within a minute; empty where nothing was measured."""
+    if proposal.measurement is None:
+        return ""
+    recent = (now - at).total_seconds() < _JUST_NOW
+    return "measured just now" if recent else f"measured {age(at.isoformat(), now)} ago"
+
+
+def show(report: Report, *, columns: int = 80, now: datetime | None = None) -> Block:
+    """A session as it stands: its history, then the same block as the approval screen.
+
+    With `now`, what waits says how old its measurement is: nobody decides by an old one unknowingly.
+    """
     proposal = report.proposal
     if proposal is None:
         lines = [text_line(f"{one_line(report.thread)}  {_listed(one_line(report.question))}")]
@@ -172,7 +186,10 @@ def show(report: Report, *, columns: int = 80) -> Block:
     opinions = ", ".join(f"{who} {said}" for who, said in _opinions(report).items())
     title = "What it was to do" if report.status in TERMINAL else "If you approve"
     lines += _fact("analyzed", f"{proposal.analysis.risk.name}" + (f"   {opinions}" if opinions else ""), columns)
-    return Block((*lines, *_standing(report, columns))) + review(proposal, columns=columns, title=title)
+    waits = report.status not in TERMINAL
+    measured = measured_ago(proposal, datetime.fromisoformat(proposal.created_at), now) if now and waits else ""
+    whole = review(proposal, columns=columns, title=title, measured=measured)
+    return Block((*lines, *_standing(report, columns))) + whole
 
 
 def _drafts(attempts: Sequence[Attempt], columns: int) -> list[Line]:
@@ -236,7 +253,7 @@ def row_notes(outcome: Outcome, *, sealed: str = "") -> list[str]:
         if result.changed is None or result.returned:
             notes.append(f"({_rows(result.returned)}{took}{sealed})")
         if result.truncated:
-            notes.append(f"first {counted(result.returned, 'row')} shown; --limit -1 for all")
+            notes.append(f"first {counted(result.returned, 'row')}; --limit -1 shows all")
     notes += [one_line(why) for why in outcome.why_empty]
     if outcome.unwritten:
         notes.append(f"it was committed, but its rows were not written: {one_line(outcome.unwritten)}")
@@ -306,7 +323,7 @@ def _measured(report: Report) -> str:
     Nothing where it was not measured exactly, or where no row was to change.
     """
     measurement = report.proposal.measurement if report.proposal else None
-    rows = _rows_by_table(measurement) if measurement is not None and measurement.is_exact else {}
+    rows = measurement.rows_by_table if measurement is not None and measurement.is_exact else {}
     if not rows or report.proposal is None:
         return ""
     on_screen = [o.target for s in report.proposal.analysis.statements for o in s.operations if o.target in rows]
@@ -314,16 +331,9 @@ def _measured(report: Report) -> str:
     return f"{_rows(sum(rows.values()))} changed" + (f": {_several(tables)}" if len(tables) > 1 else "")
 
 
-def _rows_by_table(measurement: Measurement) -> dict[str, int]:
-    rows: dict[str, int] = {}
-    for touched in (t for effect in measurement.effects for t in effect.touched if t.rows):
-        rows[touched.table] = rows.get(touched.table, 0) + touched.rows
-    return rows
-
-
 def _by_table(measurement: Measurement) -> str:
     """` (orders 2,397, notes 12)`, where it is more than one."""
-    rows = _rows_by_table(measurement)
+    rows = measurement.rows_by_table
     counts = [f"{one_line(table)} {count:,}" for table, count in rows.items()]
     return f" ({_several(counts)})" if len(counts) > 1 else ""
 

@@ -69,7 +69,9 @@ def size_words(operation: Operation) -> str:
 def basis_word(operation: Operation) -> str:
     """How the number was come by: nothing to say where it is exact, or where there is none."""
     size = operation.size
-    return "" if size.rows is None or size.basis is Basis.EXACT else size.basis.value
+    if size.rows is None or size.basis is Basis.EXACT:
+        return ""
+    return "(counted, not run)" if size.basis is Basis.COUNTED else size.basis.value
 
 
 def does_words(operation: Operation) -> str:

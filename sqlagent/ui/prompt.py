@@ -221,9 +221,9 @@ class _Conversation:
         if self.unfit or self.is_fixed:
             return ""
         if self.out:
-            more = f"  [x {self.kept[0]} why] leave out" if self.kept else ""
+            more = f"  [x {self.kept[0]} reason] skip {self.kept[0]}" if self.kept else ""
             return f"{more}  [x {min(self.out)}] take back"
-        some = f"2,{self.count} why] leave some out" if self.count > 2 else "2 why] leave one out"
+        some = f"2,{self.count} reason] skip 2 and {self.count}" if self.count > 2 else "2 reason] skip 2"
         return f"  [x {some}"
 
     def _which(self) -> str:

@@ -330,7 +330,7 @@ def test_ctrl_c_while_the_model_thinks(shop: Shop, model: Asked) -> None:
         time.sleep(0.01)
     terminal.press("c")
     assert terminal.end() == 130
-    assert terminal.lines[-3:-1] == ["error: interrupted", "  hint: sqlagent pending lists what was begun and waits"]
+    assert terminal.lines[-3:-1] == ["error: interrupted", "  hint: sqlagent pending lists what waits for you"]
 
 
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"

@@ -83,7 +83,7 @@ def test_the_name_counts_for_more_than_a_format_of_the_environment(shop: Shop, m
 def test_a_limit_that_is_said_counts_for_a_file_too(shop: Shop) -> None:
     ran = export(shop, "-o", "x.csv", "--limit", "5")
     assert "wrote 5 rows to x.csv" in ran.err
-    assert "first 5 rows shown; --limit -1 for all" in ran.err
+    assert "first 5 rows; --limit -1 shows all" in ran.err
 
 
 def test_a_file_that_is_there_stays_without_force(shop: Shop) -> None:
@@ -193,3 +193,52 @@ def test_a_result_without_a_shape_is_no_error(shop: Shop) -> None:
     ran = export(shop, "--chart", sql="SELECT name FROM customers")
     assert ran.code == 0
     assert "no chart: no column of numbers" in ran.err
+
+
+BY_CUSTOMER = "SELECT id, total AS t, 'no ' || id AS name FROM orders LIMIT 8"
+
+
+@pytest.fixture
+def asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reads are put to a person."""
+    monkeypatch.setenv("SQLAGENT_READS", "ask")
+
+
+@pytest.mark.usefixtures("asks")
+@pytest.mark.parametrize(("typed", "drawn"), [("c", True), ("", False), ("x", False)])
+def test_a_person_who_approved_a_read_is_offered_its_chart(shop: Shop, typed: str, drawn: bool) -> None:
+    with shop.terminal("run", "--sql", BY_CUSTOMER) as terminal:
+        terminal.type("").see("(8 rows").see("[c] chart").type(typed)
+        assert terminal.end() == 0
+        assert ("█" in terminal.seen) == drawn
+
+
+@pytest.mark.usefixtures("asks")
+@pytest.mark.parametrize("key", ["c", "d"])
+def test_leaving_the_offer_of_a_chart_is_no_error(shop: Shop, key: str) -> None:
+    with shop.terminal("run", "--sql", BY_CUSTOMER) as terminal:
+        terminal.type("").see("[c] chart").prompt().press(key)
+        assert terminal.end() == 0
+
+
+@pytest.mark.usefixtures("asks")
+@pytest.mark.parametrize("sql", ["SELECT name FROM customers", "SELECT id FROM orders LIMIT 3"])
+def test_no_chart_is_offered_of_what_has_no_shape_or_few_rows(shop: Shop, sql: str) -> None:
+    with shop.terminal("run", "--sql", sql) as terminal:
+        assert terminal.type("").see("rows in").end() == 0
+        assert "[c]" not in terminal.seen
+
+
+def test_a_result_that_is_longer_than_the_screen_goes_through_the_pager(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pager = shop.folder / "pager"
+    pager.write_text("#!/bin/sh\necho PAGER BEGINS; cat; echo PAGER ENDS\n")
+    pager.chmod(0o755)
+    monkeypatch.setenv("PAGER", str(pager))
+    with shop.terminal("run", "--sql", "SELECT a.id * 10 FROM orders a, customers") as terminal:
+        terminal.see("PAGER BEGINS").see(" 400").see("PAGER ENDS").see("(120 rows")
+        assert terminal.end() == 0
+    with shop.terminal("run", "--sql", "SELECT a.id * 10 FROM orders a, customers", "--no-pager") as terminal:
+        assert terminal.see("(120 rows").end() == 0
+        assert "PAGER" not in terminal.seen

@@ -79,3 +79,30 @@ def test_a_script_that_would_fail_asks_for_no_word(shop: Shop) -> None:
     assert "it would fail at statement 3, line 3: UNIQUE" in re.sub(r"\s+", " ", said)
     assert "it would fail, so there is nothing to approve" in said
     assert "type orders" not in said
+
+
+def test_a_session_that_is_only_shown_says_how_old_its_measurement_is(shop: Shop) -> None:
+    thread = waits(shop)
+    assert "If you approve  (measured just now)" in shop.run("show", thread).text.splitlines()
+    shop.run("resume", thread, "--reject", "not now")
+    assert "measured just now" not in shop.run("show", thread).text
+
+
+@pytest.mark.parametrize(("extra", "rows"), [("", {"orders": 3}), ("; DELETE FROM odd", {"orders": 3, "odd": 6})])
+def test_a_json_receipt_has_the_rows_of_every_table_that_changed(shop: Shop, extra: str, rows: dict[str, int]) -> None:
+    asked = shop.run("run", "--sql", RAISE + extra, "--json").document
+    done = shop.run("resume", asked["thread"], "--approve", asked["digest"], "--json").document
+    assert done["outcome"]["rows_changed"] == rows
+    read = shop.run("run", "--sql", "SELECT 1", "--json").document
+    read = shop.run("resume", read["thread"], "--approve", read["digest"], "--json").document
+    assert read["outcome"]["rows_changed"] is None
+
+
+def test_a_json_receipt_counts_what_triggers_changed(shop: Shop) -> None:
+    shop.write(
+        "CREATE TABLE log (id INTEGER PRIMARY KEY, o); CREATE TRIGGER logged AFTER UPDATE ON orders "
+        "BEGIN INSERT INTO log (o) VALUES (new.id); END"
+    )
+    asked = shop.run("run", "--sql", RAISE, "--json").document
+    done = shop.run("resume", asked["thread"], "--approve", asked["digest"], "--json").document
+    assert done["outcome"]["rows_changed"] == {"orders": 3, "log": 3}

@@ -92,7 +92,7 @@ def test_a_failed_statement_leaves_the_old_file(shop: Shop) -> None:
 def test_the_limit_is_announced(shop: Shop) -> None:
     ran = shop.run("run", "--sql", "SELECT id FROM orders", "--limit", "2", "--csv")
     assert ran.text == "id\n1\n2\n"
-    assert "first 2 rows shown; --limit -1 for all" in ran.err
+    assert "first 2 rows; --limit -1 shows all" in ran.err
 
 
 MANY = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) SELECT i FROM n"
@@ -105,7 +105,7 @@ def test_a_pipe_gets_every_row_unless_a_limit_is_said(shop: Shop, format_: str) 
     assert "--limit -1 for all" not in ran.err
     cut = shop.run("run", "--sql", MANY, "--format", format_, "-n", "200")
     assert cut.text.rstrip().endswith(("200", '{"i": 200}', "| 200 |"))
-    assert "first 200 rows shown; --limit -1 for all" in cut.err
+    assert "first 200 rows; --limit -1 shows all" in cut.err
 
 
 def test_a_document_has_every_row_unless_a_limit_is_said(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,7 +50,8 @@ def test_what_a_rule_denies_names_the_rule_and_the_way_out(ruled: Shop) -> None:
     assert done.code == 6
     assert done.error == (
         "the policy denies drop table on shop.db  [no-drops, policy.toml:1]",
-        "schema changes go through migrations; nobody can approve this here; change the policy, or run it elsewhere",
+        "schema changes go through migrations; "
+        "nobody can approve this here; change the policy, or run it outside sqlagent",
     )
     assert ruled.rows("SELECT count(*) FROM odd") == [(6,)]
 

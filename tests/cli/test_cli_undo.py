@@ -63,7 +63,7 @@ def test_a_person_sees_what_comes_back_and_approves_it(shop: Shop) -> None:
     assert re.search(
         rf"^\w{{4}}  undo {thread} \(run \d{{4}}-\d\d-\d\d \d\d:\d\d by \w+\) +WRITE  shop.db$", screen, re.M
     )
-    assert f"1 -- takes back what {thread}.1 changed; rows changed since are left alone" in screen
+    assert f"1 -- undoes {thread}.1; rows that were edited since are kept" in screen
     assert re.search(r"^  \+  insert  orders +7 back$", screen, re.M)
     assert "undo: exact (7 rows, " in screen
     assert "[a] approve and run  [d] details  [r] reject  [l] later" in screen

@@ -238,6 +238,12 @@ def test_every_column_that_a_read_may_look_at_is_told(db: Database, sql: str, co
     assert {f"{access.table}.{access.column}" for access in opinion.accesses} == columns
 
 
+def test_text_that_is_not_utf_8_is_refused_in_words(db: Database) -> None:
+    assert db.inspect(["SELECT '\ud800'"])[0].error == "it is not UTF-8 text"
+    with pytest.raises(QueryError, match="not UTF-8"):
+        read(db, "SELECT '\ud800'")
+
+
 def test_a_read_can_be_cancelled_from_another_thread(db: Database) -> None:
     teller = threading.Event()
 

@@ -73,6 +73,9 @@ def _output(session: Session, argument: str) -> None:
 
 
 def _chart(session: Session, argument: str) -> None:
+    if session.seen is not None:
+        session.draw(argument or "-")
+        return
     session.chart = argument or "-"
     session.call.screen.line(f"  the next result is drawn{f' in {argument}' if argument else ''}")
 
@@ -107,7 +110,7 @@ COMMANDS = {
     "\\undo": Command("\\undo [ID]", "take back what ran last here, or the run of ID", _undo),
     "\\new": Command("\\new", "the next question begins a new conversation", _new),
     "\\o": Command("\\o [FILE]", "the next result goes to FILE; without one to the screen", _output),
-    "\\chart": Command("\\chart [FILE]", "the next result is drawn, here or in FILE (.svg .png .html)", _chart),
+    "\\chart": Command("\\chart [FILE]", "draw the last result, here or in FILE (.svg .png .html)", _chart),
     "\\?": Command("\\?", "this list", _help),
     "\\q": Command("\\q", "leave", _quit),
 }

@@ -27,8 +27,8 @@ class Typed:
     """What stands behind a command."""
 
 
-_WORDS = {"quit": "\\q", "exit": "\\q", "help": "\\?", "?": "\\?"}
-"""What people type who look for a way out, or for help."""
+_WORDS = {"quit": "\\q", "exit": "\\q", "help": "\\?", "?": "\\?", "c": "\\chart", "[c]": "\\chart"}
+"""What people type who look for a way out, for help, or for a chart as a key elsewhere offers it."""
 _DOLLARS = re.compile(r"(\$\w*\$)(?:(?!\1).)*\1", re.DOTALL)
 _OPEN_DOLLAR = re.compile(r"\$\w*\$")
 _SHOUTED = re.compile(

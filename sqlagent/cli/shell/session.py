@@ -21,6 +21,7 @@ from sqlagent.core.errors import SqlagentError
 from sqlagent.core.nouns.session import TERMINAL, Report, Status
 from sqlagent.databases.base import Sink
 from sqlagent.service import Agent
+from sqlagent.ui.chart import Seen
 from sqlagent.ui.diagnostics import ExitCode, Traces, report_error, secrets_of
 from sqlagent.ui.layout import shorten
 from sqlagent.ui.visible import one_line
@@ -74,8 +75,13 @@ class Line(Call):
 
     @cached_property
     def sink(self) -> Sink:
-        """Where its rows go; they are kept on their way where a chart is drawn of them."""
+        """Where its rows go; the first are kept on their way, for a chart of them now or later."""
         return self.out.sink()
+
+    @property
+    def offers_chart(self) -> bool:
+        """At the next prompt `c` draws it."""
+        return False
 
     def __exit__(self, *error: Any) -> None:
         self.__dict__.pop("agent")  # it stays open for the next line
@@ -92,6 +98,8 @@ class Session:
         """The conversation that a question follows up."""
         self.ran = ""
         """The thread that ran last, for `\\undo`."""
+        self.seen: Seen | None = None
+        """The last result, for `\\chart`."""
         self.output: Path | None = None
         """Where the next result goes."""
         self.chart = ""
@@ -133,11 +141,18 @@ class Session:
             self._outlet.line = line
             thread = begin(self.agent)
             attend(line, thread)
+            self.seen = line.out.seen or self.seen
         report = self.agent.show(thread.thread)
         if report.status is Status.EXECUTED:
             self.ran = report.thread
             self.names.forget()
         return report
+
+    def draw(self, where: str) -> None:
+        """The last result as a chart, `-` in the terminal, else in a file."""
+        with Line(self, chart=where) as line:
+            line.check_output(())
+            line.out.draw(self.seen)
 
     def look(self, at: Callable[[Line], object]) -> None:
         """Have a listing printed; nothing is put to anybody."""

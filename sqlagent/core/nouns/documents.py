@@ -42,7 +42,7 @@ def report_json(report: Report) -> dict[str, Any]:
     if report.proposal is not None:
         document |= proposal_json(report.proposal)
     if report.outcome is not None:
-        document["outcome"] = _outcome(report.outcome)
+        document["outcome"] = _outcome(report.outcome, report.proposal)
     if report.rowsets:
         document["results"] = [result_json(rowset) for rowset in report.rowsets]
     return document
@@ -209,7 +209,9 @@ def _attempt(attempt: Attempt) -> dict[str, str]:
     return {"sql": attempt.sql, "error": attempt.error}
 
 
-def _outcome(outcome: Outcome) -> dict[str, Any]:
+def _outcome(outcome: Outcome, proposal: Proposal | None) -> dict[str, Any]:
+    measurement = proposal.measurement if proposal is not None else None
+    exact = measurement is not None and measurement.is_exact and bool(outcome.results)
     results = [
         {"index": item.index, "changed": item.changed, "returned": item.returned, "truncated": item.truncated}
         for item in outcome.results
@@ -221,4 +223,5 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         "unwritten": outcome.unwritten,
         "why_empty": list(outcome.why_empty),
         "seen_later": outcome.seen_later,
+        "rows_changed": measurement.rows_by_table if measurement is not None and exact else None,
     }

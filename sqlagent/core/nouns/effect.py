@@ -125,6 +125,14 @@ class Measurement:
         return bool(self.fingerprint)
 
     @property
+    def rows_by_table(self) -> dict[str, int]:
+        """Rows that change, a number a table, in the order in which they are reached; triggers and keys too."""
+        rows: dict[str, int] = {}
+        for touched in (t for effect in self.effects for t in effect.touched if t.rows):
+            rows[touched.table] = rows.get(touched.table, 0) + touched.rows
+        return rows
+
+    @property
     def changes_nothing(self) -> bool:
         """Neither a row nor an object, as far as is known for sure."""
         return self.is_exact and not self.changes and not any(effect.objects for effect in self.effects)

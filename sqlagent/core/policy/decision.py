@@ -16,11 +16,11 @@ _WHY = {
     "transaction-control": "it begins, ends or names a transaction, and sqlagent runs each proposal in one of its own",
     "unsafe-pragma": "it changes a setting of the connection or of the file, not data",
     "marker-table": "it changes the table in which runs leave their marks, and a crash is decided by them",
-    "hidden-characters": "its text has characters that a screen does not show as they are",
+    "hidden-characters": "its text has characters that a screen hides, or shows as something else",
     "executable-comment": "it has a comment that some engines run as SQL",
     "read-only": "files are only read, and this is not proven to be a read",
 }
-_ELSEWHERE = "nobody can approve this here; run it elsewhere"
+_ELSEWHERE = "nobody can approve this here; change the SQL, or run it outside sqlagent"
 BUILT_IN = frozenset({*_WHY, "reads", "confidence", "mcp"})
 """Ids that no file may give a rule."""
 
@@ -148,7 +148,7 @@ def refusal(denial: Deny, database: str) -> tuple[str, str]:
         files = denial.rule == "read-only" and denial.why == _WHY["read-only"]
         hint = "change the file itself, or put its rows in a database" if files else _ELSEWHERE
         return f"the policy denies this: {denial.why}  {cited}", hint
-    hint = "nobody can approve this here; change the policy, or run it elsewhere"
+    hint = "nobody can approve this here; change the policy, or run it outside sqlagent"
     why = f"{denial.why}; " if denial.why else ""
     return f"the policy denies {denial.what} on {database}  {cited}", why + hint
 

@@ -32,8 +32,8 @@ def meant(row: Thread) -> tuple[str, OnConflict]:
 def text(row: Thread) -> str:
     """What stands on the screen where other proposals have their SQL."""
     run, on_conflict = meant(row)
-    rest = "are left alone" if on_conflict is OnConflict.LEAVE_ALONE else "stop it"
-    return f"-- takes back what {run} changed; rows changed since {rest}"
+    rest = "are kept" if on_conflict is OnConflict.LEAVE_ALONE else "stop it"
+    return f"-- undoes {run}; rows that were edited since {rest}"
 
 
 def planned(row: Thread, database: Database, x: Context) -> tuple[Analysis, Measurement]:

@@ -158,6 +158,17 @@ def test_a_result_is_drawn(at: Shop) -> None:
     session.leave()
 
 
+@pytest.mark.parametrize("typed", ["\\chart", "c", "\\chart c.svg"])
+def test_the_last_result_is_drawn(at: Shop, typed: str) -> None:
+    session = stay(at)
+    session.line("SELECT status, count(*) AS n FROM orders GROUP BY 1;").decide("").see("pending")
+    session.line("\\d orders").see("status")
+    session.line(typed).see("wrote c.svg" if typed.endswith("svg") else "█")
+    session.line("SELECT name FROM customers;").decide("").see("Ana")
+    session.line("c").see("no chart: no column of numbers")
+    session.leave()
+
+
 def test_a_line_that_fails_says_so_and_the_session_goes_on(at: Shop, model: Asked) -> None:
     model.answers(Reply.error(401))
     session = stay(at)

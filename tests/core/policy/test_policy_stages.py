@@ -71,7 +71,7 @@ def test_one_denied_statement_denies_the_script_and_is_named() -> None:
     assert isinstance(verdict, Deny)
     assert refusal(verdict, "prod") == (
         "the policy denies delete on prod  [no-deletes, policy.toml:10]",
-        "nobody can approve this here; change the policy, or run it elsewhere",
+        "nobody can approve this here; change the policy, or run it outside sqlagent",
     )
 
 
@@ -85,7 +85,7 @@ def test_a_denial_says_why_and_what_in_the_statements_own_words() -> None:
 def test_a_built_in_denial_reads_as_before() -> None:
     message, hint = refusal(Deny("read-only", "this database is configured read_only"), "prod")
     assert message == "the policy denies this: this database is configured read_only  [read-only]"
-    assert hint == "nobody can approve this here; run it elsewhere"
+    assert hint == "nobody can approve this here; change the SQL, or run it outside sqlagent"
 
 
 def test_a_statement_that_no_rule_allows_is_asked_with_those_that_are_allowed() -> None:

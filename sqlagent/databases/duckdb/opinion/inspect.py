@@ -10,6 +10,7 @@ import duckdb
 from duckdb import StatementType
 
 from sqlagent.core.nouns.analysis import Access, EngineOpinion, Kind, Risk, Verb
+from sqlagent.core.text.broken import is_broken
 from sqlagent.databases.duckdb.connection.error_text import said
 from sqlagent.databases.duckdb.connection.load import Loaded
 from sqlagent.databases.duckdb.connection.waiting import OutOfTime, waited_for
@@ -45,6 +46,8 @@ def inspect(loaded: Loaded, statements: Sequence[str]) -> tuple[EngineOpinion, .
 
 
 def _opinion(loaded: Loaded, sql: str) -> EngineOpinion:
+    if is_broken(sql):
+        return EngineOpinion(sql, error="it is not UTF-8 text")
     reader = loaded.connection.cursor()
     try:
         parts = reader.extract_statements(sql)
@@ -77,6 +80,8 @@ def _kind(part: duckdb.Statement) -> Kind:
 
 def proven(loaded: Loaded, reader: duckdb.DuckDBPyConnection, sql: str) -> Named:
     """What a query names, where it does nothing but read these tables; raises Strange, OutOfTime or duckdb.Error."""
+    if is_broken(sql):
+        raise Strange("it is not UTF-8 text")
     parts = reader.extract_statements(sql)
     kinds = [_kind(part) for part in parts]
     if kinds not in ([Kind.SELECT], [Kind.EXPLAIN]):

@@ -220,7 +220,7 @@ def speaking_of(path: Path) -> Iterator[None]:
         yield
     except apsw.NotADBError as e:
         raise ConnectError(
-            f"{path} is not a SQLite database, or it is encrypted", hint=f"file {path}  says what it is"
+            f"{path} is not a SQLite database, or it is encrypted", hint=f"run `file {path}` to see what it is"
         ) from e
     except apsw.CorruptError as e:
         raise ConnectError(f"{path} is damaged: {e}", hint=f"sqlite3 {path} .recover | sqlite3 repaired.db") from e
