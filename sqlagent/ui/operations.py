@@ -41,7 +41,7 @@ def operation_lines(
     if not operations:
         return [text_line("     changes nothing")]
     cells = [
-        (_WORD.get(op.verb, op.verb.value), one_line(op.target), size_words(op), basis_word(op)) for op in operations
+        (_WORD.get(op.verb, op.verb.value), one_line(op.target), size_words(op), _basis_words(op)) for op in operations
     ]
     verbs, names, sizes, bases = (max(map(width, column)) for column in zip(*cells, strict=True))
     names = min(names, _WIDEST_NAME)
@@ -69,9 +69,12 @@ def size_words(operation: Operation) -> str:
 def basis_word(operation: Operation) -> str:
     """How the number was come by: nothing to say where it is exact, or where there is none."""
     size = operation.size
-    if size.rows is None or size.basis is Basis.EXACT:
-        return ""
-    return "(counted, not run)" if size.basis is Basis.COUNTED else size.basis.value
+    return "" if size.rows is None or size.basis is Basis.EXACT else size.basis.value
+
+
+def _basis_words(operation: Operation) -> str:
+    """The same where there is room for it: a newcomer may take a count for what happened."""
+    return "(counted, not run)" if basis_word(operation) == Basis.COUNTED.value else basis_word(operation)
 
 
 def does_words(operation: Operation) -> str:

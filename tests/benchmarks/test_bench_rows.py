@@ -54,19 +54,7 @@ def test_a_million_rows_to_a_file(million: Path, tmp_path: Path, extension: str)
     for rows in (ROWS // 10, ROWS):
         file = tmp_path / f"{rows}.{extension}"
         sql = f"{QUERY} LIMIT {rows}"
-        command = [
-            PYTHON,
-            "-m",
-            "sqlagent",
-            "run",
-            "--sql",
-            sql,
-            "--db",
-            str(million),
-            "-o",
-            str(file),
-            "--timeout",
-            "0",
-        ]
+        command = [PYTHON, "-m", "sqlagent", "run", "--sql", sql, "--db", str(million), "-o", str(file)]
+        command += ["--timeout", "0", "--force"]  # the run that is not counted leaves the file
         say(f"sqlagent run, {rows:,} rows to {extension}", measure(command, env, runs=1, stdout=tmp_path / "nothing"))
         assert file.stat().st_size > rows

@@ -79,7 +79,7 @@ def test_an_approved_read_of_a_file_whose_columns_changed_is_not_run(
 def test_what_of_a_folder_is_left_out_is_said_before_the_answer(shop: Shop, data: Path) -> None:
     fill(data, {f"notes{n}.txt": "x" for n in range(6)})
     ran = shop.run("run", "--db", "data", "--sql", "SELECT 1 AS n", "--csv")
-    assert "  notes0.txt is left out: its name does not end in .csv" in ran.err
+    assert "  notes0.txt is left out: .txt is none of the formats that are opened" in ran.err
     assert "  and 2 more: sqlagent doctor lists them" in ran.err
 
 

@@ -15,7 +15,7 @@ NOTHING = "nothing was changed"
 def other_rows(expected: Measurement, touched: Sequence[Touched]) -> EffectDiffers:
     """The error of a run that changes other rows than were approved, or to other values."""
     now = sum(t.rows for t in touched)
-    message = f"approved {counted(expected.changes, 'row')}, now {now:,}"
+    message = _another_number(expected.changes, now)
     if now == expected.changes:
         message = f"it would change {counted(now, 'row')} as approved, but other rows or to other values"
     return EffectDiffers(message, hint=NOTHING, touched=touched)
@@ -23,9 +23,13 @@ def other_rows(expected: Measurement, touched: Sequence[Touched]) -> EffectDiffe
 
 def more_rows(approved: int, changed: int, touched: Sequence[Touched], *, statement: str = "") -> EffectDiffers:
     """The error of a run that changes more rows than were counted; `statement` says by which, as ` by statement 2`."""
-    return EffectDiffers(
-        f"approved {counted(approved, 'row')}{statement}, now {changed:,}", hint=NOTHING, touched=touched
-    )
+    return EffectDiffers(_another_number(approved, changed, statement), hint=NOTHING, touched=touched)
+
+
+def _another_number(approved: int, changed: int, statement: str = "") -> str:
+    """`it would now change 13 rows; 10 were approved`."""
+    was = "was" if approved == 1 else "were"
+    return f"it would now change {counted(changed, 'row')}{statement}; {approved:,} {was} approved"
 
 
 def check_counts(expected: Measurement, changed: Sequence[int], touched: Callable[[], Sequence[Touched]]) -> None:

@@ -110,4 +110,4 @@ def _excluding(reading: Reading, look: Looking) -> Iterator[str]:
             yield f"{table} has no rows"
     for each in without_each(reading):
         if count := look.count(each.query):
-            yield f"nothing is left by {each.condition}; without it there {'is' if count == 1 else 'are'} {count:,}"
+            yield f"no row satisfies {each.condition}; without it there {'is' if count == 1 else 'are'} {count:,}"

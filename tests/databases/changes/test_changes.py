@@ -96,10 +96,10 @@ def test_a_run_may_change_fewer_rows_than_were_counted_and_never_more() -> None:
     expected = Measurement((Effect(Basis.COUNTED, (line,)), Effect(Basis.COUNTED, (line,)), Effect(Basis.UNKNOWN)))
     check_counts(expected, [3, 0, 99], lambda: ())
 
-    with pytest.raises(EffectDiffers, match="approved 3 rows by statement 2, now 4") as raised:
+    with pytest.raises(EffectDiffers, match="it would now change 4 rows by statement 2; 3 were approved") as raised:
         check_counts(expected, [3, 4, 0], lambda: (line,))
     assert raised.value.touched == (line,)
-    with pytest.raises(EffectDiffers, match="approved 3 rows, now 4"):
+    with pytest.raises(EffectDiffers, match="it would now change 4 rows; 3 were approved"):
         check_counts(Measurement(expected.effects[:1]), [4], lambda: ())
 
 

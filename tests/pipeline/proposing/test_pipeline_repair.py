@@ -218,11 +218,11 @@ def test_words_of_the_database_do_not_go_to_a_remote_model_by_way_of_a_correctio
     ("sql", "why"),
     [
         ("SELECT id FROM stock WHERE state = 'sold'", "no stock has state 'sold'"),
-        ("SELECT id FROM stock WHERE left > 99 AND id < 3", "nothing is left by left > 99; without it there are 2"),
-        ("SELECT sum(left) FROM stock WHERE left > 99", "nothing is left by left > 99; without it there are 3"),
+        ("SELECT id FROM stock WHERE left > 99 AND id < 3", "no row satisfies left > 99; without it there are 2"),
+        ("SELECT sum(left) FROM stock WHERE left > 99", "no row satisfies left > 99; without it there are 3"),
         (
             "SELECT name FROM stock GROUP BY 1 HAVING sum(id) > 9",
-            "nothing is left by SUM(id) > 9; without it there are 3",
+            "no row satisfies SUM(id) > 9; without it there are 3",
         ),
     ],
 )

@@ -74,7 +74,9 @@ def test_an_effect_of_more_rows_is_asked_again_with_both_numbers(shop: Shop) -> 
     elsewhere(shop, "UPDATE stock SET left = 1 WHERE id = 3")
     asked = waiting(shop, HALVE)
     elsewhere(shop, "INSERT INTO stock SELECT value, 'box', 10 FROM json_each('[11, 12, 13]')")
-    again = stale(shop, asked, "approved 4 rows, now 10")  # each row, and the one that its trigger writes
+    again = stale(
+        shop, asked, "it would now change 10 rows; 4 were approved"
+    )  # each row, and the one that its trigger writes
     assert again.proposal is not None
     assert again.proposal.measurement is not None
     assert again.proposal.measurement.changes == 10
@@ -87,14 +89,14 @@ def test_numbers_are_grouped_for_people(shop: Shop) -> None:
     elsewhere(shop, many)
     asked = waiting(shop, "DELETE FROM sales WHERE was = 7")
     elsewhere(shop, many)
-    runs(shop, stale(shop, asked, "approved 729 rows, now 1,458"))
+    runs(shop, stale(shop, asked, "it would now change 1,458 rows; 729 were approved"))
     assert shop.rows("SELECT count(*) FROM sales WHERE was = 7") == [(0,)]
 
 
 def test_an_effect_of_fewer_rows_is_asked_again(shop: Shop) -> None:
     asked = waiting(shop, HALVE)
     elsewhere(shop, "UPDATE stock SET left = 1 WHERE id = 3")
-    runs(shop, stale(shop, asked, "approved 6 rows, now 4"))
+    runs(shop, stale(shop, asked, "it would now change 4 rows; 6 were approved"))
 
 
 def test_as_many_rows_with_other_values_are_asked_again(shop: Shop) -> None:
@@ -227,7 +229,7 @@ def test_past_the_budget_the_approved_count_is_a_ceiling(
     asked = waiting(shop, HALVE)
     counted(asked, 3)
     elsewhere(shop, "INSERT INTO stock VALUES (4, 'plum', 10)")
-    again = stale(shop, asked, "approved 3 rows, now 4")
+    again = stale(shop, asked, "it would now change 4 rows; 3 were approved")
     counted(again, 4)
     elsewhere(shop, "DELETE FROM stock WHERE id = 4")
     runs(shop, again)
@@ -247,7 +249,7 @@ def test_a_change_that_no_run_can_keep_has_its_count_as_a_ceiling_too(shop: Shop
     asked = unkept(shop)
     counted(asked, 1)
     elsewhere(shop, "INSERT INTO counters VALUES ('back', 0)")
-    runs(shop, stale(shop, asked, "approved 1 row, now 2"))
+    runs(shop, stale(shop, asked, "it would now change 2 rows; 1 was approved"))
     assert shop.rows("SELECT hits FROM counters") == [(1,), (1,)]
     with shop.agent() as agent:
         assert agent.journal.kept(f"{asked.thread}.2") is None, "what says that it came to its COMMIT is not kept"
@@ -258,7 +260,7 @@ def test_of_a_script_the_statement_is_named_that_would_change_more(shop: Shop, m
     monkeypatch.setattr(service_parts, "MeasureBudget", partial(MeasureBudget, seconds=0.0))
     asked = waiting(shop, f"DELETE FROM sales; {HALVE}")
     elsewhere(shop, "INSERT INTO stock VALUES (4, 'plum', 10)")
-    stale(shop, asked, "approved 3 rows by statement 2, now 4")
+    stale(shop, asked, "it would now change 4 rows by statement 2; 3 were approved")
 
 
 def test_a_statement_that_works_on_what_the_script_writes_is_not_held_to_what_there_was_before(

@@ -93,7 +93,7 @@ def _why_not(entry: Path, home: str) -> str:
     if entry.is_dir():
         return "a folder inside it"
     if entry.suffix.lower() not in DATA_ENDINGS:
-        return f"its name does not end in {', '.join(DATA_ENDINGS)}"
+        return f"{entry.suffix or 'a name without an ending'} is none of the formats that are opened"
     return "" if entry.is_file() else "no plain file"
 
 

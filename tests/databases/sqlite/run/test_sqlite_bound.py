@@ -48,7 +48,7 @@ def test_an_effect_that_grew_is_taken_back_and_says_what_it_is_now(shop: Databas
     approved = measure(shop, sql)
     ask(path, "UPDATE orders SET status = 'pending' WHERE id = 2")
     before = dump(path)
-    with pytest.raises(EffectDiffers, match="approved 6 rows, now 9") as caught:
+    with pytest.raises(EffectDiffers, match="it would now change 9 rows; 6 were approved") as caught:
         apply(shop, sql, expected=approved)
     assert caught.value.touched == (
         Touched("audit_log", Verb.INSERT, 3),
@@ -104,7 +104,7 @@ def test_a_table_that_was_written_before_it_is_dropped_is_another_effect(shop: D
 
 def test_without_an_exact_preview_the_count_is_a_ceiling(shop: Database, path: Path) -> None:
     counted = Measurement((Effect(Basis.COUNTED, (Touched("orders", Verb.DELETE, 1, 3),)),))
-    with pytest.raises(EffectDiffers, match="approved 1 row, now 2"):
+    with pytest.raises(EffectDiffers, match="it would now change 2 rows; 1 was approved"):
         apply(shop, "DELETE FROM orders WHERE customer_id = 1", expected=counted)
     assert ask(path, "SELECT count(*) FROM orders") == [(3,)]
     apply(shop, "DELETE FROM orders WHERE customer_id = 2", expected=counted)
