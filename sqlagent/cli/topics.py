@@ -120,9 +120,9 @@ which     sqlagent undo --list shows what can be undone; an earlier run of a
 how long  for 7 days, unless the setting keep_undo says otherwise
 """
 _RISK = """\
-The rule of thumb: one key approves what you can see whole and take back; what
-reaches further than its text, or cannot be shown or taken back, is SEVERE and is
-approved by typing the table's name.
+The rule of thumb: a change that you can see whole and undo is approved by one key.
+A change that does more than its text says, or that cannot be shown or undone, is
+SEVERE: it is approved by typing the table's name.
 
 READ      proven to change nothing: Enter runs it
 WRITE     rows of the table that the SQL names, measured, fewer than half of them;
@@ -259,11 +259,11 @@ sqlagent examples export                  a line is {"messages": [user,
                                           model is told before them
 """
 _CONFIDENCE = """\
-How sure a draft is, in three words, under the proposal.  It changes nothing in
-what is measured and asked; a wrong read is as harmless as a right one.
+How sure the model's draft is, in a word under the proposal.  Whatever the word,
+the draft is measured and asked about in the same way.
 
-                right so often, said of so many: our own 165 questions and the
-                embedded model's drafts of them, repaired
+                how often such drafts are right, and how many drafts are such:
+                the embedded model's, repaired, of our own 165 questions
 word            one draft                       three drafts (--samples)
 sure            94 %, of 25 %                   98 %, of 40 %
 fair            75 %, of 45 %                   62 %, of 44 %
@@ -308,11 +308,11 @@ propose   measures a change on a copy and leaves it for a person: the answer has
           risk, rows by cause, undo and policy, and never the digest
 status    how a proposal stands     withdraw   takes its own proposal back
 
-approve   is no tool, and no question to the client stands for one: a yes that a
+approve   there is no tool for it, and the client is never asked: a yes that a
           program gives proves nothing.  A person decides: sqlagent resume THREAD
 policy    environment = "mcp", or "mcp:NAME" by the name a client gives itself;
           a rule that allows a change unasked does not count here
-the hole  a program that runs as you and has a shell can type what you can type.
+limit     a program that runs as you and has a shell can type what you can type.
           via = ["terminal"] on a stage slows it down; another user's store, or
           a signature that needs a touch, keeps it out
 """

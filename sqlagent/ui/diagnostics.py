@@ -37,7 +37,7 @@ class ExitCode(IntEnum):
     DENIED = 6, "The policy said no; nobody may approve it"
     STALE = 7, "Expired, or what was approved is no longer what would run"
     PENDING = 8, "Waiting for a person: see `sqlagent pending`"
-    UNKNOWN = 9, "It was interrupted and may have taken effect: look before you retry"
+    UNKNOWN = 9, "Interrupted, and may have taken effect: look before you retry"
     TIMEOUT = 124, "The time limit ran out and the statement was cancelled"
     INTERRUPTED = 130, "Ctrl-C"
 
