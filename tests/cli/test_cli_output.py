@@ -122,7 +122,7 @@ def test_on_a_screen_two_hundred_rows_are_shown(shop: Shop, flags: tuple[str, ..
         assert terminal.end() == 0
     numbers = [int(line) for line in terminal.seen.splitlines() if line.strip().isdecimal()]
     assert numbers == list(range(1, rows + 1))
-    assert ("first 200 rows shown" in terminal.seen) == (rows == 200)
+    assert ("first 200 rows;" in terminal.seen) == (rows == 200)
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(shop: Shop) -> None:

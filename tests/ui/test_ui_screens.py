@@ -14,7 +14,7 @@ from ui_builders import CANCEL, HOSTILE, a_batch, a_proposal, a_read, a_statemen
 from sqlagent.core.nouns.analysis import Basis, Finding, Kind, Operation, Risk, Size, Verb
 from sqlagent.core.nouns.draft import Attempt
 from sqlagent.core.nouns.session import Outcome, Proposal, Report, Result, Source, Status, Thread
-from sqlagent.ui.human import Body, allowed, details, diff, review, statement_view
+from sqlagent.ui.human import Body, details, diff, review, statement_view, unasked
 from sqlagent.ui.layout import Block
 from sqlagent.ui.listing import age, pending_footer, pending_table, receipt, sessions_table, show
 from sqlagent.ui.visible import width
@@ -135,7 +135,7 @@ SCREENS: dict[str, Callable[[], Block]] = {
             database="warehouse-eu-central",
         )
     ),
-    "unasked": lambda: allowed(a_proposal(a_read(), policy="allow [reads]")),
+    "unasked": lambda: unasked(a_proposal(a_read(), policy="allow [reads]")),
     "review-paged": lambda: review(a_proposal(), body=Body.PAGED),
     "review-narrow": lambda: review(a_batch(), columns=50),
     "details": lambda: details(a_proposal(attempts=RETRIED, note="Marks long-pending orders\nas cancelled.")),

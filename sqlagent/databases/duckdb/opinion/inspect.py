@@ -10,7 +10,6 @@ import duckdb
 from duckdb import StatementType
 
 from sqlagent.core.nouns.analysis import Access, EngineOpinion, Kind, Risk, Verb
-from sqlagent.core.text.broken import is_broken
 from sqlagent.databases.duckdb.connection.error_text import said
 from sqlagent.databases.duckdb.connection.load import Loaded
 from sqlagent.databases.duckdb.connection.waiting import OutOfTime, waited_for
@@ -46,7 +45,7 @@ def inspect(loaded: Loaded, statements: Sequence[str]) -> tuple[EngineOpinion, .
 
 
 def _opinion(loaded: Loaded, sql: str) -> EngineOpinion:
-    if is_broken(sql):
+    if not _is_unicode(sql):
         return EngineOpinion(sql, error="it is not UTF-8 text")
     reader = loaded.connection.cursor()
     try:
@@ -71,6 +70,15 @@ def _opinion(loaded: Loaded, sql: str) -> EngineOpinion:
     return EngineOpinion(sql, kind, readonly=True, risk=Risk.READ, accesses=reads, functions=found.functions)
 
 
+def _is_unicode(sql: str) -> bool:
+    """Whether the engine can be given it at all: half of a character is none."""
+    try:
+        sql.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _kind(part: duckdb.Statement) -> Kind:
     try:
         return _KINDS.get(part.type, Kind.OTHER)
@@ -80,7 +88,7 @@ def _kind(part: duckdb.Statement) -> Kind:
 
 def proven(loaded: Loaded, reader: duckdb.DuckDBPyConnection, sql: str) -> Named:
     """What a query names, where it does nothing but read these tables; raises Strange, OutOfTime or duckdb.Error."""
-    if is_broken(sql):
+    if not _is_unicode(sql):
         raise Strange("it is not UTF-8 text")
     parts = reader.extract_statements(sql)
     kinds = [_kind(part) for part in parts]
