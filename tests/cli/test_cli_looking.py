@@ -32,7 +32,7 @@ def test_what_waits_is_a_line_each_the_newest_first(shop: Shop) -> None:
     second = shop.run("run", "--sql", "DELETE FROM orders", "--json").document["thread"]
     ran = shop.run("pending")
     heading, rule, *lines = ran.text.splitlines()
-    assert [cell.strip() for cell in heading.split("|")] == ["id", "age", "risk", "database", "approvals", "by", "question"]
+    assert [c.strip() for c in heading.split("|")] == ["id", "age", "risk", "database", "approvals", "by", "question"]
     assert set(rule) == {"-", "+"}
     assert [line.split("|")[0].strip() for line in lines] == [second, first]
     assert [line.split("|")[2].strip() for line in lines] == ["SEVERE", "WRITE"]
