@@ -81,7 +81,7 @@ TAKEN_BACK: tuple[tuple[str, ...], ...] = (
     ("ALTER TABLE plain ENABLE ROW LEVEL SECURITY", "CREATE POLICY p ON plain FOR SELECT TO somebody USING (a > 1)"),
     ("ALTER TABLE customers DISABLE TRIGGER told", "COMMENT ON TRIGGER told ON customers IS 'off'"),
     ("CREATE OR REPLACE VIEW rich AS SELECT * FROM orders WHERE total > 60",),
-    ("DROP VIEW rich CASCADE", "DROP TABLE orders", "DROP TABLE customers", "DROP TYPE mood"),
+    ("DROP VIEW rich CASCADE", "DROP TABLE orders CASCADE", "DROP TABLE customers", "DROP TYPE mood"),
     ("CREATE DOMAIN d AS int CHECK (VALUE > 0)", "CREATE TABLE t (x d)"),
     ("ALTER TYPE mood RENAME VALUE 'sad' TO 'blue'",),
     ("ALTER TABLE customers ALTER COLUMN id DROP DEFAULT",),
