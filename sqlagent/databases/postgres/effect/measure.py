@@ -31,7 +31,7 @@ from sqlagent.databases.postgres.effect.row_versions import BrokenText, adding_u
 from sqlagent.databases.postgres.effect.schema_changes import object_changes
 from sqlagent.databases.postgres.effect.script import EndsTransaction, Planned, Script, Step
 from sqlagent.databases.postgres.effect.sums import fingerprint, rows_changed, size_of
-from sqlagent.databases.postgres.effect.two_sessions import Connect, IsStandby, Pair, Waits, aside
+from sqlagent.databases.postgres.effect.two_sessions import Connect, IsStandby, Pair, Waits
 from sqlagent.databases.postgres.opinion.rewritten import Refused
 
 HOW = "rolled back"
@@ -148,8 +148,8 @@ class _Measuring:
         by_chance = any(_CHANCE.search(sql) for sql in self.statements)
         for _ in attempts(self.meter, most=_TRIES if by_chance else 1):
             with self._script() as again:
-                with aside(again.pair.witness):  # it may be going to drop them
-                    before = sequences.positions(again.pair.witness, taken)
+                # Of the writer itself: whoever asks has a lock of them until the end, which would be in its way.
+                before = sequences.positions(again.pair.writer, taken)
                 again.run(self.statements)
                 self.moved = sequences.moved(before, sequences.positions(again.pair.writer, taken))
             try:
