@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -57,6 +58,9 @@ class Pooler:
                 break
         else:
             raise AssertionError("pgbouncer did not start")
+        # what it says of every connection would fill the pipe, and then it would stand still
+        self._drain = threading.Thread(target=self._process.stderr.read, daemon=True)
+        self._drain.start()
 
     def url(self, database: str, *, user: str = "postgres") -> str:
         return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
@@ -65,6 +69,7 @@ class Pooler:
         """It lets go of the server at once."""
         self._process.kill()
         self._process.wait()
+        self._drain.join()
         assert self._process.stderr is not None
         self._process.stderr.close()
         shutil.rmtree(self.folder)
