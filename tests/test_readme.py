@@ -94,3 +94,8 @@ def test_the_mcp_client_s_file_starts_a_server() -> None:
 def test_the_signed_approval_is_what_two_users_of_one_machine_do() -> None:
     """tests/cli/test_cli_signing.py runs that file."""
     assert fenced("signatures") == (ROOT / "fixtures" / "readme" / "signatures.txt").read_text()
+
+
+def test_the_two_users_of_a_store_type_what_the_readme_shows() -> None:
+    """tests/cli/test_cli_two_users.py types it, as two users of one machine."""
+    assert fenced("store") == (ROOT / "fixtures" / "readme" / "store.txt").read_text()

@@ -132,4 +132,4 @@ def test_the_policy_example_is_accepted_and_says_what_the_text_says(shop: Path) 
 def test_the_command_that_tries_it_asks_what_the_readme_shows() -> None:
     (command,) = re.findall(r"^python3 -m venv .*sqlagent ask .*$", README.read_text(), re.M)
     assert '".[local]"' in command
-    assert 'ask "how many customers are there in Germany"' in command
+    assert 'ask "who are the top 3 customers by revenue"' in command
