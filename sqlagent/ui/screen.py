@@ -131,5 +131,7 @@ class Screen:
             no_color=False,
         )
         for line in block.lines:
-            console.print(Text.assemble(*((visible(span.text), span.role.value) for span in line)))
+            text = Text.assemble(*((visible(span.text), span.role.value) for span in line))
+            text.rstrip()  # as in a block without colour
+            console.print(text)
         self.stream.flush()

@@ -315,5 +315,5 @@ def test_a_file_of_several_names_gets_a_word(folder: Path) -> None:
 
 def test_help_says_what_an_older_state_folder_forgets() -> None:
     text = topic("once")
-    assert "an older copy of the state folder" in text
+    assert "a state folder restored from a backup" in text
     assert "marker_table" in text

@@ -64,7 +64,8 @@ def test_the_names_of_fields_are_what_paused_threads_hold() -> None:
         "graph_version", "thread", "turn", "source", "question", "requested_by", "sql", "author", "note",
         "drafted", "corrections", "why_empty", "previous", "edited_by", "attempts", "retries", "number", "stale",
         "proposal", "digest", "risk", "statements", "tables", "stage", "stages", "requested_at", "confidence",
-        "drafts", "chance", "others", "stage_name", "expires_at", "approvals", "effect", "undo", "problem", "part_of",
+        "drafts", "chance", "others", "stage_name", "expires_at", "approvals", "effect", "words", "undo", "problem",
+        "part_of",
         "rejected", "asks", "choices", "asked", "reply", "verdict", "decision", "end", "failure", "message", "hint",
         "ran_sql", "status", "answered",
     ]  # fmt: skip
