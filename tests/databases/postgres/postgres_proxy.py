@@ -48,6 +48,8 @@ class Proxy:
                 except OSError:
                     client.close()
                     continue
+                for end in (client, server):  # else each answer in two pieces waits 40 ms for a delayed acknowledgement
+                    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 for a, b, way in ((client, server, "to server"), (server, client, "to client")):
                     threading.Thread(target=self._pump, args=(a, b, way), daemon=True).start()
 
