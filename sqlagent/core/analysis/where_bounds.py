@@ -70,7 +70,7 @@ def truth(node: exp.Expr, dialect: str, target: str = "") -> bool | None:
         return None if inner is None else not inner
     if isinstance(node, exp.Boolean):
         return bool(node.this)
-    value = _value(node)
+    value = literal_value(node)
     if value is not None:
         return _truthy(value)
     if isinstance(node, exp.Binary):
@@ -92,17 +92,17 @@ def truth(node: exp.Expr, dialect: str, target: str = "") -> bool | None:
 def _same_for_all(nodes: list[exp.Expr]) -> bool | None:
     if all(n == nodes[0] for n in nodes):
         return True
-    values = [_value(n) for n in nodes]
+    values = [literal_value(n) for n in nodes]
     if any(v is None for v in values) or len({type(v) for v in values}) > 1:
         return None
     return bool(values[1] <= values[0] <= values[2])  # type: ignore[operator]  # all of one type, checked above
 
 
-def _value(node: exp.Expr) -> str | float | None:
+def literal_value(node: exp.Expr) -> str | float | None:
     """The value of a literal, signs and brackets aside."""
     node = node.unnest()
     if isinstance(node, exp.Neg):
-        value = _value(node.this)
+        value = literal_value(node.this)
         return -value if isinstance(value, float) else None
     if not isinstance(node, exp.Literal):
         return None
@@ -127,7 +127,7 @@ def _comparison(node: exp.Binary, dialect: str) -> bool | None:
     if isinstance(node, (exp.Like, exp.ILike, exp.Glob)) and isinstance(right, exp.Literal):
         wildcard = "*" if isinstance(node, exp.Glob) else "%"
         return True if right.name and set(right.name) == {wildcard} else None
-    a, b = _value(left), _value(right)
+    a, b = literal_value(left), literal_value(right)
     if a is not None and b is not None and type(a) is type(b) and type(node) in _COMPARE:
         return _COMPARE[type(node)](a, b)
     if dialect == "sqlite" and isinstance(node, exp.EQ) and _same_word(left, right):
@@ -151,7 +151,7 @@ def _same_word(left: exp.Expr, right: exp.Expr) -> bool:
 def _text_is_zero(left: exp.Expr, right: exp.Expr) -> bool:
     """`name = 0`: MySQL turns text into the number it starts with, which for most text is 0."""
     text = isinstance(left, exp.Column) and left.name.lower().endswith(_TEXT_NAMES)
-    return text and isinstance(right, exp.Literal) and not right.is_string and _value(right) == 0.0
+    return text and isinstance(right, exp.Literal) and not right.is_string and literal_value(right) == 0.0
 
 
 def _membership(node: exp.In, target: str) -> bool | None:

@@ -15,21 +15,26 @@ def path_instead(reading: Reading) -> Change | None:
     """`JOIN aircraft a ON ticket.tail = a.tail`, where tickets know of aircraft only through their flight."""
     if not reading.is_read:
         return None
-    for block in reading.blocks.values():
-        sources = list(block.sources.values())
-        for join in block.node.args.get("joins") or []:
-            newest = next((s for s in sources if is_joined_by(join, s)), None)
-            if newest is None or newest.table is None:
-                continue
-            before = sources[: sources.index(newest)]
-            for equal, other in _wrong(reading, join, block, newest):
-                if other in before and (change := replaced(reading, block, newest, other, before, equal)):
-                    return change
+    for block, join, newest, before in each_join(reading):
+        if newest.table is None:
+            continue
+        for equal, other in _wrong(reading, join, block, newest):
+            if other in before and (change := replaced(reading, block, newest, other, before, equal)):
+                return change
     return None
 
 
-def is_joined_by(join: exp.Join, source: Source) -> bool:
-    """Whether it is the table that this JOIN names."""
+def each_join(reading: Reading) -> Iterator[tuple[Block, exp.Join, Source, list[Source]]]:
+    """Each JOIN of a table, in its query, with that table and what stands before it."""
+    for block in reading.blocks.values():
+        sources = list(block.sources.values())
+        for join in block.node.args.get("joins") or []:
+            newest = next((s for s in sources if _is_joined_by(join, s)), None)
+            if newest is not None:
+                yield block, join, newest, sources[: sources.index(newest)]
+
+
+def _is_joined_by(join: exp.Join, source: Source) -> bool:
     return isinstance(join.this, exp.Table) and join.this.this is source.identifier
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sqlglot import exp
 
-from sqlagent.core.repair.join_keys import equals, is_joined_by, keys_differ, replaced
+from sqlagent.core.repair.join_keys import each_join, equals, keys_differ, replaced
 from sqlagent.core.repair.reading import Block, Change, Edit, Reading, Source
 
 
@@ -16,16 +16,12 @@ def side_of_each(reading: Reading) -> Change | None:
     """
     if not reading.is_read:
         return None
-    for block in reading.blocks.values():
-        sources = list(block.sources.values())
-        for join in block.node.args.get("joins") or []:
-            newest = next((s for s in sources if is_joined_by(join, s)), None)
-            if newest is None or any(s.columns is None for s in sources):
-                continue
-            before = sources[: sources.index(newest)]
-            for equal in equals(join):
-                if change := _set_apart(reading, block, equal, before, newest):
-                    return change
+    for block, join, newest, before in each_join(reading):
+        if any(s.columns is None for s in block.sources.values()):
+            continue
+        for equal in equals(join):
+            if change := _set_apart(reading, block, equal, before, newest):
+                return change
     return None
 
 

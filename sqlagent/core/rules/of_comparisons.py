@@ -7,10 +7,16 @@ from collections.abc import Iterator
 
 from sqlglot import exp
 
+from sqlagent.core.analysis.where_bounds import literal_value
 from sqlagent.core.nouns.analysis import Severity
 from sqlagent.core.nouns.rule import Text, rule
 
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
+
+
+def is_assignment(node: exp.Expr) -> bool:
+    """Whether it is the `a = b` of a SET, which the parser reads as a comparison."""
+    return isinstance(node.parent, (exp.Update, exp.OnConflict, exp.When)) and node.arg_key == "expressions"
 
 
 @rule(Severity.WARNING)
@@ -25,9 +31,13 @@ def same_column(text: Text) -> Iterator[str]:
     What to do: write the table before both names: `o.customer_id = c.id`.
     """
     for node in text.tree.of(*_COMPARISONS):
-        assigns = isinstance(node.parent, (exp.Update, exp.OnConflict, exp.When)) and node.arg_key == "expressions"
         left, right = node.this.unnest(), node.expression.unnest()
-        if not assigns and isinstance(left, exp.Column) and isinstance(right, exp.Column) and _is_same(left, right):
+        if (
+            not is_assignment(node)
+            and isinstance(left, exp.Column)
+            and isinstance(right, exp.Column)
+            and _is_same(left, right)
+        ):
             yield f"`{node.sql()[:60]}` compares {right.name} with itself"
 
 
@@ -90,23 +100,13 @@ def empty_range(text: Text) -> Iterator[str]:
     What to do: write the smaller one first.
     """
     for node in text.tree.of(exp.Between):
-        low, high = _value(node.args["low"]), _value(node.args["high"])
+        low, high = _edge(node.args["low"]), _edge(node.args["high"])
         symmetric = bool(node.args.get("symmetric"))
         if not symmetric and low is not None and high is not None and type(low) is type(high) and low > high:  # type: ignore[operator]  # of one type
             yield f"`{node.sql()[:80]}` begins after it ends: it keeps no row"
 
 
-def _value(node: exp.Expr) -> str | float | None:
+def _edge(node: exp.Expr) -> str | float | None:
     """The value of a number, or of a text that is written as a date: others sort as the column's collation has it."""
-    node = node.unnest()
-    if isinstance(node, exp.Neg):
-        inner = _value(node.this)
-        return -inner if isinstance(inner, float) else None
-    if not isinstance(node, exp.Literal):
-        return None
-    if node.is_string:
-        return str(node.name) if re.match(r"\d{4}-\d\d(-\d\d)?", node.name) else None
-    try:
-        return float(node.name)
-    except ValueError:
-        return None
+    value = literal_value(node)
+    return None if isinstance(value, str) and not re.match(r"\d{4}-\d\d(-\d\d)?", value) else value

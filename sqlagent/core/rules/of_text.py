@@ -8,6 +8,7 @@ from sqlglot import exp
 
 from sqlagent.core.nouns.analysis import Severity
 from sqlagent.core.nouns.rule import Text, rule
+from sqlagent.core.rules.of_comparisons import is_assignment
 
 _SIGNS: dict[type[exp.Expr], str] = {
     exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">=", exp.Like: "LIKE",
@@ -27,9 +28,8 @@ def equals_null(text: Text) -> Iterator[str]:
     What to do: write `IS NULL` or `IS NOT NULL`.
     """
     for node in text.tree.of(*_SIGNS):
-        assigns = isinstance(node.parent, (exp.Update, exp.OnConflict, exp.When)) and node.arg_key == "expressions"
         left, right = node.this.unnest(), node.expression.unnest()
-        if not assigns and _is_null(left) is not _is_null(right):
+        if not is_assignment(node) and _is_null(left) is not _is_null(right):
             yield f"`{_sql(left if _is_null(right) else right)} {_SIGNS[type(node)]} NULL` is never true"
         elif _pairs_with_null(left, right):
             yield f"`{_sql(node)}` is never true: it compares with NULL"

@@ -35,14 +35,15 @@ def mended(sql: str, schema: Schema, database: Database, look: Looking) -> Mende
     from sqlagent.core.repair import repaired  # with sqlglot's scopes, which only a draft needs
 
     found = repaired(sql, schema)
-    if found.corrections and not _stands(found.sql, database):
+    if found.corrections and not stands(found.sql, database):
         return Mended(sql)
     text, said = _filled(found.sql, schema, look)
     corrections = (*found.corrections, *said)
     return Mended(text, sql, corrections, has_values=bool(said)) if corrections else Mended(sql)
 
 
-def _stands(sql: str, database: Database) -> bool:
+def stands(sql: str, database: Database) -> bool:
+    """Whether the database would prepare it."""
     try:
         heard(sql, database)
     except SqlagentError:

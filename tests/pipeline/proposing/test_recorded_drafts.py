@@ -14,15 +14,13 @@ from questions import FOLDER, Judge, Question, questions
 
 from sqlagent.cli.topics import topic
 from sqlagent.core.confidence import Sureness, chance, sureness
-from sqlagent.core.errors import SqlagentError
 from sqlagent.core.repair.missing import missing
 from sqlagent.databases.base import Database
 from sqlagent.databases.open import open_database
 from sqlagent.llm import reply
 from sqlagent.pipeline.proposing.draft_agreement import COMPARED_ROWS, agree
-from sqlagent.pipeline.proposing.draft_repair import Mended, mended
+from sqlagent.pipeline.proposing.draft_repair import Mended, mended, stands
 from sqlagent.pipeline.proposing.looking import Looking
-from sqlagent.pipeline.proposing.opinions import heard
 
 SHORT = ("hotel", "league")
 """Schemas of the default run: names in capitals, and keys that are words."""
@@ -82,28 +80,20 @@ def _replayed(question: Question, database: Database, judge: Judge) -> Replayed:
     def is_right(sql: str) -> bool:
         return bool(sql and question.sql) and judge.is_right(question, sql)
 
-    stands = _stands(first.sql, database)
+    prepared = stands(first.sql, database)
     absent = not first.sql or bool(missing(first.sql, schema))
     return Replayed(
         question=question,
         was_right=is_right(own[0]),
         right=is_right(first.sql),
-        stands=stands,
+        stands=prepared,
         confidence=chance(question.ask, own[0], said["logprob"]),
         mended=first,
         of_three=is_right(agreed.sql) if agreed else False,
         share=agreed.share if agreed else 0.0,
         empty=look.is_empty(first.sql),
-        refused=not stands and absent,
+        refused=not prepared and absent,
     )
-
-
-def _stands(sql: str, database: Database) -> bool:
-    try:
-        heard(sql, database)
-    except SqlagentError:
-        return False
-    return True
 
 
 def area(told: Sequence[tuple[float, bool]]) -> float:
